@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Logging: one line per call, any thread. Never in the path of a packet; what hostile
+ * packets could trigger goes through a log_limit. Keys are never logged.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <syslog.h>
+
+#include "util/clock.h"
+
+enum log_sink {
+	LOG_SINK_STDERR, /* with "<N>" priority prefixes where a service manager reads it */
+	LOG_SINK_SYSLOG,
+};
+
+/* `max_level` is a syslog priority: LOG_INFO, or LOG_DEBUG to see all. */
+void log_init(enum log_sink sink, int max_level);
+bool log_enabled(int level);
+
+__attribute__((format(printf, 2, 3))) void log_write(int level, const char *format, ...);
+
+#define log_error(...) log_write(LOG_ERR, __VA_ARGS__)
+#define log_warn(...) log_write(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...) log_write(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...) log_write(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
+
+/* At most one message per interval; counts what it held back. Zero-initialised; any thread. */
+struct log_limit {
+	_Atomic nsec_t next;
+	_Atomic unsigned suppressed;
+};
+
+/* True if a message may be written now; `ret_suppressed` gets what was held back before it. */
+bool log_limit_pass(struct log_limit *limit, nsec_t now, nsec_t interval, unsigned *ret_suppressed);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "util/rcu.h"
+
+#include <stddef.h>
+
+#ifdef RCU_TSAN
+char rcu_tsan_grace_period;
+#endif
+
+static void after_grace_period(struct rcu_head *head)
+{
+	struct rcu_link *link = (struct rcu_link *)((char *)head - offsetof(struct rcu_link, head));
+
+	rcu_tsan_readers_gone();
+	link->release(link);
+}
+
+void rcu_retire(struct rcu_link *link, void (*release)(struct rcu_link *link))
+{
+	link->release = release;
+	rcu_tsan_reader_done(); /* the retiring thread's own writes */
+	urcu_memb_call_rcu(&link->head, after_grace_period);
+}
+
+void rcu_drain(void)
+{
+	urcu_memb_barrier();
+	rcu_tsan_readers_gone();
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "util/thread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "util/rcu.h"
+
+static _Atomic uint64_t slots_taken;
+static _Thread_local unsigned my_slot = THREAD_SLOTS;
+
+_Static_assert(THREAD_SLOTS == 64, "one bit per slot");
+
+static int slot_take(unsigned *ret)
+{
+	uint64_t taken = atomic_load(&slots_taken);
+	unsigned slot;
+
+	do {
+		if (taken == UINT64_MAX)
+			return -EAGAIN;
+		slot = (unsigned)__builtin_ctzll(~taken);
+	} while (!atomic_compare_exchange_weak(&slots_taken, &taken, taken | 1ULL << slot));
+	*ret = slot;
+	return 0;
+}
+
+static void slot_give(unsigned slot)
+{
+	atomic_fetch_and(&slots_taken, ~(1ULL << slot));
+}
+
+int thread_adopt(void)
+{
+	int r = slot_take(&my_slot);
+
+	if (r == 0)
+		rcu_thread_enter();
+	return r;
+}
+
+void thread_disown(void)
+{
+	rcu_thread_leave();
+	slot_give(my_slot);
+	my_slot = THREAD_SLOTS;
+}
+
+unsigned thread_slot(void)
+{
+	assert(my_slot < THREAD_SLOTS);
+	return my_slot;
+}
+
+static void *thread_main(void *arg)
+{
+	struct thread *t = arg;
+
+	my_slot = t->slot;
+	rcu_thread_enter();
+	t->run(t->arg);
+	thread_disown();
+	return NULL;
+}
+
+int thread_start(struct thread *t, const char *name, void (*run)(void *arg), void *arg)
+{
+	sigset_t all;
+	sigset_t before;
+	int r = slot_take(&t->slot);
+
+	if (r < 0)
+		return r;
+	t->run = run;
+	t->arg = arg;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&t->id, NULL, thread_main, t);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0) {
+		slot_give(t->slot);
+		return r;
+	}
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	pthread_setname_np(t->id, t->name);
+	return 0;
+}
+
+void thread_join(struct thread *t)
+{
+	pthread_join(t->id, NULL);
+}

@@ -19,11 +19,11 @@
 struct aead_key;
 
 struct aead_job {
-	uint8_t *dst;	    /* may equal src; else they must not overlap */
+	uint8_t *dst; /* may equal src; else they must not overlap */
 	const uint8_t *src;
-	size_t len;	    /* of the plaintext, in both directions */
+	size_t len; /* of the plaintext, in both directions */
 	uint64_t counter;
-	bool is_done;	    /* out: sealed, or opened and authentic */
+	bool is_done; /* out: sealed, or opened and authentic */
 };
 
 /* 0, -ENOMEM, or -EIO if libcrypto refuses. The caller wipes its copy of `key`. */

@@ -38,8 +38,9 @@ bool cookie_check_mac1(const struct cookie_checker *c, const void *msg, size_t l
 bool cookie_check_mac2(struct cookie_checker *c, const void *msg, size_t len,
 		       const struct addr *from, nsec_t now);
 /* Answers `msg` with a cookie for its source. `nonce` is random. 0 or -EIO. */
-int cookie_create_reply(struct cookie_checker *c, const void *msg, size_t len, uint32_t sender_index,
-			const struct addr *from, const uint8_t nonce[COOKIE_NONCE_LEN], nsec_t now,
+int cookie_create_reply(struct cookie_checker *c, const void *msg, size_t len,
+			uint32_t sender_index, const struct addr *from,
+			const uint8_t nonce[COOKIE_NONCE_LEN], nsec_t now,
 			struct wg_cookie_reply *ret);
 
 void cookie_jar_init(struct cookie_jar *jar, const uint8_t remote_public[32]);

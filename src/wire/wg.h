@@ -89,7 +89,8 @@ _Static_assert(sizeof(struct wg_data) == 16, "paper, section 5.4.6");
 /* Plaintext length of an inner packet of `len` bytes: padded, but never beyond the MTU. */
 static inline size_t wg_padded_len(size_t len, size_t mtu)
 {
-	size_t padded = (len + MESSAGE_PADDING_MULTIPLE - 1) & ~(size_t)(MESSAGE_PADDING_MULTIPLE - 1);
+	size_t padded =
+		(len + MESSAGE_PADDING_MULTIPLE - 1) & ~(size_t)(MESSAGE_PADDING_MULTIPLE - 1);
 
 	if (len > mtu)
 		return padded;

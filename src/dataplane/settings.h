@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * One network as the configuration describes it, checked and with its defaults filled in.
+ * core/config.c makes it, network.c uses it; whoever holds it frees it.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stddef.h>
+
+#include "links/settings.h"
+#include "util/addr.h"
+
+#define NETWORK_NAME_MAX 31
+#define PEER_NAME_MAX 63
+#define MTU_DEFAULT 1420
+#define MTU_MIN 576
+#define MTU_MAX 65535
+#define BUFFER_SIZE_DEFAULT 65536
+
+enum multilink {
+	MULTILINK_AUTO, /* ask once per session; a peer that does not answer is a stock one */
+	MULTILINK_YES,	/* keep asking */
+	MULTILINK_NO,	/* plain WireGuard, no control frames */
+};
+
+struct peer_settings {
+	char name[PEER_NAME_MAX + 1];
+	uint8_t public_key[32];
+	uint8_t preshared_key[32]; /* zero: none */
+	struct prefix *allowed_ips;
+	size_t n_allowed_ips;
+	struct endpoint_name endpoint; /* over every link that has none of its own */
+	uint16_t persistent_keepalive; /* seconds; 0: off */
+	enum multilink multilink;
+};
+
+/* An address of the tunnel interface; `prefix.bytes` keeps its host bits. */
+struct interface_address {
+	struct prefix prefix;
+	struct prefix destination; /* point-to-point peer; family 0: none */
+};
+
+struct network_settings {
+	char name[NETWORK_NAME_MAX + 1]; /* "default" where the section has no name */
+	bool is_enabled;
+	char interface[IFNAMSIZ];
+	struct interface_address *addresses;
+	size_t n_addresses;
+	uint32_t mtu;
+	uint32_t buffer_size;
+	uint8_t private_key[32];
+	enum bond_mode mode;
+	struct health_settings health;
+	struct link_settings *links;
+	size_t n_links;
+	struct peer_settings *peers;
+	size_t n_peers;
+};

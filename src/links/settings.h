@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* What the configuration says of links and of bonding. Plain values. */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/addr.h"
+#include "util/clock.h"
+
+#define LINK_NAME_MAX 63
+#define HOST_NAME_MAX_LEN 255
+
+enum bond_mode {
+	BOND_AGGREGATE, /* stripes by weight */
+	BOND_REDUNDANT, /* every packet on every link */
+	BOND_FAILOVER,	/* the usable link of greatest weight, the others standing by */
+};
+
+/* A remote endpoint as written; `host` is empty where none is given. */
+struct endpoint_name {
+	char host[HOST_NAME_MAX_LEN + 1];
+	uint16_t port;
+};
+
+struct link_settings {
+	char name[LINK_NAME_MAX + 1];  /* free text; never part of a path name */
+	struct addr bind;	       /* AF_UNSPEC: the wildcard of the endpoint's family */
+	char device[IFNAMSIZ];	       /* "" : any */
+	struct endpoint_name endpoint; /* single-peer form only */
+	uint32_t weight;
+	uint32_t fwmark; /* 0: none */
+};
+
+struct health_settings {
+	nsec_t interval;
+	nsec_t timeout;
+	nsec_t error_backoff;
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* A TUN interface with virtio_net_hdr offloads. Owner: the network; the fd is non-blocking. */
+#pragma once
+
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <stdbool.h>
+
+struct tun {
+	int fd;
+	char name[IFNAMSIZ];
+	bool can_tso; /* reads and writes TCP super-packets */
+	bool can_uso; /* ... and UDP ones (Linux 6.2) */
+};
+
+/*
+ * Creates the interface `name`; it vanishes when closed. `offloads` false gives and takes only
+ * single packets (still behind a virtio_net_hdr).
+ * 0, -EEXIST if an interface of that name is there already, -EPERM without CAP_NET_ADMIN,
+ * -ENOENT/-ENODEV without /dev/net/tun, or another -errno.
+ */
+int tun_open(struct tun *ret, const char *name, bool offloads);
+void tun_close(struct tun *t);

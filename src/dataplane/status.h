@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * What a running network tells about itself: a copy of its counters and states, taken at
+ * one time by network_status(). Plain values; status_free() frees the arrays.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/settings.h"
+#include "links/health.h"
+#include "util/drops.h"
+
+struct path_status {
+	uint32_t id;
+	char link[LINK_NAME_MAX + 1];	     /* the local link */
+	char remote_link[LINK_NAME_MAX + 1]; /* what the peer calls it; "" if it did not say */
+	struct addr remote;
+	enum health_state state;
+	bool is_active; /* the mode's choice: data goes over it now */
+	uint32_t weight;
+	nsec_t rtt; /* smoothed; 0 until measured */
+	nsec_t rtt_min;
+	double tx_loss; /* 0..1 of what we sent lately, by the peer's reports; < 0: unknown */
+	double rx_loss; /* 0..1 of what the peer sent lately */
+	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
+	uint64_t tx_bps, rx_bps; /* over the last second */
+	uint64_t duplicates;	 /* packets another path had delivered before */
+	uint64_t n_downs;	 /* times it went down */
+	nsec_t state_age;	 /* time in this state */
+};
+
+struct peer_status {
+	char name[PEER_NAME_MAX + 1];
+	uint8_t public_key[32];
+	bool has_session;
+	bool is_multilink;
+	bool is_multilink_known; /* the peer has answered a hello, or has been given up as stock */
+	nsec_t handshake_age;	 /* since the last complete handshake; < 0: none yet */
+	uint64_t tx_bytes, rx_bytes, tx_packets, rx_packets; /* inner packets */
+	uint16_t persistent_keepalive;
+	struct prefix *allowed_ips;
+	size_t n_allowed_ips;
+	struct {
+		uint64_t in_order, held, released_late, proven_lost, deadlines;
+		nsec_t hold; /* the deadline in force */
+	} reseq;
+	struct path_status *paths;
+	size_t n_paths;
+};
+
+struct link_status {
+	char name[LINK_NAME_MAX + 1];
+	char device[IFNAMSIZ];
+	struct addr local; /* as bound; AF_UNSPEC while there is no socket */
+	bool is_open;
+	bool has_gso;	/* sends by UDP_SEGMENT */
+	bool has_gro;	/* receives by UDP_GRO */
+	int last_error; /* errno of the last failure to open or send; 0: none */
+	uint32_t weight;
+	uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
+	struct drops drops;
+};
+
+struct network_status {
+	char name[NETWORK_NAME_MAX + 1];
+	char interface[IFNAMSIZ];
+	uint32_t mtu;
+	enum bond_mode mode;
+	uint8_t public_key[32];
+	bool can_tso, can_uso;
+	size_t buffers, buffers_free;
+	struct drops drops; /* those that belong to no link */
+	struct link_status *links;
+	size_t n_links;
+	struct peer_status *peers;
+	size_t n_peers;
+};
+
+void network_status_free(struct network_status *s);

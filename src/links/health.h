@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Is a path alive? A state machine fed with the pings sent on it, the answers (authenticated
+ * ones, by their number) and the link's errors. Owner: the monitor thread. Pure: time comes in
+ * as an argument, and what follows from a change is the caller's.
+ *
+ *             pong                    timeout without an answer, or link error
+ *   PROBING --------> UP  ------------------------------------------------------> DOWN
+ *      |                ^                                                           |
+ *      | timeout        +---- HEALTH_PONGS_TO_RECOVER answers in a row -------------+
+ *      +--> DOWN
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "links/settings.h"
+#include "util/clock.h"
+
+/* Answers in a row that a path which was down needs, so that a flapping one stays out. */
+#define HEALTH_PONGS_TO_RECOVER 3
+/* Pings follow each other this fast while a path is coming back. */
+#define HEALTH_RECOVERY_INTERVAL (100 * NSEC_PER_MSEC)
+/* How many pings are remembered; answers to older ones tell nothing. */
+#define HEALTH_PINGS 32
+
+enum health_state {
+	HEALTH_PROBING, /* never answered yet */
+	HEALTH_UP,
+	HEALTH_DOWN,
+};
+
+struct health_ping {
+	uint32_t number;
+	bool is_answered;
+	nsec_t sent;
+	uint64_t tx_packets; /* sent on the path before it */
+};
+
+struct health {
+	enum health_state state;
+	nsec_t since;		 /* of the state */
+	nsec_t unanswered_since; /* send time of the oldest ping that is unanswered; 0: none (T1) */
+	nsec_t error_until;	 /* after a link error: no data before this time */
+	uint32_t next_number;
+	unsigned pongs_in_row;
+	uint64_t n_downs;
+	struct health_ping pings[HEALTH_PINGS]; /* by number modulo HEALTH_PINGS */
+	nsec_t rtt;				/* smoothed as RFC 6298 does; 0 until measured */
+	nsec_t rtt_var;
+	nsec_t rtt_min;
+	nsec_t next_ping;
+};
+
+void health_init(struct health *h, nsec_t now);
+
+/* When the next ping is due, or the timeout expires, whichever is first. */
+nsec_t health_deadline(const struct health *h, const struct health_settings *s);
+/* Is a ping due? */
+bool health_wants_ping(const struct health *h, nsec_t now);
+/* A ping leaves; returns its number. `tx_packets`: what was sent on the path before it. */
+uint32_t health_ping_sent(struct health *h, const struct health_settings *s, uint64_t tx_packets,
+			  nsec_t now);
+
+/*
+ * The peer has answered ping `number`. True if the state changed. False, and nothing changes,
+ * for a number that is not outstanding. `ret_ping` (may be NULL) gets what was kept of it.
+ */
+bool health_pong(struct health *h, const struct health_settings *s, uint32_t number, nsec_t now,
+		 bool *ret_is_valid, struct health_ping *ret_ping);
+
+/* Sending failed, or the link lost its socket. True if the state changed. */
+bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now);
+/* Call at the deadline. True if the state changed. */
+bool health_expire(struct health *h, const struct health_settings *s, nsec_t now);
+
+const char *health_state_name(enum health_state state);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Resequencer: puts one peer's packets back in order. The order is (session, counter), which
+ * all links of the peer share. A packet that comes before its predecessors is held until
+ *  (a) they have come;
+ *  (b) they are proven lost: links are FIFO, so once every active path has delivered
+ *      something later, what is missing is not coming;
+ *  (c) a deadline passes, which follows the delay spread of the paths as it is measured.
+ * A packet that comes after it was given up is delivered at once, never dropped.
+ *
+ * Sessions form one line of positions: a new session begins RESEQ_SESSION_SLACK positions
+ * behind the last one seen of the session before it, so that stragglers of that one still
+ * find their place and a rekey is just another gap.
+ *
+ * Owner: whoever holds the peer's receive lane. Not thread-safe. Time comes in as an
+ * argument. Nothing here blocks, and it allocates only once, when the first packet is held.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/clock.h"
+
+#define RESEQ_PATHS 16
+#define RESEQ_WINDOW 8192 /* positions between the oldest gap and the newest held packet */
+#define RESEQ_SESSION_SLACK 1024
+#define RESEQ_HOLD_MIN (2 * NSEC_PER_MSEC)
+#define RESEQ_HOLD_START (50 * NSEC_PER_MSEC)
+#define RESEQ_HOLD_MAX (400 * NSEC_PER_MSEC)
+
+struct reseq;
+
+enum reseq_verdict {
+	RESEQ_DELIVER, /* next in order: deliver it now, then pop what it sets free */
+	RESEQ_LATE,    /* its place was given up: deliver it now */
+	RESEQ_HOLD,    /* keep it: pass it to reseq_hold(), then pop */
+};
+
+struct reseq_stats {
+	uint64_t in_order, held, late, proven_lost, deadlines;
+};
+
+/* What reseq_hold() is given for a packet that has nothing to deliver (a control frame). */
+extern char reseq_nothing[];
+
+int reseq_new(struct reseq **ret); /* 0 or -ENOMEM */
+/* Nothing may be held any more (reseq_flush()). */
+void reseq_free(struct reseq *r);
+
+/*
+ * A packet of session number `session` (growing by one with each of the peer's sessions) has
+ * come over path slot `path`. It is authentic and no replay.
+ */
+enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session, uint64_t counter,
+			       nsec_t now);
+/*
+ * Keeps `item` for a packet just judged RESEQ_HOLD. False, and the item stays the caller's,
+ * when the memory for it is not to be had: then the caller flushes and delivers.
+ */
+bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now);
+
+/* The next held item that may be delivered now, in order; NULL if there is none. */
+void *reseq_pop(struct reseq *r, nsec_t now);
+/* The next held item whether or not its predecessors came; NULL when nothing is held. */
+void *reseq_flush(struct reseq *r);
+
+/* When reseq_pop() will give something without further packets; NSEC_NEVER if nothing is held. */
+nsec_t reseq_deadline(const struct reseq *r);
+size_t reseq_held(const struct reseq *r);
+/* The hold time in force. Any thread may read it and the statistics (relaxed). */
+nsec_t reseq_hold_time(const struct reseq *r);
+void reseq_stats(const struct reseq *r, struct reseq_stats *ret);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * A network as a WireGuard peer: its identity, its peers, and the handshakes with them.
+ * Owner: the handshake thread, which feeds it messages, pokes and time. Other threads use
+ * only device_session_rcu(), device_check_mac1() and what peer.h allows. No I/O of its own.
+ */
+#pragma once
+
+#include "crypto/cookie.h"
+#include "peers/peer.h"
+#include "util/addr.h"
+#include "util/drops.h"
+
+/* Where a message came from, and where its answer goes. */
+struct origin {
+	uint32_t link; /* the caller's number of the link */
+	struct addr remote;
+	struct addr local; /* the address that it was sent to; AF_UNSPEC if unknown */
+};
+
+/* Upward calls; all but `poke` on the handshake thread. None may fail or block. */
+struct device_calls {
+	/* Sends a handshake message over all paths of the peer. */
+	void (*send)(void *ctx, struct peer *p, const void *msg, size_t len);
+	/* Sends a handshake message back where one came from. */
+	void (*reply)(void *ctx, const struct origin *to, const void *msg, size_t len);
+	/* Sends an empty transport message. */
+	void (*send_keepalive)(void *ctx, struct peer *p);
+	/* There is a session to send on that was not there before. */
+	void (*session_ready)(void *ctx, struct peer *p);
+	/* An authentic handshake message came from there. */
+	void (*heard_from)(void *ctx, struct peer *p, const struct origin *from);
+	/* The TAI64N stamp of an initiation: greater than all before it, also across restarts. */
+	void (*timestamp)(void *ctx, uint8_t ret[NOISE_TIMESTAMP_LEN]);
+	/* Any thread: the peer has pokes and is to be given to device_handle_pokes(), once. */
+	void (*poke)(void *ctx, struct peer *p);
+};
+
+struct device;
+
+/* 0 or -ENOMEM. `private_key` is copied and wiped with the device. */
+int device_new(struct device **ret, const uint8_t private_key[32], const struct device_calls *calls,
+	       void *ctx);
+/* All peers are gone and no other thread uses it. */
+void device_free(struct device *d);
+const uint8_t *device_public_key(const struct device *d);
+
+/*
+ * Adds a peer, in the caller's storage and zeroed. `public_key`, `preshared_key` (may be NULL),
+ * keepalive and is_wanted_up are given. 0, -EEXIST for a key known already or our own, -EINVAL
+ * for a bad key, -ENOMEM.
+ */
+int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[32],
+		    const uint8_t preshared_key[32], uint16_t persistent_keepalive,
+		    bool is_wanted_up);
+/* Unreachable, grace period, wipe: after it the storage may be freed (it waits for readers). */
+void device_remove_peer(struct device *d, struct peer *p);
+struct peer *device_find_peer(struct device *d, const uint8_t public_key[32]);
+
+/* Any thread: does this initiation or response carry our mac1? */
+bool device_check_mac1(const struct device *d, const void *msg, size_t len);
+/* Any thread: the session whose packets carry this index; NULL if there is none. */
+struct keypair *device_session_rcu(const struct device *d, uint32_t local_index);
+
+/*
+ * A handshake message (types 1 to 3) that has passed device_check_mac1() where it has one.
+ * `is_under_load`: then initiations and responses must carry a valid mac2. Counts what it refuses.
+ */
+void device_receive(struct device *d, const void *msg, size_t len, const struct origin *from,
+		    bool is_under_load, nsec_t now, struct drops *drops);
+void device_handle_pokes(struct device *d, struct peer *p, nsec_t now);
+/* Begins the handshakes with all peers that are wanted up. */
+void device_start(struct device *d, nsec_t now);
+/* Runs what is due; returns the next deadline or NSEC_NEVER. */
+nsec_t device_run_timers(struct device *d, nsec_t now);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * One session with a peer: the pair of transport keys that a handshake gave. Made and retired
+ * by the handshake thread; used by all threads, found by RCU through its peer or its index.
+ * Who needs one beyond a read section takes a reference.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/aead.h"
+#include "crypto/replay.h"
+#include "util/rcu.h"
+#include "wire/wg.h"
+
+struct peer;
+
+struct keypair {
+	/* constant */
+	struct aead_key *send;
+	struct aead_key *recv;
+	struct peer *peer;
+	nsec_t birth;
+	uint32_t local_index;
+	uint32_t remote_index;
+	bool is_initiator;
+	/* atomic */
+	_Alignas(64) _Atomic uint64_t tx_counter; /* the next counter to be sent */
+	_Atomic uint32_t refs;
+	_Atomic bool is_confirmed;    /* the peer has proven that it has the session too */
+	_Atomic bool has_asked_rekey; /* the one request that this session may make on receive */
+	/* receive lane */
+	_Alignas(64) struct replay *replay; /* made with the first packet, so that idle is small */
+	uint32_t rx_session; /* the resequencer's session number; 0: nothing came yet */
+	/* RCU */
+	struct rcu_link rcu;
+};
+
+/* One reference, for its creator. 0, -ENOMEM or -EIO. */
+int keypair_new(struct keypair **ret, const uint8_t send[32], const uint8_t recv[32]);
+/* Inside a read section, or holding a reference. */
+struct keypair *keypair_get(struct keypair *k);
+/* The last one wipes and frees it after a grace period. NULL is fine. */
+void keypair_put(struct keypair *k);
+
+/* May still be received on. */
+static inline bool keypair_can_receive(const struct keypair *k, nsec_t now)
+{
+	return now - k->birth < REJECT_AFTER_TIME;
+}
+
+/* May still be sent on (counters apart: see keypair_take_counters()). */
+static inline bool keypair_can_send(const struct keypair *k, nsec_t now)
+{
+	return now - k->birth < REJECT_AFTER_TIME &&
+	       atomic_load_explicit(&k->tx_counter, memory_order_relaxed) < REJECT_AFTER_MESSAGES;
+}
+
+/* Takes `n` counters in a row, the first being returned; any thread. False: limit reached. */
+static inline bool keypair_take_counters(struct keypair *k, uint32_t n, uint64_t *ret_first)
+{
+	uint64_t first = atomic_fetch_add_explicit(&k->tx_counter, n, memory_order_relaxed);
+
+	if (first + n > REJECT_AFTER_MESSAGES) {
+		atomic_store_explicit(&k->tx_counter, REJECT_AFTER_MESSAGES, memory_order_relaxed);
+		return false;
+	}
+	*ret_first = first;
+	return true;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * A peer: its keys, its sessions and what the timers of the paper (section 6) need to know.
+ * The handshake thread owns it; other threads read the sessions by RCU and leave marks.
+ * The dataplane embeds it in its own peer (container_of).
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/cookie.h"
+#include "crypto/noise.h"
+#include "peers/keypair.h"
+#include "util/timerq.h"
+
+struct device;
+
+/* What another thread tells the handshake thread about a peer. */
+enum peer_poke {
+	POKE_HANDSHAKE = 1, /* a session is wanted, or a fresher one */
+	POKE_CONFIRMED = 2, /* the first packet came on the next session */
+	POKE_WATCH = 4,	    /* traffic again: the timers must look at it */
+};
+
+struct peer {
+	/* constant */
+	struct device *device;
+	struct noise_remote remote;
+	uint16_t persistent_keepalive; /* seconds; 0: off */
+	bool is_wanted_up; /* keep a session at all times, retry for ever (it has an endpoint) */
+	/* RCU; the handshake thread writes */
+	RCU_SLOT(struct keypair) current;
+	RCU_SLOT(struct keypair) previous;
+	RCU_SLOT(struct keypair) next;
+	/* atomic: marks of the data path */
+	_Alignas(64) _Atomic nsec_t last_sent; /* any authenticated packet */
+	_Atomic nsec_t last_received;
+	_Atomic nsec_t sent_since;     /* first data sent since something was received; 0: none */
+	_Atomic nsec_t received_since; /* first data received since something was sent; 0: none */
+	_Atomic unsigned pokes;
+	_Atomic bool is_watched;
+	/* atomic: written by the handshake thread, read for status */
+	_Atomic nsec_t last_handshake; /* when a session was last completed; 0: never */
+	_Atomic uint64_t n_handshakes;
+	/* handshake thread */
+	struct noise_handshake handshake;
+	bool is_initiating; /* our initiation awaits its response */
+	bool has_handshake_index;
+	unsigned n_attempts;
+	nsec_t last_initiation_sent;
+	nsec_t last_initiation_received;
+	nsec_t retransmit_at; /* NSEC_NEVER: not armed */
+	nsec_t zero_keys_at;
+	uint8_t latest_timestamp[NOISE_TIMESTAMP_LEN];
+	/* the response to the last initiation, for its copies that come over other links */
+	uint8_t answered_mac1[COOKIE_LEN];
+	struct wg_response answer;
+	unsigned answers_left;
+	struct cookie_jar cookies;
+	struct timer timer;
+	struct peer *next_in_bucket;
+};
+
+/*
+ * Any thread: tells the handshake thread, through the device's poke callback, unless it has been
+ * told the same already. Never blocks.
+ */
+void peer_poke(struct peer *p, enum peer_poke what);
+
+/* Data path, once per burst: packets were sent at `now`. `is_data`: not only keepalives or control.
+ */
+void peer_mark_sent(struct peer *p, nsec_t now, bool is_data);
+/* Data path, once per burst: authenticated packets were received. */
+void peer_mark_received(struct peer *p, nsec_t now, bool is_data);
+
+/*
+ * Data path: asks for a new session if the one just sent on is old (REKEY_AFTER_TIME,
+ * REKEY_AFTER_MESSAGES) ...
+ */
+void peer_check_rekey_sent(struct peer *p, struct keypair *k, nsec_t now);
+/* ... or the one just received on soon ends; and confirms the next session. */
+void peer_check_rekey_received(struct peer *p, struct keypair *k, nsec_t now);
+
+/* The session to send on, or NULL if there is none (then the caller pokes POKE_HANDSHAKE). */
+struct keypair *peer_send_session_rcu(struct peer *p, nsec_t now);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * A running network: the TUN interface, its links and peers, and the threads between them
+ * (docs/architecture.md lists these). Started, asked and stopped by the main thread.
+ */
+#pragma once
+
+#include "dataplane/settings.h"
+#include "dataplane/status.h"
+
+struct network;
+
+/*
+ * Called by any thread, once at most, when the network cannot go on (the TUN interface has
+ * vanished, a thread has ended): `why` says what happened. The main thread then stops it.
+ */
+typedef void (*network_failed_fn)(void *ctx, const char *why);
+
+/*
+ * Brings the network up: on return 0 the interface has its addresses and is up, all sockets
+ * that can be opened now are, and all threads run. `settings` must live as long as it.
+ * On failure everything is undone, the cause has been logged, and -errno is returned.
+ * `state_dir` exists.
+ */
+int network_start(struct network **ret, const struct network_settings *settings,
+		  const char *state_dir, network_failed_fn failed, void *ctx);
+/* Ends all threads, removes the interface, wipes the keys. NULL is fine. */
+void network_stop(struct network *n);
+
+/* 0 or -ENOMEM; the caller calls network_status_free(). */
+int network_status(struct network *n, struct network_status *ret);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Addresses, MTU and state of an interface, by rtnetlink (libmnl). Each call opens a socket,
+ * asks the kernel, waits for its answer and closes it. All return 0 or the kernel's -errno;
+ * -ENODEV where there is no such interface.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "util/addr.h"
+
+int netif_set_mtu(const char *ifname, uint32_t mtu);
+int netif_set_up(const char *ifname);
+/*
+ * Adds an address (`p` keeps its host bits here); for IPv4 /1../30 with the broadcast address.
+ * `destination` (may be NULL or of family 0) makes it point-to-point. -EEXIST if it is there.
+ */
+int netif_add_address(const char *ifname, const struct prefix *p, const struct prefix *destination);
+/* The name of an interface that has this very address, other than `except`. 0 or -ENOENT. */
+int netif_find_address(const struct prefix *p, const char *except, char ret_ifname[16]);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Control frames: what two vtrunkds say to each other inside the session, as the payload of
+ * transport messages whose first nibble is 0 and so no IP version (docs/protocol.md).
+ * Pure: host structs to bytes and back.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_VERSION 1
+#define FRAME_HEADER_LEN 4
+#define FRAME_LINK_NAME_MAX 63
+/* Longest packet of control frames that is sent or looked at. */
+#define FRAME_PACKET_MAX 256
+
+enum frame_type {
+	FRAME_HELLO = 1,
+	FRAME_PING = 2,
+	FRAME_PONG = 3,
+};
+
+/* "I speak this protocol, and this path is the one that I call path_id." */
+struct frame_hello {
+	bool wants_answer;
+	uint32_t path_id; /* the sender's, not 0 */
+	uint32_t weight;  /* of the sender's link */
+	char link_name[FRAME_LINK_NAME_MAX + 1];
+};
+
+/* "Are you there?", and what was sent on this path before it. */
+struct frame_ping {
+	uint32_t number;
+	uint32_t path_id; /* the sender's */
+	uint64_t tx_packets;
+	uint64_t tx_bytes;
+};
+
+/* The answer to a ping, and what had come over this path when it came. */
+struct frame_pong {
+	uint32_t number;
+	uint32_t path_id; /* the pinged one's, as in the ping */
+	uint64_t rx_packets;
+	uint64_t rx_bytes;
+};
+
+struct frame {
+	enum frame_type type;
+	union {
+		struct frame_hello hello;
+		struct frame_ping ping;
+		struct frame_pong pong;
+	};
+};
+
+/* Is this inner payload one of control frames? */
+static inline bool frame_is_control(const uint8_t *payload, size_t len)
+{
+	return len > 0 && payload[0] >> 4 == 0;
+}
+
+/* Writes one frame; returns its length, or -ENOSPC. */
+int frame_write(const struct frame *f, uint8_t *buf, size_t size);
+
+/*
+ * Reads the frame at *offset and moves *offset behind it. 1: got one; 0: no more (end or
+ * padding); -EBADMSG: malformed. Frames of unknown type or version are passed over.
+ */
+int frame_read(const uint8_t *payload, size_t len, size_t *offset, struct frame *ret);

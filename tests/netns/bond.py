@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""vtrunkd in a Lab: configurations, daemons and what they say of themselves."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+from lab import wait_until
+from traffic import wait_for_ping
+
+BUILD = pathlib.Path(os.environ.get("VTRUNKD_BUILD", pathlib.Path(__file__).parents[2] / "build"))
+VTRUNKD = BUILD / "vtrunkd"
+VTRUNKCTL = BUILD / "vtrunkctl"
+
+PORT = 51820
+CLIENT_IP, SERVER_IP = "10.10.0.2", "10.10.0.1"
+CLIENT_IP6, SERVER_IP6 = "fd10::2", "fd10::1"
+
+# So fast that a test need not wait, so slow that a busy machine does not fail it.
+HEALTH = {"health_check_interval_ms": 100, "health_check_timeout_ms": 600, "error_backoff_secs": 1}
+
+
+def _wg(*arguments, text=None):
+    return subprocess.run(["wg", *arguments], input=text, capture_output=True, text=True, check=True).stdout.strip()
+
+
+class Keys:
+    def __init__(self):
+        self.private = _wg("genkey")
+        self.public = _wg("pubkey", text=self.private)
+
+
+def new_psk():
+    return _wg("genpsk")
+
+
+def ini(sections):
+    """Text of {"link wan1": {"weight": 1}, ...}; a value of None leaves its key out."""
+    lines = []
+    for head, keys in sections.items():
+        lines.append(f"[{head}]")
+        lines += [f"{key} = {value}" for key, value in keys.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+class Daemon:
+    """One vtrunkd, in the foreground. Its configuration is `sections`; change it and start() again."""
+
+    def __init__(self, node, sections, start=True):
+        self.node = node
+        self.sections = sections
+        self.config = node.lab.file(f"{node.name}.conf")
+        self.control = node.lab.file(f"{node.name}.sock")
+        self.state = node.lab.file(f"{node.name}-state")
+        self.state.mkdir()
+        self.process = None
+        self.is_expected = False  # to be running when the test ends
+        node.lab.daemons.append(self)
+        if start:
+            self.start()
+
+    def write_config(self):
+        daemon = {"control_socket": self.control, "state_dir": self.state, "log_level": "debug"}
+        self.config.write_text(ini({"daemon": daemon, **self.sections}))
+        self.config.chmod(0o600)
+
+    def launch(self, *wrapper):
+        """Starts it, through `wrapper` if given, and returns its process without waiting."""
+        self.write_config()
+        self.process = self.node.spawn(*wrapper, VTRUNKD, "--foreground", "--config", self.config)
+        return self.process
+
+    def start(self):
+        self.launch()
+        self.is_expected = True
+        wait_until(lambda: self.answers() or not self.process.is_running(), 10, "the daemon answers")
+        assert self.process.is_running(), f"the daemon ended: {self.process.output()[-2000:]}"
+
+    def fails_to_start(self, *wrapper, seconds=2):
+        """What it says on stderr. It must end by itself in time, with a status that is not 0."""
+        status = self.launch(*wrapper).wait(seconds)
+        assert status != 0, "it claims success"
+        return self.process.output()
+
+    def stop(self, number=signal.SIGTERM):
+        self.is_expected = False
+        return self.process.stop(number)
+
+    def kill(self):
+        """As a power cut would."""
+        self.is_expected = False
+        self.process.kill()
+
+    def problem(self):
+        """At the end of a test: what is wrong with a daemon that should have been running, or None."""
+        if not self.is_expected:
+            return None
+        if not self.process.is_running():
+            return f"{self.node.name}: vtrunkd ended by itself, status {self.process.wait()}"
+        status = self.stop()
+        return f"{self.node.name}: vtrunkd stopped with status {status}" if status else None
+
+    def control_answer(self):
+        return self.node.run(VTRUNKCTL, "--socket", self.control, "--json", "status", check=False)
+
+    def answers(self):
+        return self.control_answer().returncode == 0
+
+    def network(self, name=None):
+        """The status of its network; the first if not named."""
+        networks = json.loads(self.control_answer().stdout)["networks"]
+        return next(n for n in networks if name in (None, n["name"]))
+
+    def peer(self, name=None):
+        return next(p for p in self.network()["peers"] if name in (None, p["name"]))
+
+    def paths(self):
+        return self.peer()["paths"]
+
+    def path(self, link):
+        """The path over a link of ours; None while there is none."""
+        return next((p for p in self.paths() if p["link"] == link), None)
+
+    def path_to(self, address):
+        """The path to a remote address, of whatever link."""
+        return next((p for p in self.paths() if _host(p["remote"]) == address), None)
+
+    def dropped(self, reason):
+        """How often, counting the network and all its links."""
+        network = self.network()
+        return network["drops"][reason] + sum(link["drops"][reason] for link in network["links"])
+
+    def all_drops(self):
+        network = self.network()
+        return sum(sum(o["drops"].values()) for o in [network, *network["links"]])
+
+    def wait_path(self, link, state, seconds=10):
+        wait_until(lambda: (self.path(link) or {}).get("state") == state, seconds,
+                   f"{self.node.name}: path {link} is {state}")
+
+    def wait_log(self, text, seconds=10):
+        wait_until(lambda: text in self.process.output(), seconds, f"{self.node.name} logs '{text}'")
+
+
+def _host(remote):
+    return remote.rsplit(":", 1)[0].strip("[]") if remote else None
+
+
+def endpoint(address, port=PORT):
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+class Pair:
+    """A client and a server with one cable for each element of `rates` (None: unlimited).
+
+    The client has a link per cable, of the cable's name; the server one passive link "wan".
+    """
+
+    def __init__(self, lab, mode="aggregate", rates=(None, None), families=None, weights=None,
+                 client=None, server=None, start=True):
+        self.client_node, self.server_node = lab.node("client"), lab.node("server")
+        self.cables = [lab.cable(self.client_node, self.server_node, f"wan{n}", rate=rate)
+                       for n, rate in enumerate(rates, 1)]
+        self.client_keys, self.server_keys = Keys(), Keys()
+        families = families or [4] * len(rates)
+        weights = weights or [1] * len(rates)
+        links = {
+            f"link {cable.name}": {"endpoint": endpoint(self.server_address(cable, family)), "weight": weight}
+            for cable, family, weight in zip(self.cables, families, weights)}
+        wildcard = "[::]" if 6 in families else "0.0.0.0"
+        self.client = Daemon(self.client_node, {
+            "network": network_section(CLIENT_IP, CLIENT_IP6),
+            "wireguard": {**HEALTH, "private_key": self.client_keys.private,
+                          "peer_public_key": self.server_keys.public,
+                          "bonding_mode": mode, **(client or {})},
+            **links}, start=False)
+        self.server = Daemon(self.server_node, {
+            "network": network_section(SERVER_IP, SERVER_IP6),
+            "wireguard": {**HEALTH, "private_key": self.server_keys.private,
+                          "peer_public_key": self.client_keys.public,
+                          "bonding_mode": mode, **(server or {})},
+            "link wan": {"bind": f"{wildcard}:{PORT}"}}, start=False)
+        if start:
+            self.start()
+
+    def start(self):
+        self.server.start()
+        self.client.start()
+        wait_for_ping(self.client_node, SERVER_IP)
+        for cable in self.cables:
+            self.client.wait_path(cable.name, "up")
+
+    def server_address(self, cable, family=4):
+        return cable.v6(self.server_node) if family == 6 else cable.v4(self.server_node)
+
+    def client_address(self, cable, family=4):
+        return cable.v6(self.client_node) if family == 6 else cable.v4(self.client_node)
+
+    def client_path(self, cable):
+        return self.client.path(cable.name)
+
+    def sent(self, cable):
+        """Bytes that the client has sent on a cable, as the kernel counts them."""
+        return self.client_node.counters(cable.name)["tx"]["bytes"]
+
+
+def network_section(*addresses, interface="tun0", **keys):
+    prefixes = [f"{a}/{64 if ':' in a else 24}" for a in addresses]
+    return {"interface": interface, "address": ", ".join(prefixes), **keys}

@@ -14,9 +14,12 @@
 int netif_set_mtu(const char *ifname, uint32_t mtu);
 int netif_set_up(const char *ifname);
 /*
- * Adds an address (`p` keeps its host bits here); for IPv4 /1../30 with the broadcast address.
+ * Adds an address (`p` keeps its host bits here); for IPv4 up to /30 with the broadcast address.
  * `destination` (may be NULL or of family 0) makes it point-to-point. -EEXIST if it is there.
  */
 int netif_add_address(const char *ifname, const struct prefix *p, const struct prefix *destination);
-/* The name of an interface that has this very address, other than `except`. 0 or -ENOENT. */
+/*
+ * The name of an interface that has this very address, other than `except` (may be NULL).
+ * 0, -ENOENT where there is none, or -errno.
+ */
 int netif_find_address(const struct prefix *p, const char *except, char ret_ifname[16]);

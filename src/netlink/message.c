@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "netlink/message.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+
+/* The kernel's own limit to what an error pointer can say. */
+#define ERRNO_MAX 4095
+
+static struct nlmsghdr *put_header(union message_buffer *m, uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *header = mnl_nlmsg_put_header(m->bytes);
+
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | flags;
+	return header;
+}
+
+static struct ifinfomsg *put_link(union message_buffer *m, unsigned ifindex)
+{
+	struct nlmsghdr *header = put_header(m, RTM_NEWLINK, NLM_F_ACK);
+	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(header, sizeof(*link));
+
+	link->ifi_family = AF_UNSPEC;
+	link->ifi_index = (int)ifindex;
+	return link;
+}
+
+void message_set_mtu(union message_buffer *m, unsigned ifindex, uint32_t mtu)
+{
+	put_link(m, ifindex);
+	mnl_attr_put_u32(&m->header, IFLA_MTU, mtu);
+}
+
+void message_set_up(union message_buffer *m, unsigned ifindex)
+{
+	struct ifinfomsg *link = put_link(m, ifindex);
+
+	link->ifi_flags = IFF_UP;
+	link->ifi_change = IFF_UP;
+}
+
+static size_t address_len(uint8_t family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
+bool message_broadcast(const struct prefix *p, uint8_t ret_address[4])
+{
+	if (p->family != AF_INET || p->len > 30)
+		return false;
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned before = 8 * i;
+		unsigned n = p->len > before ? p->len - before : 0;
+
+		ret_address[i] = n >= 8 ? p->bytes[i] : (uint8_t)(p->bytes[i] | 0xff >> n);
+	}
+	return true;
+}
+
+void message_add_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
+			 const struct prefix *destination)
+{
+	struct nlmsghdr *header = put_header(m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	struct ifaddrmsg *address = mnl_nlmsg_put_extra_header(header, sizeof(*address));
+	/* On a point-to-point interface the prefix length belongs to the other end. */
+	const struct prefix *subnet = destination ? destination : p;
+	size_t len = address_len(p->family);
+	uint8_t broadcast[4];
+
+	address->ifa_family = p->family;
+	address->ifa_prefixlen = subnet->len;
+	address->ifa_scope = RT_SCOPE_UNIVERSE;
+	address->ifa_index = ifindex;
+	/* Nobody else is on a tunnel; detection would only keep the address unusable for a second.
+	 */
+	if (p->family == AF_INET6)
+		address->ifa_flags = IFA_F_NODAD;
+	mnl_attr_put(header, IFA_LOCAL, len, p->bytes);
+	mnl_attr_put(header, IFA_ADDRESS, len, subnet->bytes);
+	if (!destination && message_broadcast(p, broadcast))
+		mnl_attr_put(header, IFA_BROADCAST, sizeof(broadcast), broadcast);
+}
+
+void message_dump_addresses(union message_buffer *m, uint8_t family)
+{
+	struct nlmsghdr *header = put_header(m, RTM_GETADDR, NLM_F_DUMP);
+	struct ifaddrmsg *address = mnl_nlmsg_put_extra_header(header, sizeof(*address));
+
+	address->ifa_family = family;
+}
+
+/* An errno as the kernel writes it: 0 or negative. */
+static int parse_error(const struct nlmsghdr *message, size_t payload_min)
+{
+	int error;
+
+	if (mnl_nlmsg_get_payload_len(message) < payload_min)
+		return -EBADMSG;
+	memcpy(&error, mnl_nlmsg_get_payload(message), sizeof(error));
+	return error > 0 || error < -ERRNO_MAX ? -EBADMSG : error;
+}
+
+/* What belongs to netlink itself, and not to the dump. */
+static int read_control(const struct message_expected *expected, const struct nlmsghdr *message,
+			struct message_progress *progress)
+{
+	int r;
+
+	switch (message->nlmsg_type) {
+	case NLMSG_NOOP:
+		return 0;
+	case NLMSG_OVERRUN:
+		return -ENOBUFS;
+	case NLMSG_ERROR:
+		r = parse_error(message, sizeof(struct nlmsgerr));
+		/* A dump does not end in an acknowledgement. */
+		if (!r && expected->type)
+			return -EBADMSG;
+		break;
+	case NLMSG_DONE:
+		if (!expected->type)
+			return -EBADMSG;
+		r = parse_error(message, sizeof(int));
+		break;
+	default:
+		return -EBADMSG;
+	}
+	progress->is_complete = true;
+	return r;
+}
+
+static bool is_part(const struct message_expected *expected, const struct nlmsghdr *message)
+{
+	return expected->type && message->nlmsg_type == expected->type &&
+	       message->nlmsg_flags & NLM_F_MULTI;
+}
+
+static int read_one(const struct message_expected *expected, const struct nlmsghdr *message,
+		    message_fn each, void *ctx, struct message_progress *progress)
+{
+	bool is_answer =
+		message->nlmsg_seq == expected->seq && message->nlmsg_pid == expected->portid;
+
+	if (!is_answer || progress->is_complete)
+		return -EBADMSG;
+	if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+		progress->is_interrupted = true;
+	if (is_part(expected, message))
+		return each(ctx, message);
+	return read_control(expected, message, progress);
+}
+
+int message_read(const struct message_expected *expected, const void *datagram, size_t len,
+		 message_fn each, void *ctx, struct message_progress *progress)
+{
+	const struct nlmsghdr *message = datagram;
+	int left = (int)len;
+	int r;
+
+	if (len < sizeof(*message) || len > MESSAGE_DATAGRAM_MAX)
+		return -EBADMSG;
+	while (mnl_nlmsg_ok(message, left)) {
+		/* libmnl 1.0.4 compares as signed, and so takes 2 GB and more for short. */
+		if (message->nlmsg_len > (unsigned)left)
+			return -EBADMSG;
+		r = read_one(expected, message, each, ctx, progress);
+		if (r < 0)
+			return r;
+		message = mnl_nlmsg_next(message, &left);
+	}
+	return left > 0 ? -EBADMSG : 0;
+}
+
+/* Finds the attribute that names the own address: IFA_LOCAL where there is one. */
+static int find_own_address(const struct nlmsghdr *message, const struct nlattr **ret)
+{
+	const struct nlattr *own = NULL;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, message, sizeof(struct ifaddrmsg))
+	{
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type == IFA_LOCAL || (type == IFA_ADDRESS && !own))
+			own = attr;
+	}
+	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message) || !own)
+		return -EBADMSG;
+	*ret = own;
+	return 0;
+}
+
+int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, unsigned *ret_ifindex)
+{
+	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
+	const struct nlattr *own;
+	size_t len;
+	int r;
+
+	/* libmnl rounds the end of the attributes up, which would be beyond the datagram. */
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*address) ||
+	    message->nlmsg_len % MNL_ALIGNTO)
+		return -EBADMSG;
+	if (address->ifa_family != AF_INET && address->ifa_family != AF_INET6)
+		return -EBADMSG;
+	r = find_own_address(message, &own);
+	if (r < 0)
+		return r;
+	len = address_len(address->ifa_family);
+	if (mnl_attr_get_payload_len(own) != len)
+		return -EBADMSG;
+	*ret = (struct prefix){.family = address->ifa_family, .len = (uint8_t)(8 * len)};
+	memcpy(ret->bytes, mnl_attr_get_payload(own), len);
+	*ret_ifindex = address->ifa_index;
+	return 0;
+}

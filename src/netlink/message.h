@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Messages of rtnetlink: requests are built here, and one received datagram is taken apart.
+ * Nothing here does I/O, so that tests can show it what no kernel sends. (rtnetlink(7),
+ * linux/rtnetlink.h; all integers in host order, addresses in network order.)
+ */
+#pragma once
+
+#include <libmnl/libmnl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/addr.h"
+
+/* A kernel's dump fills at most the buffer it is read into, and needs 8 KB at least. */
+#define MESSAGE_DATAGRAM_MAX 16384
+/* Room for each of the requests below. */
+#define MESSAGE_REQUEST_MAX 256
+
+/* Aligned as libmnl needs it. */
+union message_buffer {
+	struct nlmsghdr header;
+	uint8_t bytes[MESSAGE_REQUEST_MAX];
+};
+
+/* Each leaves the request in `m->header`; its sequence number is for the sender to set. */
+void message_set_mtu(union message_buffer *m, unsigned ifindex, uint32_t mtu);
+void message_set_up(union message_buffer *m, unsigned ifindex);
+/* As netif_add_address() says; `destination` is NULL or of the same family. */
+void message_add_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
+			 const struct prefix *destination);
+/* Asks for all addresses of a family. */
+void message_dump_addresses(union message_buffer *m, uint8_t family);
+
+/* The broadcast address of `p`'s subnet; false where it has none (IPv6, /31 and /32). */
+bool message_broadcast(const struct prefix *p, uint8_t ret_address[4]);
+
+/* What an answer to one of our requests must look like. */
+struct message_expected {
+	uint32_t seq;
+	uint32_t portid;
+	uint16_t type; /* of the messages of a dump; 0: nothing but an acknowledgement */
+};
+
+/* How far the answer has come; zero at the start, then handed on from datagram to datagram. */
+struct message_progress {
+	bool is_complete;    /* acknowledged, or the end of the dump; nothing more will come */
+	bool is_interrupted; /* things changed during the dump (NLM_F_DUMP_INTR): dump again */
+};
+
+typedef int (*message_fn)(void *ctx, const struct nlmsghdr *message);
+
+/*
+ * Takes a datagram (aligned to 4 bytes) apart. `each` (NULL for no dump) gets every message of
+ * the expected type; what it returns below 0 ends the reading. 0, the kernel's -errno, -ENOBUFS
+ * where the kernel lost data, or -EBADMSG for anything that does not answer the request.
+ */
+int message_read(const struct message_expected *expected, const void *datagram, size_t len,
+		 message_fn each, void *ctx, struct message_progress *progress);
+
+/* Whose address it is, out of an RTM_NEWADDR (`ret` as a host prefix). 0 or -EBADMSG. */
+int message_parse_address(const struct nlmsghdr *message, struct prefix *ret,
+			  unsigned *ret_ifindex);

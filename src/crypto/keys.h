@@ -16,7 +16,7 @@ void keys_random(void *ret, size_t len);
 /* A new private key, clamped. */
 void keys_generate(uint8_t ret_private[KEY_LEN]);
 void keys_public(uint8_t ret_public[KEY_LEN], const uint8_t private_key[KEY_LEN]);
-/* 0, or -EINVAL when the result is all zero (a point of low order), ret then being wiped. */
+/* 0; -EINVAL when the result is all zero (a point of low order); -EIO. ret is wiped then. */
 int keys_shared(uint8_t ret[KEY_LEN], const uint8_t private_key[KEY_LEN],
 		const uint8_t public_key[KEY_LEN]);
 

@@ -10,6 +10,9 @@
  *      |                ^                                                           |
  *      | timeout        +---- HEALTH_PONGS_TO_RECOVER answers in a row -------------+
  *      +--> DOWN
+ *
+ * Only answers bring a path up: nothing that is merely sent does. A timeout counts from the
+ * oldest ping that is unanswered, so that the pings after it do not put it off.
  */
 #pragma once
 
@@ -21,8 +24,10 @@
 
 /* Answers in a row that a path which was down needs, so that a flapping one stays out. */
 #define HEALTH_PONGS_TO_RECOVER 3
-/* Pings follow each other this fast while a path is coming back. */
+/* Pings follow each other this fast while a path is coming back, */
 #define HEALTH_RECOVERY_INTERVAL (100 * NSEC_PER_MSEC)
+/* and this fast while it is in doubt: new, or with an answer overdue. */
+#define HEALTH_DOUBT_INTERVAL (250 * NSEC_PER_MSEC)
 /* How many pings are remembered; answers to older ones tell nothing. */
 #define HEALTH_PINGS 32
 
@@ -42,10 +47,11 @@ struct health_ping {
 struct health {
 	enum health_state state;
 	nsec_t since;		 /* of the state */
-	nsec_t unanswered_since; /* send time of the oldest ping that is unanswered; 0: none (T1) */
+	nsec_t unanswered_since; /* send time of the oldest ping that is unanswered; 0: none */
 	nsec_t error_until;	 /* after a link error: no data before this time */
 	uint32_t next_number;
-	unsigned pongs_in_row;
+	uint32_t newest_answered;
+	unsigned pongs_in_row; /* to pings sent since it went down */
 	uint64_t n_downs;
 	struct health_ping pings[HEALTH_PINGS]; /* by number modulo HEALTH_PINGS */
 	nsec_t rtt;				/* smoothed as RFC 6298 does; 0 until measured */

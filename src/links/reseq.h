@@ -5,9 +5,11 @@
  * all links of the peer share. A packet that comes before its predecessors is held until
  *  (a) they have come;
  *  (b) they are proven lost: links are FIFO, so once every active path has delivered
- *      something later, what is missing is not coming;
+ *      something later, what is missing is not coming (a path that is seen to reorder a
+ *      little has to be that much further ahead);
  *  (c) a deadline passes, which follows the delay spread of the paths as it is measured.
  * A packet that comes after it was given up is delivered at once, never dropped.
+ * docs/design/resequencer.md has the reasons and the numbers.
  *
  * Sessions form one line of positions: a new session begins RESEQ_SESSION_SLACK positions
  * behind the last one seen of the session before it, so that stragglers of that one still
@@ -30,6 +32,10 @@
 #define RESEQ_HOLD_MIN (2 * NSEC_PER_MSEC)
 #define RESEQ_HOLD_START (50 * NSEC_PER_MSEC)
 #define RESEQ_HOLD_MAX (400 * NSEC_PER_MSEC)
+/* A path is active this long after a delivery; below the health check's usual interval. */
+#define RESEQ_ACTIVE_TIME RESEQ_HOLD_MAX
+/* Positions by which a path may run backwards and still give proof: two bursts. */
+#define RESEQ_DISORDER_MAX 128
 
 struct reseq;
 
@@ -40,7 +46,9 @@ enum reseq_verdict {
 };
 
 struct reseq_stats {
-	uint64_t in_order, held, late, proven_lost, deadlines;
+	uint64_t in_order, held, late; /* packets */
+	uint64_t proven_lost;	       /* packets */
+	uint64_t deadlines;	       /* gaps given up without proof: by time, or a full window */
 };
 
 /* What reseq_hold() is given for a packet that has nothing to deliver (a control frame). */
@@ -57,12 +65,20 @@ void reseq_free(struct reseq *r);
 enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session, uint64_t counter,
 			       nsec_t now);
 /*
+ * A copy of a packet that was offered before has come over `path`: nothing to deliver, but
+ * it tells how far that path is, so that redundant paths wait for each other. Then pop.
+ */
+void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t counter, nsec_t now);
+/*
  * Keeps `item` for a packet just judged RESEQ_HOLD. False, and the item stays the caller's,
  * when the memory for it is not to be had: then the caller flushes and delivers.
  */
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now);
 
-/* The next held item that may be delivered now, in order; NULL if there is none. */
+/*
+ * The next held item that may be delivered now, in order; NULL if there is none. Called until
+ * then after every packet, and at the deadline.
+ */
 void *reseq_pop(struct reseq *r, nsec_t now);
 /* The next held item whether or not its predecessors came; NULL when nothing is held. */
 void *reseq_flush(struct reseq *r);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "links/health.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct health_ping *ping_at(struct health *h, uint32_t number)
+{
+	return &h->pings[number % HEALTH_PINGS];
+}
+
+/* Numbers wrap around. */
+static bool is_newer(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+static void set_state(struct health *h, enum health_state state, nsec_t now)
+{
+	h->state = state;
+	h->since = now;
+	h->pongs_in_row = 0;
+	if (state == HEALTH_DOWN)
+		h->n_downs++;
+}
+
+void health_init(struct health *h, nsec_t now)
+{
+	memset(h, 0, sizeof(*h));
+	h->since = now;
+	h->next_ping = now;
+	h->next_number = 1;
+	/* Nothing is outstanding, not even what the zeroed entries seem to be. */
+	for (unsigned i = 0; i < HEALTH_PINGS; i++)
+		h->pings[i].is_answered = true;
+}
+
+/* An answer that takes longer than this is a missed one. */
+static nsec_t patience(const struct health *h, const struct health_settings *s)
+{
+	return nsec_min(s->timeout, nsec_max(2 * HEALTH_RECOVERY_INTERVAL, 4 * h->rtt));
+}
+
+static bool is_overdue(const struct health *h, const struct health_settings *s, nsec_t now)
+{
+	return h->unanswered_since && now - h->unanswered_since > patience(h, s);
+}
+
+static nsec_t ping_interval(const struct health *h, const struct health_settings *s, nsec_t now)
+{
+	if (h->state == HEALTH_DOWN)
+		return h->pongs_in_row ? HEALTH_RECOVERY_INTERVAL : s->interval;
+	if (h->state == HEALTH_PROBING || is_overdue(h, s, now))
+		return nsec_min(s->interval, HEALTH_DOUBT_INTERVAL);
+	return s->interval;
+}
+
+nsec_t health_deadline(const struct health *h, const struct health_settings *s)
+{
+	if (h->state == HEALTH_DOWN || !h->unanswered_since)
+		return h->next_ping;
+	return nsec_min(h->next_ping, h->unanswered_since + s->timeout);
+}
+
+bool health_wants_ping(const struct health *h, nsec_t now)
+{
+	return now >= h->next_ping;
+}
+
+uint32_t health_ping_sent(struct health *h, const struct health_settings *s, uint64_t tx_packets,
+			  nsec_t now)
+{
+	uint32_t number = h->next_number++;
+
+	*ping_at(h, number) = (struct health_ping){number, false, now, tx_packets};
+	if (!h->unanswered_since)
+		h->unanswered_since = now;
+	if (is_overdue(h, s, now))
+		h->pongs_in_row = 0;
+	h->next_ping = now + ping_interval(h, s, now);
+	return number;
+}
+
+/* RFC 6298, section 2 */
+static void measure_rtt(struct health *h, nsec_t sample)
+{
+	if (!h->rtt) {
+		h->rtt = sample;
+		h->rtt_var = sample / 2;
+		h->rtt_min = sample;
+		return;
+	}
+	h->rtt_var += (llabs(h->rtt - sample) - h->rtt_var) / 4;
+	h->rtt += (sample - h->rtt) / 8;
+	h->rtt_min = nsec_min(h->rtt_min, sample);
+}
+
+/* All pings after the newest answered one are unanswered: the first of them is the oldest. */
+static void note_newest(struct health *h, uint32_t number)
+{
+	uint32_t following = number + 1;
+
+	h->newest_answered = number;
+	h->unanswered_since = following == h->next_number ? 0 : ping_at(h, following)->sent;
+}
+
+/* The answers in a row, while the path is down. */
+static void count_row(struct health *h, const struct health_ping *ping, bool is_timely,
+		      bool is_next, nsec_t now)
+{
+	if (!is_timely || ping->sent < h->since || now < h->error_until) {
+		h->pongs_in_row = 0;
+		return;
+	}
+	h->pongs_in_row = is_next ? h->pongs_in_row + 1 : 1;
+	h->next_ping = nsec_min(h->next_ping, ping->sent + HEALTH_RECOVERY_INTERVAL);
+}
+
+bool health_pong(struct health *h, const struct health_settings *s, uint32_t number, nsec_t now,
+		 bool *ret_is_valid, struct health_ping *ret_ping)
+{
+	struct health_ping *ping = ping_at(h, number);
+	bool is_next = number == h->newest_answered + 1; /* no ping was skipped */
+	bool is_timely = !h->rtt || now - ping->sent <= patience(h, s);
+
+	*ret_is_valid = ping->number == number && !ping->is_answered;
+	if (!*ret_is_valid)
+		return false;
+	ping->is_answered = true;
+	if (ret_ping)
+		*ret_ping = *ping;
+	measure_rtt(h, nsec_max(now - ping->sent, 1));
+	if (!is_newer(number, h->newest_answered))
+		return false;
+	note_newest(h, number);
+
+	if (h->state == HEALTH_UP)
+		return false;
+	if (h->state == HEALTH_DOWN) {
+		count_row(h, ping, is_timely, is_next, now);
+		if (h->pongs_in_row < HEALTH_PONGS_TO_RECOVER)
+			return false;
+	}
+	set_state(h, HEALTH_UP, now);
+	return true;
+}
+
+bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now)
+{
+	h->error_until = now + s->error_backoff;
+	h->pongs_in_row = 0;
+	if (h->state == HEALTH_DOWN)
+		return false;
+	set_state(h, HEALTH_DOWN, now);
+	return true;
+}
+
+bool health_expire(struct health *h, const struct health_settings *s, nsec_t now)
+{
+	if (h->state == HEALTH_DOWN || !h->unanswered_since ||
+	    now - h->unanswered_since < s->timeout)
+		return false;
+	set_state(h, HEALTH_DOWN, now);
+	return true;
+}
+
+const char *health_state_name(enum health_state state)
+{
+	switch (state) {
+	case HEALTH_PROBING:
+		return "probing";
+	case HEALTH_UP:
+		return "up";
+	case HEALTH_DOWN:
+		return "down";
+	}
+	return "unknown";
+}

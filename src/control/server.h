@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The daemon's control socket: clients send requests as lines of JSON and get one line for
+ * each (docs/control.md). Owner: the main thread, which polls control_fd() and calls
+ * control_dispatch() when it is readable; nothing here blocks.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "control/action.h"
+
+#define CONTROL_CLIENTS_MAX 32
+/* A request's length, its newline not counted. */
+#define CONTROL_LINE_MAX (64 * 1024)
+/* A client is dropped when this many bytes of answers wait for it to read. */
+#define CONTROL_OUTPUT_MAX (1024 * 1024)
+
+struct control;
+
+/*
+ * Listens at `path`; the actions must live as long as the server. 0, or -errno, among which
+ * -EADDRINUSE says that another daemon listens there, -EEXIST that a file of another kind is in
+ * the way, and -ENAMETOOLONG that the path has more than CONTROL_PATH_MAX bytes.
+ */
+int control_new(struct control **ret, const char *path, const struct control_action *actions,
+		size_t n_actions);
+/* Closes all connections and removes the socket, if it is still ours. */
+void control_free(struct control *c);
+
+/* Readable when there is something to do. */
+int control_fd(const struct control *c);
+/* Does what can be done now; call it again while control_fd() is readable. */
+void control_dispatch(struct control *c);

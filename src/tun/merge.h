@@ -14,11 +14,20 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define MERGE_HEADERS_MAX 256
 #define MERGE_SEGMENTS_MAX 64
+#define MERGE_HEADERS_MAX 100 /* IPv6, and TCP with all the options it can have */
 
 /* Writes one packet behind its virtio_net_hdr (iov[0]) to the interface. 0 or -errno. */
 typedef int (*merge_write_fn)(void *ctx, const struct iovec *iov, int n);
+
+/* A packet that may stand in a run: IPv4 without options or IPv6 without extension headers. */
+struct merge_packet {
+	uint8_t *data;
+	size_t transport; /* offset of the TCP or UDP header */
+	size_t headers_len;
+	size_t payload_len;
+	uint8_t protocol;
+};
 
 struct merge {
 	/* constant */
@@ -26,22 +35,19 @@ struct merge {
 	void *ctx;
 	bool can_tcp; /* the interface takes TCP super-packets */
 	bool can_udp; /* ... and UDP ones */
-	/* the open run */
-	struct iovec iov[2 + MERGE_SEGMENTS_MAX]; /* header, packet headers, payloads */
+	/* the open run; the rest of this group means nothing while n_segments is 0 */
 	size_t n_segments;
+	struct iovec iov[2 + MERGE_SEGMENTS_MAX]; /* virtio header, packet headers, payloads */
+	struct merge_packet first;
+	size_t payload_len; /* of all segments */
+	uint32_t next_seq;  /* TCP */
+	uint16_t next_id;   /* IPv4 */
+	uint16_t id_step;   /* IPv4: 1, or 0 where all identifications are zero */
+	bool has_push;	    /* TCP: its last segment carries PSH */
+	bool is_closed;	    /* nothing may follow its last segment */
+	/* what is being written */
+	struct virtio_net_hdr hdr;
 	uint8_t headers[MERGE_HEADERS_MAX];
-	size_t headers_len;
-	size_t payload_len;
-	/* what else a run needs stands in merge.c's struct, here by value */
-	struct {
-		size_t transport;
-		size_t gso_size;
-		uint32_t next_seq;
-		uint16_t next_id;
-		uint8_t protocol;
-		bool is_v6;
-		bool is_closed; /* its last segment was short or carried PSH or FIN */
-	} run;
 	/* results since the caller last took them */
 	size_t n_written; /* packets, counted as they came in */
 	size_t n_refused; /* packets that the interface did not take */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "tun/tun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Linux 6.2; Debian 12 has the headers of 6.1. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+#define OFFLOAD_TSO (TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+#define OFFLOAD_USO (TUN_F_USO4 | TUN_F_USO6)
+
+static int create(int fd, struct tun *t, const char *name)
+{
+	struct ifreq ifr = {
+		.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL),
+	};
+	int header_len = sizeof(struct virtio_net_hdr);
+
+	if (strlen(name) >= sizeof(ifr.ifr_name))
+		return -ENAMETOOLONG;
+	strcpy(ifr.ifr_name, name);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return errno == EBUSY ? -EEXIST : -errno;
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header_len) < 0)
+		return -errno;
+	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
+	return 0;
+}
+
+static bool set_offloads(int fd, unsigned long offloads)
+{
+	return ioctl(fd, TUNSETOFFLOAD, offloads) == 0;
+}
+
+/* A kernel refuses the whole set for one bit that it does not know. */
+static int negotiate(int fd, struct tun *t, bool offloads)
+{
+	t->can_uso = offloads && set_offloads(fd, TUN_F_CSUM | OFFLOAD_TSO | OFFLOAD_USO);
+	t->can_tso = t->can_uso || (offloads && set_offloads(fd, TUN_F_CSUM | OFFLOAD_TSO));
+	if (t->can_tso || set_offloads(fd, 0))
+		return 0;
+	return -errno;
+}
+
+int tun_open(struct tun *ret, const char *name, bool offloads)
+{
+	struct tun t = {};
+	int r;
+
+	t.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (t.fd < 0)
+		return -errno;
+	r = create(t.fd, &t, name);
+	if (r == 0)
+		r = negotiate(t.fd, &t, offloads);
+	if (r < 0) {
+		close(t.fd);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}
+
+void tun_close(struct tun *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+}

@@ -62,8 +62,9 @@ class Daemon:
             self.start()
 
     def write_config(self):
-        daemon = {"control_socket": self.control, "state_dir": self.state, "log_level": "debug"}
-        self.config.write_text(ini({"daemon": daemon, **self.sections}))
+        daemon = {"control_socket": self.control, "state_dir": self.state, "log_level": "debug",
+                  **self.sections.get("daemon", {})}
+        self.config.write_text(ini({**self.sections, "daemon": daemon}))
         self.config.chmod(0o600)
 
     def launch(self, *wrapper):
@@ -97,10 +98,12 @@ class Daemon:
         """At the end of a test: what is wrong with a daemon that should have been running, or None."""
         if not self.is_expected:
             return None
-        if not self.process.is_running():
-            return f"{self.node.name}: vtrunkd ended by itself, status {self.process.wait()}"
+        has_ended = not self.process.is_running()
         status = self.stop()
-        return f"{self.node.name}: vtrunkd stopped with status {status}" if status else None
+        if status == 0 and not has_ended:
+            return None
+        how = "ended by itself" if has_ended else "was stopped"
+        return f"{self.node.name}: vtrunkd {how}, status {status}:\n{self.process.output()[-4000:]}"
 
     def control_answer(self):
         return self.node.run(VTRUNKCTL, "--socket", self.control, "--json", "status", check=False)

@@ -25,7 +25,7 @@ def pytest_sessionstart(session):
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     lab = getattr(item, "funcargs", {}).get("lab")
-    if lab and report.failed:
+    if lab and report.failed and call.when != "teardown":
         report.sections += [(title, text[-8000:]) for title, text in lab.logs()]
 
 

@@ -12,20 +12,13 @@
 #include "util/addr.h"
 #include "util/drops.h"
 
-/* Where a message came from, and where its answer goes. */
-struct origin {
-	uint32_t link; /* the caller's number of the link */
-	struct addr remote;
-	struct addr local; /* the address that it was sent to; AF_UNSPEC if unknown */
-};
-
 /* Upward calls; all but `poke` on the handshake thread. None may fail or block. */
 struct device_calls {
 	/* Sends a handshake message over all paths of the peer. */
 	void (*send)(void *ctx, struct peer *p, const void *msg, size_t len);
 	/* Sends a handshake message back where one came from. */
 	void (*reply)(void *ctx, const struct origin *to, const void *msg, size_t len);
-	/* Sends an empty transport message. */
+	/* Sends an empty transport message; it has been marked as sent. */
 	void (*send_keepalive)(void *ctx, struct peer *p);
 	/* There is a session to send on that was not there before. */
 	void (*session_ready)(void *ctx, struct peer *p);

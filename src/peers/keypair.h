@@ -31,7 +31,7 @@ struct keypair {
 	_Alignas(64) _Atomic uint64_t tx_counter; /* the next counter to be sent */
 	_Atomic uint32_t refs;
 	_Atomic bool is_confirmed;    /* the peer has proven that it has the session too */
-	_Atomic bool has_asked_rekey; /* the one request that this session may make on receive */
+	_Atomic bool has_asked_rekey; /* the one request for a successor, repeated by the timers */
 	/* receive lane */
 	_Alignas(64) struct replay *replay; /* made with the first packet, so that idle is small */
 	uint32_t rx_session; /* the resequencer's session number; 0: nothing came yet */
@@ -41,10 +41,15 @@ struct keypair {
 
 /* One reference, for its creator. 0, -ENOMEM or -EIO. */
 int keypair_new(struct keypair **ret, const uint8_t send[32], const uint8_t recv[32]);
-/* Inside a read section, or holding a reference. */
+/* Inside a read section, or holding a reference. Never fails. */
 struct keypair *keypair_get(struct keypair *k);
-/* The last one wipes and frees it after a grace period. NULL is fine. */
+/* The last one wipes and frees it. NULL is fine. */
 void keypair_put(struct keypair *k);
+/*
+ * Puts the creator's reference after a grace period: for a session that no reader can find any
+ * more. Until then a reader that found it may still get one of its own. NULL is fine.
+ */
+void keypair_retire(struct keypair *k);
 
 /* May still be received on. */
 static inline bool keypair_can_receive(const struct keypair *k, nsec_t now)

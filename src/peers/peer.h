@@ -14,9 +14,17 @@
 #include "crypto/cookie.h"
 #include "crypto/noise.h"
 #include "peers/keypair.h"
+#include "util/addr.h"
 #include "util/timerq.h"
 
 struct device;
+
+/* Where a message came from, and where its answer goes. */
+struct origin {
+	uint32_t link; /* the caller's number of the link */
+	struct addr remote;
+	struct addr local; /* the address that it was sent to; AF_UNSPEC if unknown */
+};
 
 /* What another thread tells the handshake thread about a peer. */
 enum peer_poke {
@@ -49,14 +57,16 @@ struct peer {
 	struct noise_handshake handshake;
 	bool is_initiating; /* our initiation awaits its response */
 	bool has_handshake_index;
-	unsigned n_attempts;
+	unsigned n_attempts; /* initiations since a session was last asked for */
 	nsec_t last_initiation_sent;
 	nsec_t last_initiation_received;
 	nsec_t retransmit_at; /* NSEC_NEVER: not armed */
 	nsec_t zero_keys_at;
+	nsec_t jitter; /* drawn anew for each initiation, so that two peers do not stay in step */
 	uint8_t latest_timestamp[NOISE_TIMESTAMP_LEN];
 	/* the response to the last initiation, for its copies that come over other links */
 	uint8_t answered_mac1[COOKIE_LEN];
+	struct origin answered_origin;
 	struct wg_response answer;
 	unsigned answers_left;
 	struct cookie_jar cookies;

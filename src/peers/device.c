@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/keys.h"
+#include "peers/internal.h"
+
+#define BUCKETS_MIN 16
+
+int device_new(struct device **ret, const uint8_t private_key[32], const struct device_calls *calls,
+	       void *ctx)
+{
+	struct device *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	d->calls = *calls;
+	d->ctx = ctx;
+	noise_identity_set(&d->identity, private_key);
+	cookie_checker_init(&d->checker, d->identity.public_key);
+	timerq_init(&d->timers);
+	d->n_buckets = BUCKETS_MIN;
+	d->buckets = calloc(d->n_buckets, sizeof(struct peer *));
+	if (!d->buckets || ratelimit_new(&d->ratelimit)) {
+		device_free(d);
+		return -ENOMEM;
+	}
+	*ret = d;
+	return 0;
+}
+
+void device_free(struct device *d)
+{
+	if (!d)
+		return;
+	index_deinit(&d->index);
+	timerq_deinit(&d->timers);
+	ratelimit_free(d->ratelimit);
+	free(d->buckets);
+	keys_wipe(d, sizeof(*d));
+	free(d);
+}
+
+const uint8_t *device_public_key(const struct device *d)
+{
+	return d->identity.public_key;
+}
+
+static struct peer **bucket_of(struct peer **buckets, size_t n, const uint8_t public_key[32])
+{
+	uint64_t hash;
+
+	memcpy(&hash, public_key, sizeof(hash));
+	return &buckets[(hash ^ hash >> 32) & (n - 1)];
+}
+
+struct peer *device_find_peer(struct device *d, const uint8_t public_key[32])
+{
+	struct peer *p = *bucket_of(d->buckets, d->n_buckets, public_key);
+
+	while (p && memcmp(p->remote.public_key, public_key, NOISE_PUBLIC_KEY_LEN))
+		p = p->next_in_bucket;
+	return p;
+}
+
+static void insert(struct peer **buckets, size_t n, struct peer *p)
+{
+	struct peer **bucket = bucket_of(buckets, n, p->remote.public_key);
+
+	p->next_in_bucket = *bucket;
+	*bucket = p;
+}
+
+static int grow(struct device *d)
+{
+	size_t n = d->n_buckets * 2;
+	struct peer **buckets = calloc(n, sizeof(struct peer *));
+
+	if (!buckets)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_buckets; i++) {
+		struct peer *p = d->buckets[i];
+
+		while (p) {
+			struct peer *after = p->next_in_bucket;
+
+			insert(buckets, n, p);
+			p = after;
+		}
+	}
+	free(d->buckets);
+	d->buckets = buckets;
+	d->n_buckets = n;
+	return 0;
+}
+
+int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[32],
+		    const uint8_t preshared_key[32], uint16_t persistent_keepalive,
+		    bool is_wanted_up)
+{
+	int r;
+
+	if (!memcmp(public_key, d->identity.public_key, NOISE_PUBLIC_KEY_LEN) ||
+	    device_find_peer(d, public_key))
+		return -EEXIST;
+	r = timerq_reserve(&d->timers, d->n_peers + 1);
+	if (!r && d->n_peers >= d->n_buckets)
+		r = grow(d);
+	if (!r)
+		r = noise_remote_set(&p->remote, &d->identity, public_key, preshared_key);
+	if (r)
+		return r;
+	p->device = d;
+	p->persistent_keepalive = persistent_keepalive;
+	p->is_wanted_up = is_wanted_up;
+	cookie_jar_init(&p->cookies, public_key);
+	timers_init(p);
+	insert(d->buckets, d->n_buckets, p);
+	d->n_peers++;
+	return 0;
+}
+
+static void unlink_peer(struct device *d, struct peer *p)
+{
+	struct peer **at = bucket_of(d->buckets, d->n_buckets, p->remote.public_key);
+
+	while (*at != p)
+		at = &(*at)->next_in_bucket;
+	*at = p->next_in_bucket;
+	d->n_peers--;
+}
+
+void device_remove_peer(struct device *d, struct peer *p)
+{
+	unlink_peer(d, p);
+	timerq_disarm(&d->timers, &p->timer);
+	handshake_forget(p);
+	session_drop_all(p);
+	atomic_fetch_or_explicit(&p->pokes, POKES_CLOSED, memory_order_relaxed);
+	rcu_drain();
+	keys_wipe(&p->remote, sizeof(p->remote));
+	keys_wipe(&p->cookies, sizeof(p->cookies));
+	keys_wipe(&p->answer, sizeof(p->answer));
+}
+
+bool device_check_mac1(const struct device *d, const void *msg, size_t len)
+{
+	return cookie_check_mac1(&d->checker, msg, len);
+}
+
+struct keypair *device_session_rcu(const struct device *d, uint32_t local_index)
+{
+	return index_session_rcu(&d->index, local_index);
+}
+
+void device_handle_pokes(struct device *d, struct peer *p, nsec_t now)
+{
+	unsigned pokes = atomic_exchange_explicit(&p->pokes, 0, memory_order_acq_rel);
+
+	if ((pokes & POKE_CONFIRMED) && session_confirm_next(p)) {
+		handshake_complete(p, now);
+		d->calls.session_ready(d->ctx, p);
+	}
+	if (pokes & POKE_HANDSHAKE)
+		handshake_want(p, now);
+	if (pokes & POKE_WATCH)
+		atomic_store_explicit(&p->is_watched, true, memory_order_relaxed);
+	timers_arm(p, now);
+}
+
+void device_start(struct device *d, nsec_t now)
+{
+	for (size_t i = 0; i < d->n_buckets; i++) {
+		for (struct peer *p = d->buckets[i]; p; p = p->next_in_bucket) {
+			if (!p->is_wanted_up)
+				continue;
+			handshake_want(p, now);
+			timers_arm(p, now);
+		}
+	}
+}
+
+nsec_t device_run_timers(struct device *d, nsec_t now)
+{
+	return timerq_run(&d->timers, now);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Handshake messages in and out (paper, sections 5.4 and 6). Our initiation awaits its answer in
+ * the peer; one of the peer's is opened and answered in one go and leaves nothing but a session,
+ * so that the two don't disturb each other.
+ */
+#include <string.h>
+
+#include "crypto/keys.h"
+#include "peers/internal.h"
+#include "util/log.h"
+
+/* How many more origins get the answer to an initiation that came from several. */
+#define ANSWERS_TO_COPIES 8
+
+void handshake_forget(struct peer *p)
+{
+	if (p->has_handshake_index)
+		index_release(&p->device->index, p->handshake.local_index);
+	p->has_handshake_index = false;
+	p->is_initiating = false;
+	noise_wipe(&p->handshake);
+}
+
+void handshake_complete(struct peer *p, nsec_t now)
+{
+	handshake_forget(p);
+	p->n_attempts = 0;
+	p->retransmit_at = NSEC_NEVER;
+	atomic_store_explicit(&p->last_handshake, now, memory_order_relaxed);
+	atomic_fetch_add_explicit(&p->n_handshakes, 1, memory_order_relaxed);
+}
+
+static nsec_t draw_jitter(void)
+{
+	uint32_t random;
+
+	keys_random(&random, sizeof(random));
+	return random % REKEY_TIMEOUT_JITTER_MAX;
+}
+
+static int create_initiation(struct peer *p, nsec_t now, struct wg_initiation *ret)
+{
+	struct device *d = p->device;
+	uint8_t ephemeral[KEY_LEN], stamp[NOISE_TIMESTAMP_LEN];
+	uint32_t index;
+	int r = index_take(&d->index, p, &index);
+
+	if (r)
+		return r;
+	keys_generate(ephemeral);
+	d->calls.timestamp(d->ctx, stamp);
+	r = noise_create_initiation(&p->handshake, &d->identity, &p->remote, ephemeral, index,
+				    stamp, ret);
+	keys_wipe(ephemeral, sizeof(ephemeral));
+	if (r) {
+		index_release(&d->index, index);
+		noise_wipe(&p->handshake);
+		return r;
+	}
+	p->has_handshake_index = true;
+	p->is_initiating = true;
+	cookie_jar_seal(&p->cookies, ret, sizeof(*ret), now);
+	return 0;
+}
+
+void handshake_retry(struct peer *p, nsec_t now)
+{
+	struct device *d = p->device;
+	struct wg_initiation msg;
+	int r;
+
+	handshake_forget(p);
+	p->n_attempts++;
+	p->jitter = draw_jitter();
+	p->last_initiation_sent = now;
+	p->retransmit_at = now + REKEY_TIMEOUT + p->jitter;
+	r = create_initiation(p, now, &msg);
+	if (r) {
+		log_warn("no handshake with a peer (%s); trying again in 5 s", strerror(-r));
+		return;
+	}
+	peer_mark_sent(p, now, false);
+	d->calls.send(d->ctx, p, &msg, sizeof(msg));
+}
+
+/* A wish that is older than the session it asked for. */
+static bool has_new_session(struct peer *p, nsec_t now)
+{
+	struct keypair *k = rcu_own(&p->current);
+
+	return k && now - k->birth < REKEY_TIMEOUT && keypair_can_send(k, now);
+}
+
+void handshake_want(struct peer *p, nsec_t now)
+{
+	p->n_attempts = 0;
+	if (now - p->last_initiation_sent < REKEY_TIMEOUT || has_new_session(p, now))
+		return;
+	handshake_retry(p, now);
+}
+
+/* A session has been made: the keys are zeroed that long after the last one. */
+static void set_zero_keys(struct peer *p, nsec_t now)
+{
+	p->zero_keys_at = now + 3 * REJECT_AFTER_TIME;
+}
+
+/* Who sent it; NULL if it isn't authentic. */
+static struct peer *identify(struct device *d, struct noise_handshake *hs,
+			     const struct wg_initiation *msg,
+			     uint8_t ret_stamp[NOISE_TIMESTAMP_LEN])
+{
+	uint8_t public_key[NOISE_PUBLIC_KEY_LEN];
+	struct peer *p;
+
+	if (noise_open_initiation(hs, &d->identity, msg, public_key))
+		return NULL;
+	p = device_find_peer(d, public_key);
+	if (!p || noise_verify_initiation(hs, &p->remote, msg, ret_stamp))
+		return NULL;
+	return p;
+}
+
+static bool came_from(const struct origin *a, const struct origin *b)
+{
+	return a->link == b->link && addr_equal(&a->remote, &b->remote);
+}
+
+/*
+ * An initiation is sent over all links at once, and the way back to the link whose copy came
+ * first may be dead: its other copies get the same answer. They prove nothing about where they
+ * come from, so nothing is learnt from them.
+ */
+static bool answer_copy(struct peer *p, const struct wg_initiation *msg, const struct origin *from,
+			nsec_t now)
+{
+	struct device *d = p->device;
+
+	if (!p->answers_left || now - p->last_initiation_received >= REKEY_TIMEOUT ||
+	    !keys_equal(msg->macs.mac1, p->answered_mac1, COOKIE_LEN) ||
+	    came_from(from, &p->answered_origin))
+		return false;
+	p->answers_left--;
+	d->calls.reply(d->ctx, from, &p->answer, sizeof(p->answer));
+	return true;
+}
+
+/* The response, and the session that it begins. */
+static int create_response(struct peer *p, struct noise_handshake *hs, nsec_t now,
+			   struct wg_response *ret_msg, struct keypair **ret_session)
+{
+	struct device *d = p->device;
+	struct noise_session_keys keys;
+	uint8_t ephemeral[KEY_LEN];
+	uint32_t index;
+	int r = index_take(&d->index, p, &index);
+
+	if (r)
+		return r;
+	keys_generate(ephemeral);
+	r = noise_create_response(hs, &p->remote, ephemeral, index, ret_msg, &keys);
+	keys_wipe(ephemeral, sizeof(ephemeral));
+	if (!r) {
+		r = session_new(ret_session, p, &keys, index, hs->remote_index, now);
+		keys_wipe(&keys, sizeof(keys));
+	}
+	if (r)
+		index_release(&d->index, index);
+	return r;
+}
+
+static int respond(struct peer *p, struct noise_handshake *hs, const struct wg_initiation *msg,
+		   const struct origin *from, nsec_t now)
+{
+	struct device *d = p->device;
+	struct wg_response answer;
+	struct keypair *k;
+	int r = create_response(p, hs, now, &answer, &k);
+
+	if (r)
+		return r;
+	session_add_responded(p, k);
+	set_zero_keys(p, now);
+	cookie_jar_seal(&p->cookies, &answer, sizeof(answer), now);
+	p->answer = answer;
+	p->answered_origin = *from;
+	memcpy(p->answered_mac1, msg->macs.mac1, COOKIE_LEN);
+	p->answers_left = ANSWERS_TO_COPIES;
+	peer_mark_sent(p, now, false);
+	d->calls.heard_from(d->ctx, p, from);
+	d->calls.reply(d->ctx, from, &answer, sizeof(answer));
+	return 0;
+}
+
+static bool receive_initiation(struct device *d, struct noise_handshake *hs,
+			       const struct wg_initiation *msg, const struct origin *from,
+			       nsec_t now)
+{
+	uint8_t stamp[NOISE_TIMESTAMP_LEN];
+	struct peer *p = identify(d, hs, msg, stamp);
+
+	if (!p)
+		return false;
+	if (memcmp(stamp, p->latest_timestamp, sizeof(stamp)) <= 0)
+		return answer_copy(p, msg, from, now);
+	if (now - p->last_initiation_received < NSEC_PER_SEC / INITIATIONS_PER_SECOND)
+		return false;
+	memcpy(p->latest_timestamp, stamp, sizeof(stamp));
+	p->last_initiation_received = now;
+	p->answers_left = 0;
+	peer_mark_received(p, now, false);
+	if (respond(p, hs, msg, from, now))
+		return false;
+	timers_arm(p, now);
+	return true;
+}
+
+/* The session takes over the handshake's index. */
+static bool begin_session(struct peer *p, const struct wg_response *msg, nsec_t now)
+{
+	struct noise_session_keys keys;
+	struct keypair *k;
+	int r;
+
+	if (noise_consume_response(&p->handshake, &p->device->identity, &p->remote, msg, &keys))
+		return false;
+	r = session_new(&k, p, &keys, p->handshake.local_index, le32_get(msg->sender_index), now);
+	keys_wipe(&keys, sizeof(keys));
+	if (r) {
+		handshake_forget(p);
+		return false;
+	}
+	p->has_handshake_index = false;
+	session_add_initiated(p, k);
+	set_zero_keys(p, now);
+	handshake_complete(p, now);
+	return true;
+}
+
+/* A response came over several links, and this is not the first of its copies. */
+static bool is_copy_of_response(struct device *d, const struct wg_response *msg)
+{
+	const struct peer *p = index_peer(&d->index, le32_get(msg->receiver_index));
+	const struct keypair *k = p ? rcu_own(&p->current) : NULL;
+
+	return k && k->is_initiator && k->local_index == le32_get(msg->receiver_index) &&
+	       k->remote_index == le32_get(msg->sender_index);
+}
+
+static bool receive_response(struct device *d, const struct wg_response *msg,
+			     const struct origin *from, nsec_t now, struct drops *drops)
+{
+	struct peer *p = index_handshake(&d->index, le32_get(msg->receiver_index));
+
+	if (!p && is_copy_of_response(d, msg)) {
+		drops_add(drops, DROP_rx_duplicate, 1);
+		return true;
+	}
+	if (!p || !begin_session(p, msg, now))
+		return false;
+	peer_mark_received(p, now, false);
+	d->calls.heard_from(d->ctx, p, from);
+	d->calls.session_ready(d->ctx, p);
+	/* At once, because the responder may not send before it has heard that we are there. */
+	timers_send_keepalive(p, now);
+	timers_arm(p, now);
+	return true;
+}
+
+/* The next initiation will carry the cookie. */
+static bool receive_cookie_reply(struct device *d, const struct wg_cookie_reply *msg, nsec_t now)
+{
+	struct peer *p = index_peer(&d->index, le32_get(msg->receiver_index));
+
+	return p && !cookie_jar_accept(&p->cookies, msg, now);
+}
+
+static void send_cookie(struct device *d, const void *msg, size_t len, uint32_t sender_index,
+			const struct origin *from, nsec_t now)
+{
+	struct wg_cookie_reply reply;
+	uint8_t nonce[COOKIE_NONCE_LEN];
+
+	keys_random(nonce, sizeof(nonce));
+	if (!cookie_create_reply(&d->checker, msg, len, sender_index, &from->remote, nonce, now,
+				 &reply))
+		d->calls.reply(d->ctx, from, &reply, sizeof(reply));
+}
+
+/* Under load only those get further who are where they say, and not too often. */
+static bool is_admitted(struct device *d, const void *msg, size_t len, const struct origin *from,
+			nsec_t now)
+{
+	/* both messages have it at the same place */
+	const struct wg_initiation *head = msg;
+
+	if (!cookie_check_mac2(&d->checker, msg, len, &from->remote, now)) {
+		send_cookie(d, msg, len, le32_get(head->sender_index), from, now);
+		return false;
+	}
+	return ratelimit_allows(d->ratelimit, &from->remote, now);
+}
+
+static size_t message_len(uint32_t type)
+{
+	switch (type) {
+	case MESSAGE_HANDSHAKE_INITIATION:
+		return sizeof(struct wg_initiation);
+	case MESSAGE_HANDSHAKE_RESPONSE:
+		return sizeof(struct wg_response);
+	case MESSAGE_HANDSHAKE_COOKIE:
+		return sizeof(struct wg_cookie_reply);
+	default:
+		return 0;
+	}
+}
+
+void device_receive(struct device *d, const void *msg, size_t len, const struct origin *from,
+		    bool is_under_load, nsec_t now, struct drops *drops)
+{
+	struct noise_handshake hs;
+	struct le32 type;
+	bool is_taken;
+
+	if (len >= sizeof(type))
+		memcpy(&type, msg, sizeof(type));
+	if (len < sizeof(type) || len != message_len(le32_get(type))) {
+		drops_add(drops, DROP_rx_malformed, 1);
+		return;
+	}
+	if (le32_get(type) == MESSAGE_HANDSHAKE_COOKIE) {
+		is_taken = receive_cookie_reply(d, msg, now);
+	} else if (is_under_load && !is_admitted(d, msg, len, from, now)) {
+		is_taken = false;
+	} else if (le32_get(type) == MESSAGE_HANDSHAKE_RESPONSE) {
+		is_taken = receive_response(d, msg, from, now, drops);
+	} else {
+		is_taken = receive_initiation(d, &hs, msg, from, now);
+		noise_wipe(&hs);
+	}
+	if (!is_taken)
+		drops_add(drops, DROP_rx_handshake_rejected, 1);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * What the files of this folder share: device.c keeps the peers, handshake.c the messages,
+ * session.c the keypairs, timers.c the deadlines. Owner: the handshake thread.
+ */
+#pragma once
+
+#include "peers/device.h"
+#include "peers/index.h"
+#include "peers/ratelimit.h"
+
+struct device {
+	/* constant */
+	struct noise_identity identity;
+	struct device_calls calls;
+	void *ctx;
+	/* handshake thread; the key of mac1 is constant and any thread's */
+	struct cookie_checker checker;
+	struct ratelimit *ratelimit;
+	struct timerq timers;
+	struct peer **buckets; /* by public key */
+	size_t n_buckets;      /* a power of two */
+	size_t n_peers;
+	/* RCU */
+	struct index_table index;
+};
+
+/* In peer.pokes of a peer that is being removed: it is told to nobody any more. */
+#define POKES_CLOSED (1U << 31)
+
+/* handshake.c */
+
+/* A session is wanted, or a fresher one: sends an initiation unless one was sent lately. */
+void handshake_want(struct peer *p, nsec_t now);
+/* The same again, because the last one got no answer. */
+void handshake_retry(struct peer *p, nsec_t now);
+/* There is a session: no more initiations, and no answer to the last one is awaited. */
+void handshake_complete(struct peer *p, nsec_t now);
+/* The answer to our initiation, should it come, is not wanted any more. */
+void handshake_forget(struct peer *p);
+
+/* session.c */
+
+/* Makes the session that a handshake of `p` at `index` has given. 0, -ENOMEM or -EIO. */
+int session_new(struct keypair **ret, struct peer *p, const struct noise_session_keys *keys,
+		uint32_t local_index, uint32_t remote_index, nsec_t now);
+void session_add_initiated(struct peer *p, struct keypair *k);
+void session_add_responded(struct peer *p, struct keypair *k);
+/* The peer has sent on the next session: it becomes the current one. False: it has not. */
+bool session_confirm_next(struct peer *p);
+bool session_can_send(struct peer *p, nsec_t now);
+void session_drop_all(struct peer *p);
+
+/* timers.c */
+
+void timers_init(struct peer *p);
+/* After anything that moves a deadline of the peer. */
+void timers_arm(struct peer *p, nsec_t now);
+/* Sends an empty message, or asks for the session that it needs. */
+void timers_send_keepalive(struct peer *p, nsec_t now);

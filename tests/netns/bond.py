@@ -22,18 +22,18 @@ CLIENT_IP6, SERVER_IP6 = "fd10::2", "fd10::1"
 HEALTH = {"health_check_interval_ms": 100, "health_check_timeout_ms": 600, "error_backoff_secs": 1}
 
 
-def _wg(*arguments, text=None):
-    return subprocess.run(["wg", *arguments], input=text, capture_output=True, text=True, check=True).stdout.strip()
+def _vtrunkd(*arguments, text=None):
+    return subprocess.run([VTRUNKD, *arguments], input=text, capture_output=True, text=True, check=True).stdout.strip()
 
 
 class Keys:
     def __init__(self):
-        self.private = _wg("genkey")
-        self.public = _wg("pubkey", text=self.private)
+        self.private = _vtrunkd("genkey")
+        self.public = _vtrunkd("pubkey", text=self.private)
 
 
 def new_psk():
-    return _wg("genpsk")
+    return _vtrunkd("genpsk")
 
 
 def ini(sections):

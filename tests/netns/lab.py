@@ -92,6 +92,7 @@ class Node:
         self.lab = lab
         self.name = name
         self.namespace = f"vt{os.getpid()}-{lab.number}-{name}"
+        lab.nodes.append(self)  # first: an interrupted set-up is cleaned up too
         subprocess.run(["ip", "netns", "add", self.namespace], check=True)
         self.path = f"/run/netns/{self.namespace}"
         self.ip("link set lo up")
@@ -147,7 +148,7 @@ class Node:
         return self.lab.stack.enter_context(made)
 
     def delete(self):
-        subprocess.run(["ip", "netns", "del", self.namespace], check=False)
+        subprocess.run(["ip", "netns", "del", self.namespace], check=False, stderr=subprocess.DEVNULL)
 
 
 def _setns(descriptor):
@@ -233,9 +234,7 @@ class Lab:
         self._files = itertools.count()
 
     def node(self, name):
-        made = Node(self, name)
-        self.nodes.append(made)
-        return made
+        return Node(self, name)
 
     def cable(self, first, second, name, **options):
         made = Cable(first, second, name, len(self.cables) + 1, **options)

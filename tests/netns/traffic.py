@@ -72,10 +72,13 @@ def iperf(client, server, address, seconds=3, *options):
     """Runs iperf3 through the tunnel; its JSON answer."""
     listener = server.spawn("iperf3", "--server", "--one-off", "--bind", address, "--port", IPERF_PORT)
     wait_until(lambda: is_listening(server, IPERF_PORT), 5, "iperf3 listens")
-    done = client.run("iperf3", "--client", address, "--port", IPERF_PORT, "--json", "--time", seconds,
-                      "--connect-timeout", 5000, *options, check=False, seconds=seconds + 20)
-    listener.stop(signal.SIGKILL)
-    answer = json.loads(done.stdout)
+    sender = client.spawn("iperf3", "--client", address, "--port", IPERF_PORT, "--json", "--time", seconds,
+                          "--connect-timeout", 5000, *options)
+    try:
+        sender.wait(seconds + 20)
+    finally:
+        listener.kill()
+    answer = json.loads(sender.output())
     assert "error" not in answer, f"iperf3: {answer['error']}"
     return answer
 

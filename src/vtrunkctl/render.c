@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "vtrunkctl/render.h"
+
+#include <string.h>
+
+#include "util/drops.h"
+#include "vtrunkctl/table.h"
+#include "vtrunkctl/text.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* So that no peer's heading outgrows the line. */
+#define NAME_WIDTH 24
+/* Active paths whose round-trip times differ by both make aggregation a bad bargain. */
+#define SPREAD_FACTOR 4
+#define SPREAD_US 50000
+
+static struct text name_of(struct json_object *o)
+{
+	return text_shorten(field_text(o, "name", "-").s, NAME_WIDTH);
+}
+
+static void add_link(struct table *t, struct json_object *link)
+{
+	bool is_open = field_bool(link, "open");
+	struct json_object *error = field_object(link, "last_error");
+
+	table_add(t, STYLE_PLAIN, field_text(link, "name", "-"));
+	table_add(t, is_open ? STYLE_GOOD : STYLE_BAD,
+		  text_format("%s", is_open ? "open" : "closed"));
+	table_add(t, STYLE_PLAIN, field_text(link, "local", "-"));
+	table_add(t, STYLE_PLAIN, field_text(link, "device", "-"));
+	table_add(t, STYLE_PLAIN, text_bytes(field_count(link, "tx_bytes")));
+	table_add(t, STYLE_PLAIN, text_bytes(field_count(link, "rx_bytes")));
+	table_add(t, is_open ? STYLE_UNSURE : STYLE_BAD, field_text(error, "text", ""));
+}
+
+static void render_links(const struct screen *screen, struct json_object *network)
+{
+	static const struct table_column columns[] = {
+		{.title = "link", .may_shrink = true},	     {.title = "state"},
+		{.title = "local", .may_shrink = true},	     {.title = "device"},
+		{.title = "tx", .is_right = true},	     {.title = "rx", .is_right = true},
+		{.title = "last error", .may_shrink = true},
+	};
+	struct json_object *link;
+	struct table t;
+
+	table_init(&t, columns, COUNT_OF(columns));
+	for (size_t i = 0; (link = field_entry(network, "links", i)); i++)
+		add_link(&t, link);
+	table_print(&t, screen, 2);
+	table_deinit(&t);
+}
+
+static enum style state_style(const char *state)
+{
+	if (!strcmp(state, "up"))
+		return STYLE_GOOD;
+	return strcmp(state, "down") ? STYLE_UNSURE : STYLE_BAD;
+}
+
+static struct text rtt_text(struct json_object *path)
+{
+	double us;
+
+	return field_number(path, "rtt_us", &us) ? text_ms(us) : text_format("-");
+}
+
+static struct text loss_text(struct json_object *path, const char *key)
+{
+	double ratio;
+
+	return field_number(path, key, &ratio) ? text_format("%.1f", 100 * ratio)
+					       : text_format("-");
+}
+
+static void add_path(struct table *t, struct json_object *path)
+{
+	bool is_active = field_bool(path, "active");
+	struct text state = field_text(path, "state", "-");
+
+	table_add(t, is_active ? STYLE_NAME : STYLE_PLAIN,
+		  text_format("%c %s", is_active ? '*' : ' ', field_text(path, "link", "-").s));
+	table_add(t, STYLE_PLAIN, field_text(path, "remote", "-"));
+	table_add(t, state_style(state.s), state);
+	table_add(t, STYLE_PLAIN, text_count(field_count(path, "weight")));
+	table_add(t, STYLE_PLAIN, rtt_text(path));
+	table_add(t, STYLE_PLAIN, loss_text(path, "tx_loss"));
+	table_add(t, STYLE_PLAIN, loss_text(path, "rx_loss"));
+	table_add(t, STYLE_PLAIN, text_mbit(field_count(path, "tx_bps")));
+	table_add(t, STYLE_PLAIN, text_mbit(field_count(path, "rx_bps")));
+	table_add(t, STYLE_PLAIN, text_bytes(field_count(path, "tx_bytes")));
+	table_add(t, STYLE_PLAIN, text_bytes(field_count(path, "rx_bytes")));
+}
+
+static void render_paths(const struct screen *screen, struct json_object *peer)
+{
+	static const struct table_column columns[] = {
+		{.title = "  path", .may_shrink = true},
+		{.title = "remote", .may_shrink = true},
+		{.title = "state"},
+		{.title = "weight", .is_right = true},
+		{.group = "rtt", .title = "ms", .is_right = true},
+		{.group = "loss %", .title = "tx", .is_right = true},
+		{.group = "loss %", .title = "rx", .is_right = true},
+		{.group = "Mbit/s", .title = "tx", .is_right = true},
+		{.group = "Mbit/s", .title = "rx", .is_right = true},
+		{.group = "total", .title = "tx", .is_right = true},
+		{.group = "total", .title = "rx", .is_right = true},
+	};
+	struct json_object *path;
+	struct table t;
+
+	table_init(&t, columns, COUNT_OF(columns));
+	for (size_t i = 0; (path = field_entry(peer, "paths", i)); i++)
+		add_path(&t, path);
+	if (t.n_cells) {
+		fputc('\n', screen->out);
+		table_print(&t, screen, 2);
+	}
+	table_deinit(&t);
+}
+
+static struct text session_text(struct json_object *peer)
+{
+	double age;
+
+	if (!field_number(peer, "handshake_age_s", &age))
+		return text_format("no handshake yet");
+	if (!field_bool(peer, "session"))
+		return text_format("last handshake %s ago", text_duration(age).s);
+	return text_format("session %s old", text_duration(age).s);
+}
+
+static const char *kind_text(struct json_object *peer)
+{
+	struct json_object *kind = json_object_object_get(peer, "multilink");
+
+	if (!json_object_is_type(kind, json_type_boolean))
+		return "";
+	return json_object_get_boolean(kind) ? ", multilink" : ", stock WireGuard";
+}
+
+static void render_peer_head(const struct screen *screen, struct json_object *peer)
+{
+	screen_print(screen, STYLE_NAME, "peer %s", name_of(peer).s);
+	fprintf(screen->out, ": ");
+	screen_print(screen, field_bool(peer, "session") ? STYLE_PLAIN : STYLE_UNSURE, "%s",
+		     session_text(peer).s);
+	fprintf(screen->out, "%s, tx %s, rx %s\n", kind_text(peer),
+		text_bytes(field_count(peer, "tx_bytes")).s,
+		text_bytes(field_count(peer, "rx_bytes")).s);
+	screen_print(screen, STYLE_FAINT, "  key %s", field_text(peer, "public_key", "-").s);
+	fputc('\n', screen->out);
+}
+
+/* As many as fit into the line, and how many more there are. */
+static void render_allowed_ips(const struct screen *screen, struct json_object *peer)
+{
+	static const char tail[] = ", and 1000 more";
+	struct json_object *all = json_object_object_get(peer, "allowed_ips");
+	size_t n = json_object_is_type(all, json_type_array) ? json_object_array_length(all) : 0;
+	unsigned used = (unsigned)strlen("  allowed");
+	struct json_object *entry;
+	size_t shown;
+
+	if (!n)
+		return;
+	screen_print(screen, STYLE_FAINT, "  allowed");
+	for (shown = 0; shown < n; shown++) {
+		entry = json_object_array_get_idx(all, shown);
+		if (!json_object_is_type(entry, json_type_string))
+			break;
+		used += (unsigned)json_object_get_string_len(entry) + 2;
+		if (shown && used + strlen(tail) > screen->width)
+			break;
+		screen_print(screen, STYLE_FAINT, "%s %s", shown ? "," : "",
+			     json_object_get_string(entry));
+	}
+	if (shown < n)
+		screen_print(screen, STYLE_FAINT, ", and %zu more", n - shown);
+	fputc('\n', screen->out);
+}
+
+/* Nothing is said of a resequencer that has had nothing to do. */
+static void render_reseq(const struct screen *screen, struct json_object *peer)
+{
+	struct json_object *reseq = field_object(peer, "reseq");
+	double hold_us;
+
+	field_number(reseq, "hold_us", &hold_us);
+	if (!field_count(reseq, "in_order") && !field_count(reseq, "held"))
+		return;
+	fprintf(screen->out,
+		"  reordering: %s in order, %s held, %s late, %s lost, %s deadlines of %s "
+		"ms\n",
+		text_count(field_count(reseq, "in_order")).s,
+		text_count(field_count(reseq, "held")).s,
+		text_count(field_count(reseq, "released_late")).s,
+		text_count(field_count(reseq, "proven_lost")).s,
+		text_count(field_count(reseq, "deadlines")).s, text_ms(hold_us).s);
+}
+
+static void render_spread(const struct screen *screen, struct json_object *peer)
+{
+	struct json_object *path;
+	double least = 0, most = 0;
+	double rtt;
+
+	for (size_t i = 0; (path = field_entry(peer, "paths", i)); i++) {
+		if (!field_bool(path, "active") || !field_number(path, "rtt_us", &rtt))
+			continue;
+		least = least == 0 || rtt < least ? rtt : least;
+		most = rtt > most ? rtt : most;
+	}
+	if (most - least <= SPREAD_US || most <= SPREAD_FACTOR * least)
+		return;
+	screen_print(
+		screen, STYLE_UNSURE,
+		"  warning: round-trip times from %s to %s ms are far apart for aggregate mode",
+		text_ms(least).s, text_ms(most).s);
+	fputc('\n', screen->out);
+}
+
+static void render_peer(const struct screen *screen, struct json_object *peer, bool is_aggregate)
+{
+	fputc('\n', screen->out);
+	render_peer_head(screen, peer);
+	render_allowed_ips(screen, peer);
+	render_paths(screen, peer);
+	render_reseq(screen, peer);
+	if (is_aggregate)
+		render_spread(screen, peer);
+}
+
+/* What a reason means; the daemon may know more reasons than we do. */
+static const char *drop_text(const char *name)
+{
+	for (enum drop_reason i = 0; i < DROP_REASON_COUNT; i++)
+		if (!strcmp(drop_reason_name(i), name))
+			return drop_reason_text(i);
+	return name;
+}
+
+static void add_drops(struct table *t, struct json_object *o, const char *place)
+{
+	struct json_object *drops = field_object(o, "drops");
+
+	if (!drops)
+		return;
+	json_object_object_foreach(drops, name, count)
+	{
+		uint64_t n = json_object_get_uint64(count);
+
+		if (!n)
+			continue;
+		table_add(t, STYLE_PLAIN, text_count(n));
+		table_add(t, STYLE_PLAIN, text_format("%s", place));
+		table_add(t, STYLE_PLAIN, text_format("%s", drop_text(name)));
+	}
+}
+
+static void render_drops(const struct screen *screen, struct json_object *network)
+{
+	static const struct table_column columns[] = {
+		{.title = "dropped", .is_right = true},
+		{.title = "on", .may_shrink = true},
+		{.title = "why", .may_shrink = true},
+	};
+	struct json_object *link;
+	struct table t;
+
+	table_init(&t, columns, COUNT_OF(columns));
+	add_drops(&t, network, "network");
+	for (size_t i = 0; (link = field_entry(network, "links", i)); i++)
+		add_drops(&t, link, name_of(link).s);
+	if (t.n_cells) {
+		fputc('\n', screen->out);
+		table_print(&t, screen, 2);
+	}
+	table_deinit(&t);
+}
+
+static void render_network(const struct screen *screen, struct json_object *network)
+{
+	struct text mode = field_text(network, "mode", "-");
+	struct json_object *peer;
+
+	screen_print(screen, STYLE_NAME, "network %s", field_text(network, "name", "-").s);
+	fprintf(screen->out, ": %s, %s, mtu %u\n", field_text(network, "interface", "-").s, mode.s,
+		(unsigned)field_count(network, "mtu"));
+	screen_print(screen, STYLE_FAINT, "  key %s", field_text(network, "public_key", "-").s);
+	fputs("\n\n", screen->out);
+	render_links(screen, network);
+	for (size_t i = 0; (peer = field_entry(network, "peers", i)); i++)
+		render_peer(screen, peer, !strcmp(mode.s, "aggregate"));
+	render_drops(screen, network);
+}
+
+void render_status(const struct screen *screen, struct json_object *status)
+{
+	struct json_object *network;
+
+	for (size_t i = 0; (network = field_entry(status, "networks", i)); i++) {
+		if (i)
+			fputc('\n', screen->out);
+		render_network(screen, network);
+	}
+}

@@ -309,8 +309,14 @@ static void decay(struct reseq *r, nsec_t now)
 	}
 }
 
-static void learn_from_wait(struct reseq *r, nsec_t wait)
+/* The packet at `position` has come: whatever is held and lies behind it waited for it. */
+static void learn_from_wait(struct reseq *r, uint64_t position, nsec_t now)
 {
+	nsec_t wait;
+
+	if (!r->n_held || is_before(oldest_slot(r)->position, position))
+		return;
+	wait = now - oldest_slot(r)->arrival;
 	if (wait > r->longest_wait)
 		set_longest_wait(r, wait);
 }
@@ -333,13 +339,11 @@ static enum reseq_verdict judge(struct reseq *r, uint64_t position, nsec_t now)
 		learn_from_late(r, position, now);
 		return RESEQ_LATE;
 	}
-	if (position == r->next) {
-		if (r->n_held)
-			learn_from_wait(r, now - oldest_slot(r)->arrival);
-	} else if (!r->n_held && is_proven(r, position, now)) {
+	learn_from_wait(r, position, now);
+	if (position != r->next) {
+		if (r->n_held || !is_proven(r, position, now))
+			return RESEQ_HOLD;
 		count(&r->stats.proven_lost, count_missing(r, r->next, position));
-	} else {
-		return RESEQ_HOLD;
 	}
 	r->next = position + 1;
 	return RESEQ_DELIVER;

@@ -154,11 +154,13 @@ struct json_object *request_answer(struct request_table *table, const char *line
 				      "\"id\" is neither a string nor a number");
 	}
 	error = run(table, request, &reply);
-	if (error)
+	if (error) {
+		json_object_put(reply.data);
 		answer = request_refuse(id, error, reply.message);
-	else
+	} else {
 		answer = new_answer(id, true, "data",
 				    reply.data ? reply.data : json_object_new_object());
+	}
 	json_object_put(id);
 	json_object_put(request);
 	return answer;

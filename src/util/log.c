@@ -12,22 +12,24 @@
 
 #define LINE_MAX_BYTES 1024
 
-static enum log_sink sink = LOG_SINK_STDERR;
-static int max_level = LOG_INFO;
+/* Written once more when a daemon leaves its terminal, while threads may be logging. */
+static _Atomic enum log_sink sink = LOG_SINK_STDERR;
+static _Atomic int max_level = LOG_INFO;
 static bool has_priority_prefix;
 
 void log_init(enum log_sink to, int level)
 {
-	sink = to;
-	max_level = level;
-	has_priority_prefix = getenv("JOURNAL_STREAM") != NULL;
 	if (to == LOG_SINK_SYSLOG)
 		openlog("vtrunkd", LOG_PID, LOG_DAEMON);
+	else
+		has_priority_prefix = getenv("JOURNAL_STREAM") != NULL;
+	atomic_store_explicit(&max_level, level, memory_order_relaxed);
+	atomic_store_explicit(&sink, to, memory_order_relaxed);
 }
 
 bool log_enabled(int level)
 {
-	return level <= max_level;
+	return level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
 static const char *level_name(int level)
@@ -71,7 +73,7 @@ void log_write(int level, const char *format, ...)
 	if (!log_enabled(level))
 		return;
 	va_start(args, format);
-	if (sink == LOG_SINK_SYSLOG) {
+	if (atomic_load_explicit(&sink, memory_order_relaxed) == LOG_SINK_SYSLOG) {
 		vsyslog(level, format, args);
 	} else {
 		len = write_head(line, sizeof(line), level);

@@ -17,7 +17,10 @@ enum log_sink {
 	LOG_SINK_SYSLOG,
 };
 
-/* `max_level` is a syslog priority: LOG_INFO, or LOG_DEBUG to see all. */
+/*
+ * `max_level` is a syslog priority: LOG_INFO, or LOG_DEBUG to see all. Again to change the sink,
+ * by the main thread, while others log.
+ */
 void log_init(enum log_sink sink, int max_level);
 bool log_enabled(int level);
 

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* The daemon itself: starts the networks of a configuration and stops them again. */
+#pragma once
+
+#include "core/cli.h"
+
+/* Runs until it is told to stop. Returns the exit status of the process. */
+int daemon_run(const struct cli *cli);

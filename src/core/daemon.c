@@ -82,7 +82,7 @@ static enum control_error handle_status(void *ctx, const struct control_request 
 	}
 	json_object_put(answer);
 	if (r == -ENOENT)
-		return control_fail(reply, CONTROL_network_not_found, "no network '%s' is up",
+		return control_fail(reply, CONTROL_network_not_found, "no network named \"%s\"",
 				    request->network);
 	return control_fail(reply, CONTROL_internal_error, "%s", strerror(-r));
 }

@@ -146,6 +146,12 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 	return true;
 }
 
+void health_heard(struct health *h, nsec_t now)
+{
+	if (h->state == HEALTH_PROBING)
+		set_state(h, HEALTH_UP, now);
+}
+
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now)
 {
 	h->error_until = now + s->error_backoff;

@@ -77,6 +77,9 @@ uint32_t health_ping_sent(struct health *h, const struct health_settings *s, uin
 bool health_pong(struct health *h, const struct health_settings *s, uint32_t number, nsec_t now,
 		 bool *ret_is_valid, struct health_ping *ret_ping);
 
+/* A stock peer's path, which is not pinged: something authentic came over it. */
+void health_heard(struct health *h, nsec_t now);
+
 /* Sending failed, or the link lost its socket. True if the state changed. */
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now);
 /* Call at the deadline. True if the state changed. */

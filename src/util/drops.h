@@ -21,6 +21,7 @@
 	X(rx_replay, "counter already seen or behind the window")                                  \
 	X(rx_duplicate, "copy of a packet that another link delivered first")                      \
 	X(rx_bad_frame, "authenticated control frame that does not parse")                         \
+	X(rx_control_queue, "control frame beyond the queue's length")                             \
 	X(rx_not_ip, "authenticated payload that is no well-formed IP packet")                     \
 	X(rx_source_not_allowed, "inner source outside the peer's allowed IPs")                    \
 	X(rx_no_buffer, "pool empty on receive")                                                   \

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Bond: a peer with the paths that lead to it, the way out (sealing, choice of path) and the
+ * way in (its receive lane). Here peers and links meet.
+ */
+#pragma once
+
+#include "dataplane/lane.h"
+#include "dataplane/settings.h"
+#include "links/path.h"
+#include "links/sched.h"
+#include "peers/peer.h"
+
+struct network;
+struct probe;
+
+/* Bursts that wait for a session; each holds up to BURST_DATAGRAMS packets. */
+#define STAGED_BURSTS_MAX 8
+
+struct bond {
+	/* constant */
+	struct network *network;
+	const struct peer_settings *settings;
+	uint32_t number;
+	struct probe *probe; /* the monitor's: docs/architecture.md, thread table */
+	/* RCU; the monitor writes */
+	RCU_SLOT(struct path_set) paths;
+	/* TUN reader */
+	struct sched sched;
+	struct burst *staged_first; /* plaintext bursts without a session */
+	struct burst **staged_end;
+	unsigned n_staged;
+	/* any thread that sends; the receive lane */
+	struct path_count inner_sent;
+	struct path_count inner_received;
+	struct lane lane;
+	struct peer peer;
+};
+
+static inline struct bond *bond_of(struct peer *p)
+{
+	return (struct bond *)((char *)p - offsetof(struct bond, peer));
+}
+
+/* Room in a burst for one datagram with `payload` bytes of plaintext. */
+static inline uint32_t datagram_len(size_t payload)
+{
+	return (uint32_t)(payload + MESSAGE_DATA_OVERHEAD);
+}
+
+/*
+ * Turns a burst of plaintexts (each sizeof(struct wg_data) bytes into its datagram, tag room
+ * behind it) into transport messages of that session. False: the session's counters are used
+ * up, or libcrypto refused; the burst is then worthless. Any thread.
+ */
+bool bond_seal(struct burst *b, struct keypair *k);
+
+enum bond_sent {
+	BOND_SENT,
+	BOND_FULL,    /* all paths' queues are full: try again when one has room */
+	BOND_NO_PATH, /* nowhere to send to */
+};
+
+/* TUN reader, inside a read section: sends a sealed burst over the path or paths of the mode. */
+enum bond_sent bond_transmit_rcu(struct bond *bond, struct burst *b);
+
+/*
+ * Any thread, inside a read section: sends one control packet or keepalive (`len` 0) over
+ * `path`, or, when that is NULL, over all active ones. False if there is no session,
+ * buffer or room.
+ */
+bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
+			   size_t len, nsec_t now);
+
+/* Any thread: sends a handshake message over all paths of the peer ... */
+void bond_send_message_rcu(struct bond *bond, const void *msg, size_t len);
+/* ... or to one place, which need not be a path (`path_id` 0). False: no buffer, or no room. */
+bool link_send_message(struct link *l, const struct endpoint *to, uint32_t path_id, const void *msg,
+		       size_t len);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/handshaker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/monitor.h"
+#include "dataplane/network_state.h"
+#include "dataplane/tx.h"
+
+#define QUEUE_SLOTS 1024
+/* With so many waiting we are under load (as the kernel: an eighth of the queue) ... */
+#define UNDER_LOAD_QUEUED (QUEUE_SLOTS / 8)
+/* ... and stay so for a while. */
+#define UNDER_LOAD_LASTS NSEC_PER_SEC
+/* Messages between two looks at timers and pokes. */
+#define MESSAGES_PER_ROUND 16
+
+struct message {
+	struct origin from;
+	uint16_t len;
+	uint8_t bytes[sizeof(struct wg_initiation)];
+};
+
+struct handshaker {
+	struct network *network;
+	struct thread thread;
+	struct waker waker;
+	_Atomic bool stop;
+	struct ring *messages;
+	struct ring *pokes; /* struct peer *: each at most once, so it is never full */
+	nsec_t under_load_until;
+};
+
+static size_t power_of_two_above(size_t n)
+{
+	size_t p = 2;
+
+	while (p <= n)
+		p *= 2;
+	return p;
+}
+
+int handshaker_new(struct handshaker **ret, struct network *n)
+{
+	struct handshaker *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return -ENOMEM;
+	h->network = n;
+	h->waker.fd = -1;
+	r = ring_new(&h->messages, QUEUE_SLOTS, sizeof(struct message));
+	if (r == 0)
+		r = ring_new(&h->pokes, power_of_two_above(n->n_bonds), sizeof(struct peer *));
+	if (r == 0)
+		r = waker_init(&h->waker);
+	if (r < 0) {
+		handshaker_free(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+void handshaker_free(struct handshaker *h)
+{
+	if (!h)
+		return;
+	waker_deinit(&h->waker);
+	ring_free(h->pokes);
+	ring_free(h->messages);
+	free(h);
+}
+
+bool handshaker_post(struct handshaker *h, struct link *l, const struct endpoint *from,
+		     const void *msg, size_t len)
+{
+	struct message m = {
+		.from = {.link = l->number, .remote = from->remote, .local = from->local},
+		.len = (uint16_t)len,
+	};
+
+	memcpy(m.bytes, msg, len);
+	if (!ring_push(h->messages, &m))
+		return false;
+	waker_wake(&h->waker);
+	return true;
+}
+
+static void poke(void *ctx, struct peer *p)
+{
+	struct network *n = ctx;
+
+	ring_push(n->handshaker->pokes, &p);
+	waker_wake(&n->handshaker->waker);
+}
+
+static void send_to_peer(void *ctx, struct peer *p, const void *msg, size_t len)
+{
+	(void)ctx;
+	rcu_begin();
+	bond_send_message_rcu(bond_of(p), msg, len);
+	rcu_end();
+}
+
+static void reply(void *ctx, const struct origin *to, const void *msg, size_t len)
+{
+	struct network *n = ctx;
+	const struct endpoint endpoint = {.remote = to->remote, .local = to->local};
+
+	link_send_message(&n->links[to->link], &endpoint, 0, msg, len);
+}
+
+static void send_keepalive(void *ctx, struct peer *p)
+{
+	(void)ctx;
+	rcu_begin();
+	bond_send_control_rcu(bond_of(p), NULL, "", 0, clock_now());
+	rcu_end();
+}
+
+static void session_ready(void *ctx, struct peer *p)
+{
+	struct network *n = ctx;
+	const struct event e = {.kind = EVENT_SESSION, .bond = bond_of(p), .at = clock_now()};
+
+	monitor_post(n, &e);
+	tx_kick(n->tx);
+}
+
+static void heard_from(void *ctx, struct peer *p, const struct origin *from)
+{
+	struct network *n = ctx;
+	const struct event e = {
+		.kind = EVENT_HEARD,
+		.bond = bond_of(p),
+		.link = &n->links[from->link],
+		.from = {.remote = from->remote, .local = from->local},
+		.at = clock_now(),
+	};
+
+	monitor_post(n, &e);
+}
+
+static void next_timestamp(void *ctx, uint8_t ret[NOISE_TIMESTAMP_LEN])
+{
+	struct network *n = ctx;
+
+	timestamp_next(&n->timestamp, clock_wall(), ret);
+}
+
+const struct device_calls handshaker_device_calls = {
+	.send = send_to_peer,
+	.reply = reply,
+	.send_keepalive = send_keepalive,
+	.session_ready = session_ready,
+	.heard_from = heard_from,
+	.timestamp = next_timestamp,
+	.poke = poke,
+};
+
+static bool is_under_load(struct handshaker *h, nsec_t now)
+{
+	if (ring_used(h->messages) >= UNDER_LOAD_QUEUED)
+		h->under_load_until = now + UNDER_LOAD_LASTS;
+	return now < h->under_load_until;
+}
+
+static void handle_messages(struct handshaker *h)
+{
+	struct network *n = h->network;
+	struct message m;
+
+	for (int i = 0; i < MESSAGES_PER_ROUND && ring_pop(h->messages, &m); i++) {
+		nsec_t now = clock_now();
+
+		device_receive(n->device, m.bytes, m.len, &m.from, is_under_load(h, now), now,
+			       &n->drops);
+	}
+}
+
+static void wait_for_work(struct handshaker *h, nsec_t until)
+{
+	struct pollfd fd = {.fd = h->waker.fd, .events = POLLIN};
+	nsec_t left = nsec_max(until - clock_now(), 0);
+	struct timespec timeout = {.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
+
+	waker_sleep(&h->waker);
+	if (!atomic_load(&h->stop) && !ring_used(h->messages) && !ring_used(h->pokes))
+		ppoll(&fd, 1, until == NSEC_NEVER ? NULL : &timeout, NULL);
+	waker_awake(&h->waker);
+}
+
+static void run(void *arg)
+{
+	struct handshaker *h = arg;
+	struct device *d = h->network->device;
+	struct peer *p;
+	nsec_t until;
+
+	device_start(d, clock_now());
+	while (!atomic_load_explicit(&h->stop, memory_order_relaxed)) {
+		handle_messages(h);
+		while (ring_pop(h->pokes, &p))
+			device_handle_pokes(d, p, clock_now());
+		until = device_run_timers(d, clock_now());
+		if (!ring_used(h->messages))
+			wait_for_work(h, until);
+	}
+}
+
+int handshaker_start(struct handshaker *h)
+{
+	return thread_start(&h->thread, "vt-handshake", run, h);
+}
+
+void handshaker_stop(struct handshaker *h)
+{
+	atomic_store(&h->stop, true);
+	waker_wake(&h->waker);
+	thread_join(&h->thread);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The handshake thread: gives the device its messages, pokes and time, so that no flood of
+ * handshakes delays data or pings.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "links/link.h"
+
+struct handshaker;
+struct network;
+struct device_calls;
+
+extern const struct device_calls handshaker_device_calls;
+
+int handshaker_new(struct handshaker **ret, struct network *n); /* 0 or -errno */
+void handshaker_free(struct handshaker *h);
+int handshaker_start(struct handshaker *h);
+void handshaker_stop(struct handshaker *h);
+
+/* Link workers: a message of handshake type and length; false if the queue is full. */
+bool handshaker_post(struct handshaker *h, struct link *l, const struct endpoint *from,
+		     const void *msg, size_t len);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * What becomes of a packet here: counted for its path; checked against the replay window; a
+ * control frame goes to the monitor; an IP packet has its source checked and is delivered, or
+ * held by the resequencer. Whatever is authentic and new has a place in the order, even if
+ * nothing of it is delivered: else its counter would be a gap to wait for.
+ *
+ * A packet delivered from a burst leaves by writev from there, so bursts and cells are given
+ * back only after merge_flush().
+ */
+#include "dataplane/lane.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "dataplane/bond.h"
+#include "dataplane/monitor.h"
+#include "dataplane/network_state.h"
+#include "peers/allowedips.h"
+#include "wire/frame.h"
+#include "wire/inner.h"
+
+/* A packet that waits in the resequencer: a cell of the network's pool. */
+struct held {
+	size_t len;
+	uint8_t data[];
+};
+
+static int write_tun(void *ctx, const struct iovec *iov, int n)
+{
+	struct network *net = ctx;
+
+	return writev(net->tun.fd, iov, n) < 0 ? -errno : 0;
+}
+
+void lane_worker_init(struct lane_worker *w, struct network *n)
+{
+	memset(w, 0, sizeof(*w));
+	w->network = n;
+	merge_init(&w->merge, write_tun, n, n->tun.can_tso, n->tun.can_uso);
+}
+
+/* Writes what is open, then gives back what it lay in. */
+static void flush(struct lane_worker *w)
+{
+	struct burst *b;
+
+	merge_flush(&w->merge);
+	if (w->merge.n_refused)
+		drops_add(&w->network->drops, DROP_rx_tun_write, w->merge.n_refused);
+	w->merge.n_refused = 0;
+	w->merge.n_written = 0;
+	while ((b = w->bursts)) {
+		w->bursts = b->next;
+		burst_put(b);
+	}
+	while (w->n_cells)
+		pool_give(w->network->cells, w->cells[--w->n_cells]);
+}
+
+static void deliver_held(struct lane_worker *w, void *item)
+{
+	struct held *h = item;
+
+	if (item == reseq_nothing)
+		return;
+	merge_add(&w->merge, h->data, h->len);
+	w->cells[w->n_cells++] = h;
+	if (w->n_cells == sizeof(w->cells) / sizeof(w->cells[0]))
+		flush(w);
+}
+
+static void deliver_ready(struct lane_worker *w, struct reseq *q, nsec_t now)
+{
+	void *item;
+
+	while ((item = reseq_pop(q, now)))
+		deliver_held(w, item);
+}
+
+/* Keeps a packet (NULL: only its place) until its turn; if that cannot be, all goes out now. */
+static void hold(struct lane_worker *w, struct reseq *q, const struct keypair *k, uint64_t counter,
+		 uint8_t *packet, size_t len, nsec_t now)
+{
+	struct held *h = packet ? NULL : (void *)reseq_nothing;
+	void *item;
+
+	if (packet && len <= w->network->cell_bytes)
+		h = pool_take(w->network->cells);
+	if (packet && h) {
+		h->len = len;
+		memcpy(h->data, packet, len);
+	}
+	if (h && reseq_hold(q, k->rx_session, counter, h, now))
+		return;
+	if (packet && h)
+		pool_give(w->network->cells, h);
+	while ((item = reseq_flush(q)))
+		deliver_held(w, item);
+	if (packet)
+		merge_add(&w->merge, packet, len);
+}
+
+/* Hands control frames to the monitor. */
+static void take_frames(struct lane_worker *w, struct bond *bond, const struct burst *b,
+			const uint8_t *payload, size_t len)
+{
+	struct event e = {.kind = EVENT_FRAME, .bond = bond, .at = b->received};
+	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), b->path_slot);
+	size_t offset = 0;
+	int r;
+
+	e.link = b->link;
+	e.from = b->from;
+	if (path) {
+		e.rx_packets =
+			atomic_load_explicit(&path->path->received.packets, memory_order_relaxed);
+		e.rx_bytes =
+			atomic_load_explicit(&path->path->received.bytes, memory_order_relaxed);
+	}
+	while ((r = frame_read(payload, len, &offset, &e.frame)) > 0) {
+		if (!monitor_post(w->network, &e))
+			drops_add(&w->network->drops, DROP_rx_control_queue, 1);
+	}
+	if (r < 0)
+		drops_add(&w->network->drops, DROP_rx_bad_frame, 1);
+}
+
+/* The inner packet's length if it may be delivered; 0 if it must not be. */
+static size_t check_inner(struct lane_worker *w, struct bond *bond, const uint8_t *payload,
+			  size_t len)
+{
+	struct inner inner;
+
+	if (inner_parse(&inner, payload, len) < 0) {
+		drops_add(&w->network->drops, DROP_rx_not_ip, 1);
+		return 0;
+	}
+	if (allowedips_find(rcu_read(&w->network->allowed_ips), inner.family, inner.source) !=
+	    bond) {
+		drops_add(&w->network->drops, DROP_rx_source_not_allowed, 1);
+		return 0;
+	}
+	return inner.len;
+}
+
+/* Returns true for data: packets that the timers of the paper count as such. */
+static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *q,
+			const struct burst *b, uint8_t *payload, size_t len, uint64_t counter)
+{
+	struct keypair *k = b->session;
+	uint8_t *packet = NULL;
+	bool is_control = frame_is_control(payload, len);
+	size_t inner_len = 0;
+
+	if (is_control)
+		take_frames(w, bond, b, payload, len);
+	else if (len)
+		inner_len = check_inner(w, bond, payload, len);
+	if (inner_len) {
+		packet = payload;
+		w->n_inner++;
+		w->inner_bytes += inner_len;
+	}
+	if (reseq_offer(q, b->path_slot, k->rx_session, counter, b->received) == RESEQ_HOLD)
+		hold(w, q, k, counter, packet, inner_len, b->received);
+	else if (packet)
+		merge_add(&w->merge, packet, inner_len);
+	deliver_ready(w, q, b->received);
+	return len && !is_control;
+}
+
+static bool is_fresh(struct lane_worker *w, struct keypair *k, const struct path_entry *path,
+		     uint64_t counter)
+{
+	enum replay_verdict verdict = replay_check(k->replay, counter);
+
+	if (verdict == REPLAY_FRESH)
+		return true;
+	if (verdict == REPLAY_SEEN && path)
+		atomic_fetch_add_explicit(&path->path->duplicates, 1, memory_order_relaxed);
+	drops_add(&w->network->drops,
+		  verdict == REPLAY_SEEN && path ? DROP_rx_duplicate : DROP_rx_replay, 1);
+	return false;
+}
+
+/* Replay window and resequencer come with the first packet, so that idle peers stay small. */
+static struct reseq *prepare(struct bond *bond, struct keypair *k)
+{
+	struct reseq *q = atomic_load_explicit(&bond->lane.reseq, memory_order_relaxed);
+
+	if (!q && reseq_new(&q) < 0)
+		return NULL;
+	/* release: status reads through it */
+	atomic_store_explicit(&bond->lane.reseq, q, memory_order_release);
+	if (!k->replay && replay_new(&k->replay) < 0)
+		return NULL;
+	if (!k->rx_session)
+		k->rx_session = ++bond->lane.n_sessions;
+	return q;
+}
+
+static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b)
+{
+	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), b->path_slot);
+	struct reseq *q = prepare(bond, b->session);
+	uint64_t n = 0;
+	uint64_t bytes = 0;
+	bool is_data = false;
+
+	if (!q) {
+		drops_add(&w->network->drops, DROP_rx_no_buffer, b->n);
+		return;
+	}
+	for (uint32_t i = 0; i < b->n; i++) {
+		uint8_t *datagram = burst_datagram(b, i);
+		size_t len = burst_datagram_len(b, i);
+		const struct wg_data *header = (const void *)datagram;
+		uint64_t counter = le64_get(header->counter);
+
+		if (!datagram[0])
+			continue; /* not authentic */
+		n++;
+		bytes += len;
+		if (is_fresh(w, b->session, path, counter))
+			is_data |= take_packet(w, bond, q, b, datagram + sizeof(*header),
+					       len - MESSAGE_DATA_OVERHEAD, counter);
+	}
+	if (!n)
+		return;
+	if (path)
+		path_count_add(&path->path->received, n, bytes);
+	path_count_add(&bond->inner_received, w->n_inner, w->inner_bytes);
+	w->n_inner = w->inner_bytes = 0;
+	peer_mark_received(&bond->peer, b->received, is_data);
+	peer_check_rekey_received(&bond->peer, b->session, b->received);
+}
+
+/* The queue holds the newest first. */
+static struct burst *take_queue(struct lane *lane)
+{
+	struct burst *b = atomic_exchange_explicit(&lane->queue, NULL, memory_order_acquire);
+	struct burst *reversed = NULL;
+
+	while (b) {
+		struct burst *next = b->next;
+
+		b->next = reversed;
+		reversed = b;
+		b = next;
+	}
+	return reversed;
+}
+
+static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
+{
+	struct burst *b = take_queue(&bond->lane);
+	struct burst *next;
+	struct reseq *q;
+
+	rcu_begin();
+	for (; b; b = next) {
+		next = b->next;
+		take_burst(w, bond, b);
+		keypair_put(b->session);
+		b->session = NULL;
+		b->next = w->bursts;
+		w->bursts = b;
+	}
+	q = atomic_load_explicit(&bond->lane.reseq, memory_order_relaxed);
+	if (atomic_exchange_explicit(&bond->lane.is_due, false, memory_order_relaxed) && q)
+		deliver_ready(w, q, now);
+	flush(w);
+	rcu_end();
+	if (q)
+		atomic_store_explicit(&bond->lane.deadline, reseq_deadline(q),
+				      memory_order_relaxed);
+}
+
+static bool has_work(struct lane *lane)
+{
+	return atomic_load_explicit(&lane->queue, memory_order_relaxed) ||
+	       atomic_load_explicit(&lane->is_due, memory_order_relaxed);
+}
+
+/*
+ * Whoever queues, then finds the lane taken, may leave: the holder looks again after it has let
+ * go. The fences order "queue, then look at is_taken" against "let go, then look at the queue".
+ */
+static void work(struct bond *bond, struct lane_worker *w, nsec_t now)
+{
+	struct lane *lane = &bond->lane;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	while (has_work(lane)) {
+		if (atomic_exchange_explicit(&lane->is_taken, true, memory_order_acquire))
+			return;
+		work_inside(bond, w, now);
+		atomic_store_explicit(&lane->is_taken, false, memory_order_release);
+		atomic_thread_fence(memory_order_seq_cst);
+	}
+}
+
+void lane_submit(struct bond *bond, struct lane_worker *w, struct burst *first, struct burst *last,
+		 nsec_t now)
+{
+	struct lane *lane = &bond->lane;
+	struct burst *head = atomic_load_explicit(&lane->queue, memory_order_relaxed);
+	struct burst *reversed = NULL;
+
+	/* The queue is a stack: the chain goes on it with its newest on top. */
+	for (struct burst *b = first, *next; b; b = next) {
+		next = b == last ? NULL : b->next;
+		b->next = reversed;
+		reversed = b;
+	}
+	do {
+		first->next = head;
+		/* release: the bursts' contents */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&lane->queue, &head, reversed, memory_order_release, memory_order_relaxed));
+	work(bond, w, now);
+}
+
+void lane_expire(struct bond *bond, struct lane_worker *w, nsec_t now)
+{
+	atomic_store_explicit(&bond->lane.is_due, true, memory_order_relaxed);
+	work(bond, w, now);
+}
+
+void lane_deinit(struct bond *bond)
+{
+	struct lane *lane = &bond->lane;
+	struct reseq *q = atomic_load(&lane->reseq);
+	void *item;
+
+	for (struct burst *b = take_queue(lane), *next; b; b = next) {
+		next = b->next;
+		keypair_put(b->session);
+		burst_put(b);
+	}
+	while (q && (item = reseq_flush(q))) {
+		if (item != reseq_nothing)
+			pool_give(bond->network->cells, item);
+	}
+	reseq_free(q);
+	atomic_store(&lane->reseq, NULL);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Receive lane: the serial part of a peer's receive path (replay window, source check,
+ * resequencer, delivery), entered by whichever link worker has something for it. Taken by
+ * try-lock and hand-over: who does not get it leaves the packets in its queue and goes on; who
+ * holds it does their work too, so that no packet waits for a thread to wake up.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "links/burst.h"
+#include "links/reseq.h"
+#include "tun/merge.h"
+
+struct bond;
+struct network;
+
+struct lane {
+	/* atomic */
+	_Alignas(64) _Atomic(struct burst *) queue; /* newest first */
+	_Atomic bool is_taken;
+	_Atomic bool is_due;   /* somebody saw the resequencer's deadline pass */
+	_Atomic bool is_armed; /* a worker has promised to watch the deadline */
+	_Atomic nsec_t deadline;
+	_Atomic(struct reseq *) reseq; /* made with the first packet; read for status */
+	/* the holder */
+	uint32_t n_sessions; /* sessions of the peer that carried something to us */
+	/* the worker that armed it */
+	struct bond *next_armed;
+};
+
+/* What a worker brings to the lanes it holds, one at a time. Its own. */
+struct lane_worker {
+	struct network *network;
+	struct merge merge;
+	struct burst *bursts; /* delivered but not yet written, through `next` */
+	void *cells[2 * MERGE_SEGMENTS_MAX];
+	unsigned n_cells;
+	uint64_t n_inner, inner_bytes; /* of the burst being worked on */
+};
+
+void lane_worker_init(struct lane_worker *w, struct network *n);
+
+/*
+ * Queues a chain (oldest first, linked by `next`) of opened bursts: those of a datagram that
+ * failed authentication begin with a zero byte. Then does what there is to do, if nobody else is.
+ */
+void lane_submit(struct bond *bond, struct lane_worker *w, struct burst *first, struct burst *last,
+		 nsec_t now);
+/* The resequencer's deadline has passed. */
+void lane_expire(struct bond *bond, struct lane_worker *w, nsec_t now);
+/* No thread uses the lane any more: gives back what is queued and held. */
+void lane_deinit(struct bond *bond);

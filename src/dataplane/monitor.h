@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The monitor thread: the only writer of path tables and link sockets. Others tell it what
+ * they saw as events; it pings, judges, publishes. Blocks nobody and is not waited for, but
+ * by the main thread that asks for the status.
+ */
+#pragma once
+
+#include "dataplane/status.h"
+#include "links/burst.h"
+#include "wire/frame.h"
+
+struct bond;
+struct monitor;
+struct network;
+struct status_request;
+
+enum event_kind {
+	EVENT_HEARD,	/* something authentic of `bond` came from `from`, on no path we know */
+	EVENT_FRAME,	/* a control frame of `bond` */
+	EVENT_SESSION,	/* `bond` has a new session */
+	EVENT_FAILED,	/* sending over path_id (0: receiving) failed on `link` by `error` */
+	EVENT_RESOLVED, /* the name of path_id's endpoint has been looked up; or `error` */
+	EVENT_STATUS,	/* the main thread wants `status` filled in */
+};
+
+struct event {
+	enum event_kind kind;
+	struct bond *bond;
+	struct link *link;
+	struct endpoint from;
+	nsec_t at;
+	uint32_t path_id;
+	int error;
+	/* received on the path before the frame */
+	uint64_t rx_packets;
+	uint64_t rx_bytes;
+	struct frame frame;
+	struct status_request *status;
+};
+
+int monitor_new(struct monitor **ret, struct network *n); /* 0 or -errno */
+void monitor_free(struct monitor *m);
+
+/*
+ * Before the threads run: opens the links' sockets and makes the configured paths. What may
+ * come later (a device, an address) is only reported; what is wrong for good (a port that is
+ * taken, no privilege) is -errno, logged.
+ */
+int monitor_prepare(struct monitor *m, nsec_t now);
+int monitor_start(struct monitor *m);
+void monitor_stop(struct monitor *m);
+
+/* Any thread; false if the queue is full and the event is lost. */
+bool monitor_post(struct network *n, const struct event *e);
+
+/* The main thread: has the monitor fill in the status. 0 or -ENOMEM. */
+int monitor_status(struct monitor *m, struct network_status *ret);

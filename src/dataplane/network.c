@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/network.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/handshaker.h"
+#include "dataplane/monitor.h"
+#include "dataplane/network_state.h"
+#include "dataplane/rx.h"
+#include "dataplane/tx.h"
+#include "netlink/address.h"
+#include "util/log.h"
+
+void network_fail(struct network *n, const char *why)
+{
+	if (!atomic_exchange(&n->has_failed, true))
+		n->failed(n->failed_ctx, why);
+}
+
+static int fail(const struct network *n, const char *what, int r)
+{
+	log_error("network %s: %s: %s", n->settings->name, what, strerror(-r));
+	return r;
+}
+
+static int make_pools(struct network *n)
+{
+	const struct network_settings *s = n->settings;
+	size_t bursts = BURSTS_PER_LINK * s->n_links + BURSTS_SHARED;
+	size_t needed = s->mtu + MESSAGE_DATA_OVERHEAD;
+	int r;
+
+	n->burst_bytes = s->buffer_size > needed ? s->buffer_size : needed;
+	if (n->burst_bytes > BURST_BYTES_MAX)
+		n->burst_bytes = BURST_BYTES_MAX;
+	n->cell_bytes = s->mtu > 1500 ? s->mtu : 1500;
+	/* Handshake messages and the largest coalesced receive fit as well. */
+	r = pool_new(&n->bursts, bursts, sizeof(struct burst) + n->burst_bytes + 64);
+	if (r == 0)
+		r = pool_new(&n->cells, HELD_PACKETS, sizeof(size_t) + n->cell_bytes);
+	return r < 0 ? fail(n, "cannot allocate buffers", r) : 0;
+}
+
+static int set_addresses(struct network *n)
+{
+	const struct network_settings *s = n->settings;
+	char text[PREFIX_TEXT_MAX];
+	char other[IFNAMSIZ];
+	int r;
+
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		const struct interface_address *a = &s->addresses[i];
+
+		if (netif_find_address(&a->prefix, n->tun.name, other) == 0) {
+			log_error("network %s: address %s is taken by interface %s", s->name,
+				  prefix_format(&a->prefix, text), other);
+			return -EADDRINUSE;
+		}
+		r = netif_add_address(n->tun.name, &a->prefix, &a->destination);
+		if (r < 0) {
+			log_error("network %s: cannot add address %s to %s: %s", s->name,
+				  prefix_format(&a->prefix, text), n->tun.name, strerror(-r));
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int make_interface(struct network *n)
+{
+	const struct network_settings *s = n->settings;
+	bool offloads = s->buffer_size >= BUFFER_SIZE_DEFAULT;
+	int r = tun_open(&n->tun, s->interface, offloads);
+
+	if (r < 0) {
+		n->tun.fd = -1;
+		log_error("network %s: cannot create tunnel interface %s: %s%s", s->name,
+			  s->interface, strerror(-r),
+			  r == -ENOENT || r == -ENODEV ? " (is /dev/net/tun there?)" : "");
+		return r;
+	}
+	r = netif_set_mtu(n->tun.name, s->mtu);
+	if (r < 0)
+		return fail(n, "cannot set the MTU of the tunnel interface", r);
+	r = set_addresses(n);
+	if (r < 0)
+		return r;
+	r = netif_set_up(n->tun.name);
+	return r < 0 ? fail(n, "cannot bring the tunnel interface up", r) : 0;
+}
+
+/* A peer that can be reached from here is to have a session at all times. */
+static bool has_endpoint(const struct network_settings *s, const struct peer_settings *p)
+{
+	if (p->endpoint.host[0])
+		return true;
+	for (size_t i = 0; i < s->n_links; i++) {
+		if (s->links[i].endpoint.host[0])
+			return true;
+	}
+	return false;
+}
+
+static int add_bond(struct network *n, const struct peer_settings *p)
+{
+	struct bond *bond = &n->bonds[n->n_bonds];
+	int r;
+
+	bond->network = n;
+	bond->settings = p;
+	bond->number = (uint32_t)n->n_bonds;
+	bond->staged_end = &bond->staged_first;
+	atomic_init(&bond->lane.deadline, NSEC_NEVER);
+	r = device_add_peer(n->device, &bond->peer, p->public_key, p->preshared_key,
+			    p->persistent_keepalive, has_endpoint(n->settings, p));
+	if (r < 0) {
+		log_error("network %s: peer %s: %s", n->settings->name, p->name,
+			  r == -EEXIST ? "its public key is another peer's or our own"
+				       : strerror(-r));
+		return r;
+	}
+	n->n_bonds++;
+	return 0;
+}
+
+static int make_allowed_ips(struct network *n)
+{
+	const struct network_settings *s = n->settings;
+	struct allowedips *a;
+	struct allowedip *entries;
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < s->n_peers; i++)
+		count += s->peers[i].n_allowed_ips;
+	entries = calloc(count + 1, sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	count = 0;
+	for (size_t i = 0; i < s->n_peers; i++) {
+		for (size_t j = 0; j < s->peers[i].n_allowed_ips; j++)
+			entries[count++] =
+				(struct allowedip){s->peers[i].allowed_ips[j], &n->bonds[i]};
+	}
+	r = allowedips_new(&a, entries, count);
+	free(entries);
+	if (r == 0)
+		rcu_publish(&n->allowed_ips, a);
+	return r;
+}
+
+static int make_peers(struct network *n)
+{
+	const struct network_settings *s = n->settings;
+	int r = device_new(&n->device, s->private_key, &handshaker_device_calls, n);
+
+	if (r < 0)
+		return fail(n, "cannot make the device", r);
+	if (posix_memalign((void **)&n->bonds, 64, (s->n_peers + 1) * sizeof(*n->bonds)))
+		return fail(n, "cannot allocate peers", -ENOMEM);
+	memset(n->bonds, 0, (s->n_peers + 1) * sizeof(*n->bonds));
+	for (size_t i = 0; i < s->n_peers; i++) {
+		r = add_bond(n, &s->peers[i]);
+		if (r < 0)
+			return r;
+	}
+	r = make_allowed_ips(n);
+	return r < 0 ? fail(n, "cannot build the table of allowed IPs", r) : 0;
+}
+
+static int make_links(struct network *n)
+{
+	const struct network_settings *s = n->settings;
+	int r;
+
+	if (posix_memalign((void **)&n->links, 64, (s->n_links + 1) * sizeof(*n->links)))
+		return fail(n, "cannot allocate links", -ENOMEM);
+	for (size_t i = 0; i < s->n_links; i++) {
+		struct link *l = &n->links[i];
+
+		r = link_init(l, (uint32_t)i, &s->links[i], n->bursts, n->burst_bytes,
+			      &rx_link_calls, n);
+		n->n_links++;
+		if (r == 0)
+			r = rx_new((struct rx **)&l->user, n);
+		if (r < 0)
+			return fail(n, "cannot set up a link", r);
+	}
+	return 0;
+}
+
+static void open_timestamp(struct network *n, const char *state_dir)
+{
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%s.timestamp", state_dir, n->settings->name);
+	r = timestamp_init(&n->timestamp, path, clock_wall());
+	if (r < 0)
+		log_warn(
+			"network %s: cannot keep the handshake timestamp in %s: %s; after a reboot "
+			"with a wrong clock, peers may refuse handshakes",
+			n->settings->name, path, strerror(-r));
+}
+
+static int make_parts(struct network *n, const char *state_dir)
+{
+	int r = make_pools(n);
+
+	if (r == 0)
+		r = make_peers(n);
+	if (r == 0)
+		r = make_interface(n);
+	if (r == 0)
+		r = make_links(n);
+	if (r < 0)
+		return r;
+	r = tx_new(&n->tx, n);
+	if (r == 0)
+		r = handshaker_new(&n->handshaker, n);
+	if (r == 0)
+		r = monitor_new(&n->monitor, n);
+	if (r < 0)
+		return fail(n, "cannot set up the threads", r);
+	open_timestamp(n, state_dir);
+	return monitor_prepare(n->monitor, clock_now());
+}
+
+/* The threads in the order in which they start; they end in the reverse order. */
+static int start_threads(struct network *n)
+{
+	int r = monitor_start(n->monitor);
+
+	n->started.monitor = r == 0;
+	for (size_t i = 0; r == 0 && i < n->n_links; i++) {
+		r = link_start(&n->links[i]);
+		n->started.links += r == 0;
+	}
+	if (r == 0) {
+		r = tx_start(n->tx);
+		n->started.tx = r == 0;
+	}
+	if (r == 0) {
+		r = handshaker_start(n->handshaker);
+		n->started.handshaker = r == 0;
+	}
+	return r < 0 ? fail(n, "cannot start a thread", r) : 0;
+}
+
+static void stop_threads(struct network *n)
+{
+	if (n->started.handshaker)
+		handshaker_stop(n->handshaker);
+	if (n->started.tx)
+		tx_stop(n->tx);
+	while (n->started.links)
+		link_stop(&n->links[--n->started.links]);
+	if (n->started.monitor)
+		monitor_stop(n->monitor);
+	memset(&n->started, 0, sizeof(n->started));
+}
+
+int network_start(struct network **ret, const struct network_settings *settings,
+		  const char *state_dir, network_failed_fn failed, void *ctx)
+{
+	struct network *n;
+	int r;
+
+	if (posix_memalign((void **)&n, 64, sizeof(*n)))
+		return -ENOMEM;
+	memset(n, 0, sizeof(*n));
+	n->settings = settings;
+	n->failed = failed;
+	n->failed_ctx = ctx;
+	n->tun.fd = -1;
+	r = make_parts(n, state_dir);
+	if (r == 0)
+		r = start_threads(n);
+	if (r < 0) {
+		network_stop(n);
+		return r;
+	}
+	log_notice("network %s: interface %s is up", settings->name, n->tun.name);
+	*ret = n;
+	return 0;
+}
+
+void network_stop(struct network *n)
+{
+	if (!n)
+		return;
+	stop_threads(n);
+	monitor_free(n->monitor);
+	tx_free(n->tx);
+	for (size_t i = 0; i < n->n_links; i++) {
+		link_deinit(&n->links[i]);
+		rx_free(n->links[i].user);
+	}
+	for (size_t i = 0; i < n->n_bonds; i++) {
+		device_remove_peer(n->device, &n->bonds[i].peer);
+		lane_deinit(&n->bonds[i]);
+	}
+	handshaker_free(n->handshaker);
+	allowedips_retire(rcu_own(&n->allowed_ips));
+	rcu_drain();
+	device_free(n->device);
+	timestamp_deinit(&n->timestamp);
+	if (n->tun.fd >= 0)
+		tun_close(&n->tun);
+	pool_free(n->cells);
+	pool_free(n->bursts);
+	free(n->bonds);
+	free(n->links);
+	free(n);
+}
+
+int network_status(struct network *n, struct network_status *ret)
+{
+	return monitor_status(n->monitor, ret);
+}

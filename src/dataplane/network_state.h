@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* The inside of a network, for the files of this folder. */
+#pragma once
+
+#include "dataplane/bond.h"
+#include "dataplane/network.h"
+#include "peers/allowedips.h"
+#include "peers/device.h"
+#include "peers/timestamp.h"
+#include "tun/tun.h"
+
+struct tx;
+struct handshaker;
+struct monitor;
+
+/* Burst buffers: what links may hold to receive into, and as much again in the queues. */
+#define BURSTS_PER_LINK (2 * UDP_BATCH)
+#define BURSTS_SHARED 64
+/* Packets that the resequencers of all peers may hold. */
+#define HELD_PACKETS 4096
+
+struct network {
+	/* constant once it runs */
+	const struct network_settings *settings;
+	network_failed_fn failed;
+	void *failed_ctx;
+	struct pool *bursts;
+	struct pool *cells;
+	size_t burst_bytes; /* room for data in a burst */
+	size_t cell_bytes;  /* room for a packet in a cell */
+	struct tun tun;
+	struct device *device;
+	struct link *links;
+	size_t n_links;
+	struct bond *bonds;
+	size_t n_bonds;
+	/* RCU; the main thread writes: struct bond by inner address */
+	RCU_SLOT(struct allowedips) allowed_ips;
+	/* each the own of the thread it is named after; link->user is the worker's struct rx */
+	struct tx *tx;
+	struct handshaker *handshaker;
+	struct monitor *monitor;
+	struct timestamp timestamp; /* handshake thread */
+	uint32_t last_path_id;	    /* monitor */
+	/* main thread: which threads run */
+	struct {
+		size_t links;
+		bool monitor, tx, handshaker;
+	} started;
+	/* atomic */
+	_Atomic bool has_failed;
+	struct drops drops;
+};
+
+/* Any thread: the network cannot go on. Only the first reason given counts. */
+void network_fail(struct network *n, const char *why);

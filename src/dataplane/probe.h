@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * One peer's paths as the monitor sees them: where they lead, how they do, and whether the
+ * peer is a vtrunkd that can be asked. Publishes the peer's path set. Owner: the monitor thread.
+ *
+ * A stock WireGuard peer cannot be pinged. Its paths count as usable unless sending fails, and
+ * its endpoint on a link is wherever its last authentic packet came from.
+ */
+#pragma once
+
+#include "dataplane/monitor.h"
+#include "dataplane/resolver.h"
+#include "links/path.h"
+#include "util/timerq.h"
+
+/* What of the packets sent on a path has arrived, by reports that come now and then. */
+struct loss_meter {
+	uint64_t sent;
+	uint64_t arrived;
+	double loss; /* 0..1, smoothed; < 0: unknown */
+	bool has_base;
+};
+
+struct rate_meter {
+	uint64_t bytes;
+	uint64_t bps;
+};
+
+struct probe;
+
+struct probe_path {
+	struct timer timer;
+	struct probe *probe;
+	struct path *path;
+	struct endpoint to;		  /* remote AF_UNSPEC: not known yet */
+	const struct endpoint_name *name; /* as configured; NULL: the path was learnt */
+	struct health health;
+	uint32_t weight;
+	uint32_t remote_id; /* what the peer calls this path; 0: it has not said */
+	char remote_link[FRAME_LINK_NAME_MAX + 1];
+	bool is_introduced; /* the peer has had our hello on this path */
+	bool is_resolving;
+	nsec_t resolve_at;
+	struct loss_meter tx_loss, rx_loss;
+	struct rate_meter tx_rate, rx_rate;
+};
+
+struct probe {
+	struct timer hello_timer;
+	struct network *network;
+	struct bond *bond;
+	struct timerq *timers;		     /* the monitor's */
+	struct resolver **resolver;	     /* the monitor's; started with the first name */
+	struct probe_path *paths[PATHS_MAX]; /* by slot */
+	bool is_multilink;
+	bool is_known;	   /* ... or known not to be */
+	bool has_answered; /* since the last session began */
+	unsigned hellos_left;
+};
+
+/* What the paths of all peers draw from. */
+struct probe_context {
+	struct network *network;
+	struct timerq *timers;
+	struct resolver **resolver;
+};
+
+/* Makes the configured paths. 0 or -ENOMEM. */
+int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bond, nsec_t now);
+/* Unpublishes and retires all; NULL is fine. */
+void probe_free(struct probe *p);
+
+void probe_heard(struct probe *p, const struct event *e);
+void probe_frame(struct probe *p, const struct event *e);
+void probe_session(struct probe *p, nsec_t now);
+void probe_resolved(struct probe *p, const struct event *e);
+/* Sending on that path failed. False: the path is none of this peer's. */
+bool probe_path_failed(struct probe *p, uint32_t path_id, int error, nsec_t now);
+/* A link has got or lost its socket. */
+void probe_link_changed(struct probe *p, struct link *l, nsec_t now);
+/* Once a second. */
+void probe_sample_rates(struct probe *p, nsec_t elapsed);

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * A received burst holds datagrams of one source, nearly always of one session: these are its
+ * run. It is cut where the session changes (a rekey, several peers behind one address) or
+ * a handshake message lies in between; what follows the first run is copied into a burst of its
+ * own, which happens every other minute.
+ */
+#include "dataplane/rx.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/handshaker.h"
+#include "dataplane/monitor.h"
+#include "dataplane/network_state.h"
+#include "dataplane/tx.h"
+#include "util/log.h"
+
+struct rx {
+	struct network *network;
+	struct lane_worker lane;
+	/* the chain being gathered, all of one peer */
+	struct burst *first;
+	struct burst *last;
+	struct bond *bond;
+	/* bonds whose resequencer's deadline this worker watches */
+	struct bond *armed;
+};
+
+int rx_new(struct rx **ret, struct network *n)
+{
+	struct rx *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->network = n;
+	lane_worker_init(&r->lane, n);
+	*ret = r;
+	return 0;
+}
+
+void rx_free(struct rx *r)
+{
+	free(r);
+}
+
+static void arm(struct rx *r, struct bond *bond)
+{
+	if (atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed) == NSEC_NEVER ||
+	    atomic_exchange_explicit(&bond->lane.is_armed, true, memory_order_relaxed))
+		return;
+	bond->lane.next_armed = r->armed;
+	r->armed = bond;
+}
+
+static void submit(struct rx *r, nsec_t now)
+{
+	struct bond *bond = r->bond;
+
+	if (!r->first)
+		return;
+	r->bond = NULL;
+	lane_submit(bond, &r->lane, r->first, r->last, now);
+	r->first = r->last = NULL;
+	arm(r, bond);
+}
+
+static void gather(struct rx *r, struct bond *bond, struct burst *b)
+{
+	if (r->bond && r->bond != bond)
+		submit(r, b->received);
+	b->next = NULL;
+	if (r->first)
+		r->last->next = b;
+	else
+		r->first = b;
+	r->last = b;
+	r->bond = bond;
+}
+
+static uint32_t receiver_index(const uint8_t *datagram)
+{
+	const struct wg_data *d = (const void *)datagram;
+
+	return le32_get(d->receiver_index);
+}
+
+static bool is_data(const uint8_t *datagram, uint32_t len)
+{
+	struct le32 type;
+
+	if (len < MESSAGE_DATA_OVERHEAD)
+		return false;
+	memcpy(&type, datagram, sizeof(type));
+	return le32_get(type) == MESSAGE_DATA;
+}
+
+/* How many datagrams from `begin` on are data of the same session. */
+static uint32_t run_length(struct burst *b, uint32_t begin)
+{
+	uint32_t index = receiver_index(burst_datagram(b, begin));
+	uint32_t i = begin + 1;
+
+	while (i < b->n && is_data(burst_datagram(b, i), burst_datagram_len(b, i)) &&
+	       receiver_index(burst_datagram(b, i)) == index)
+		i++;
+	return i - begin;
+}
+
+/* A burst of its own with `n` datagrams from `begin` on; NULL when the pool is empty. */
+static struct burst *cut(struct burst *b, uint32_t begin, uint32_t n)
+{
+	struct burst *part = burst_take(b->pool);
+	uint32_t last = begin + n - 1;
+
+	if (!part)
+		return NULL;
+	part->stride = b->stride;
+	part->n = n;
+	part->len = (n - 1) * b->stride + burst_datagram_len(b, last);
+	part->link = b->link;
+	part->from = b->from;
+	part->received = b->received;
+	memcpy(part->data, burst_datagram(b, begin), part->len);
+	return part;
+}
+
+/* Opens all datagrams in place; marks those that are not authentic. Returns how many are. */
+static uint32_t open_burst(struct burst *b, struct keypair *k)
+{
+	struct aead_job jobs[BURST_DATAGRAMS];
+	uint32_t opened;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		uint8_t *datagram = burst_datagram(b, i);
+		const struct wg_data *header = (const void *)datagram;
+
+		jobs[i] = (struct aead_job){
+			.dst = datagram + sizeof(*header),
+			.src = datagram + sizeof(*header),
+			.len = burst_datagram_len(b, i) - MESSAGE_DATA_OVERHEAD,
+			.counter = le64_get(header->counter),
+		};
+	}
+	opened = (uint32_t)aead_open(k->recv, jobs, b->n);
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (jobs[i].is_done && jobs[i].counter < REJECT_AFTER_MESSAGES)
+			continue;
+		opened -= jobs[i].is_done;
+		burst_datagram(b, i)[0] = 0;
+	}
+	return opened;
+}
+
+/* Tells the monitor of a source that no path of the peer has. */
+static void report_source(struct network *n, struct bond *bond, const struct burst *b)
+{
+	const struct event e = {
+		.kind = EVENT_HEARD,
+		.bond = bond,
+		.link = b->link,
+		.from = b->from,
+		.at = b->received,
+	};
+
+	monitor_post(n, &e); /* if it is lost: the next packet tells it again */
+}
+
+/* A burst that is one run. Takes it over. */
+static void take_run(struct rx *r, struct link *l, struct burst *b)
+{
+	enum drop_reason reason = DROP_rx_unknown_index;
+	struct keypair *k;
+	struct bond *bond;
+	uint32_t opened;
+
+	rcu_begin();
+	k = device_session_rcu(r->network->device, receiver_index(b->data));
+	if (k && !keypair_can_receive(k, b->received)) {
+		reason = DROP_rx_expired_session;
+		k = NULL;
+	}
+	if (!k) {
+		rcu_end();
+		drops_add(&l->drops, reason, b->n);
+		burst_put(b);
+		return;
+	}
+	opened = open_burst(b, k);
+	if (opened < b->n)
+		drops_add(&l->drops, DROP_rx_bad_tag, b->n - opened);
+	if (!opened) {
+		rcu_end();
+		burst_put(b);
+		return;
+	}
+	bond = bond_of(k->peer);
+	b->path_slot = path_set_slot(rcu_read(&bond->paths), l, &b->from.remote);
+	b->session = keypair_get(k);
+	if (b->path_slot == PATH_SLOT_NONE)
+		report_source(r->network, bond, b);
+	rcu_end();
+	gather(r, bond, b);
+}
+
+/* A datagram that is no data: handshake messages go to their thread, all else is dropped. */
+static void take_message(struct network *n, struct link *l, const struct burst *b,
+			 const uint8_t *msg, uint32_t len)
+{
+	struct le32 type = {{0}};
+	size_t expected = 0;
+
+	if (len >= sizeof(type))
+		memcpy(&type, msg, sizeof(type));
+	switch (le32_get(type)) {
+	case MESSAGE_HANDSHAKE_INITIATION:
+		expected = sizeof(struct wg_initiation);
+		break;
+	case MESSAGE_HANDSHAKE_RESPONSE:
+		expected = sizeof(struct wg_response);
+		break;
+	case MESSAGE_HANDSHAKE_COOKIE:
+		expected = sizeof(struct wg_cookie_reply);
+		break;
+	}
+	if (!expected || len != expected)
+		drops_add(&l->drops, DROP_rx_malformed, 1);
+	else if (le32_get(type) != MESSAGE_HANDSHAKE_COOKIE &&
+		 !device_check_mac1(n->device, msg, len))
+		drops_add(&l->drops, DROP_rx_bad_mac1, 1);
+	else if (!handshaker_post(n->handshaker, l, &b->from, msg, len))
+		drops_add(&l->drops, DROP_rx_handshake_queue, 1);
+}
+
+static void received(void *ctx, struct link *l, struct burst *b)
+{
+	struct network *n = ctx;
+	struct rx *r = l->user;
+	struct burst *part;
+	uint32_t run;
+
+	if (b->n == 0 || b->n > BURST_DATAGRAMS) {
+		drops_add(&l->drops, DROP_rx_malformed, b->n ? b->n : 1);
+		burst_put(b);
+		return;
+	}
+	for (uint32_t i = 0; i < b->n; i += run) {
+		uint8_t *datagram = burst_datagram(b, i);
+		uint32_t len = burst_datagram_len(b, i);
+
+		run = 1;
+		if (!is_data(datagram, len)) {
+			take_message(n, l, b, datagram, len);
+			continue;
+		}
+		run = run_length(b, i);
+		if (run == b->n) {
+			take_run(r, l, b);
+			return;
+		}
+		part = cut(b, i, run);
+		if (part)
+			take_run(r, l, part);
+		else
+			drops_add(&l->drops, DROP_rx_no_buffer, run);
+	}
+	burst_put(b);
+}
+
+/* Watches the deadlines that it has promised to; returns the earliest that is left. */
+static nsec_t watch_deadlines(struct rx *r, nsec_t now)
+{
+	struct bond **at = &r->armed;
+	nsec_t earliest = NSEC_NEVER;
+	struct bond *bond;
+	nsec_t deadline;
+
+	while ((bond = *at)) {
+		deadline = atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed);
+		if (deadline <= now) {
+			lane_expire(bond, &r->lane, now);
+			deadline = atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed);
+		}
+		if (deadline == NSEC_NEVER) {
+			*at = bond->lane.next_armed;
+			atomic_store_explicit(&bond->lane.is_armed, false, memory_order_release);
+			continue;
+		}
+		/* Another holder may be about to move it: look again soon, not at once. */
+		earliest = nsec_min(earliest, nsec_max(deadline, now + NSEC_PER_MSEC / 4));
+		at = &bond->lane.next_armed;
+	}
+	return earliest;
+}
+
+static nsec_t batch_done(void *ctx, struct link *l, nsec_t now)
+{
+	struct rx *r = l->user;
+
+	(void)ctx;
+	submit(r, now);
+	return watch_deadlines(r, now);
+}
+
+static void failed(void *ctx, struct link *l, uint32_t path_id, int error)
+{
+	const struct event e = {
+		.kind = EVENT_FAILED,
+		.link = l,
+		.path_id = path_id,
+		.error = error,
+		.at = clock_now(),
+	};
+
+	monitor_post(ctx, &e); /* if it is lost: pings will miss their answers */
+}
+
+static void has_room(void *ctx, struct link *l)
+{
+	struct network *n = ctx;
+
+	(void)l;
+	tx_kick(n->tx);
+}
+
+const struct link_calls rx_link_calls = {
+	.received = received,
+	.batch_done = batch_done,
+	.failed = failed,
+	.has_room = has_room,
+};

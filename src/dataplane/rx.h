@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The way in, on the link workers' threads: classify, find the session, open in place,
+ * gather what belongs to one peer, and give it to that peer's receive lane.
+ */
+#pragma once
+
+#include "links/link.h"
+
+struct network;
+struct rx;
+
+extern const struct link_calls rx_link_calls;
+
+/* One per link, for its worker; `ctx` of the link's calls is the network, link->user this. */
+int rx_new(struct rx **ret, struct network *n); /* 0 or -ENOMEM */
+void rx_free(struct rx *r);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/network_state.h"
+#include "dataplane/probe.h"
+#include "dataplane/status_fill.h"
+
+static uint64_t load(const _Atomic uint64_t *v)
+{
+	return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+static void copy_drops(struct drops *ret, const struct drops *d)
+{
+	for (int i = 0; i < DROP_REASON_COUNT; i++)
+		atomic_init(&ret->count[i], load(&d->count[i]));
+}
+
+static void fill_link(const struct link *l, struct link_status *ret)
+{
+	strcpy(ret->name, l->settings->name);
+	strcpy(ret->device, l->settings->device);
+	ret->is_open = atomic_load_explicit(&l->is_open, memory_order_relaxed);
+	ret->has_gso = atomic_load_explicit(&l->has_gso, memory_order_relaxed);
+	ret->has_gro = atomic_load_explicit(&l->has_gro, memory_order_relaxed);
+	ret->last_error = atomic_load_explicit(&l->last_error, memory_order_relaxed);
+	ret->weight = l->settings->weight;
+	ret->tx_datagrams = load(&l->tx_datagrams);
+	ret->tx_bytes = load(&l->tx_bytes);
+	ret->rx_datagrams = load(&l->rx_datagrams);
+	ret->rx_bytes = load(&l->rx_bytes);
+	copy_drops(&ret->drops, &l->drops);
+}
+
+static bool is_active(const struct path_set *set, const struct path *path)
+{
+	for (unsigned i = 0; i < set->n_active; i++) {
+		if (set->entries[set->active[i]].path == path)
+			return true;
+	}
+	return false;
+}
+
+static void fill_path(const struct probe_path *pp, struct path_status *ret, nsec_t now)
+{
+	const struct path *path = pp->path;
+
+	ret->id = path->id;
+	strcpy(ret->link, path->link->settings->name);
+	strcpy(ret->remote_link, pp->remote_link);
+	ret->remote = pp->to.remote;
+	ret->state = pp->health.state;
+	ret->state_age = now - pp->health.since;
+	ret->n_downs = pp->health.n_downs;
+	ret->is_active = is_active(rcu_own(&pp->probe->bond->paths), path);
+	ret->weight = pp->weight;
+	ret->rtt = pp->health.rtt;
+	ret->rtt_min = pp->health.rtt_min;
+	ret->tx_loss = pp->tx_loss.loss;
+	ret->rx_loss = pp->rx_loss.loss;
+	ret->tx_bps = pp->tx_rate.bps;
+	ret->rx_bps = pp->rx_rate.bps;
+	ret->tx_packets = load(&path->sent.packets);
+	ret->tx_bytes = load(&path->sent.bytes);
+	ret->rx_packets = load(&path->received.packets);
+	ret->rx_bytes = load(&path->received.bytes);
+	ret->duplicates = load(&path->duplicates);
+}
+
+static void fill_reseq(const struct bond *bond, struct peer_status *ret)
+{
+	const struct reseq *q = atomic_load_explicit(&bond->lane.reseq, memory_order_acquire);
+	struct reseq_stats s;
+
+	if (!q)
+		return;
+	reseq_stats(q, &s);
+	ret->reseq.in_order = s.in_order;
+	ret->reseq.held = s.held;
+	ret->reseq.released_late = s.late;
+	ret->reseq.proven_lost = s.proven_lost;
+	ret->reseq.deadlines = s.deadlines;
+	ret->reseq.hold = reseq_hold_time(q);
+}
+
+static int fill_paths(const struct probe *p, struct peer_status *ret, nsec_t now)
+{
+	ret->paths = calloc(PATHS_MAX, sizeof(*ret->paths));
+	if (!ret->paths)
+		return -ENOMEM;
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		if (p->paths[i])
+			fill_path(p->paths[i], &ret->paths[ret->n_paths++], now);
+	}
+	return 0;
+}
+
+static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
+{
+	const struct peer_settings *s = bond->settings;
+	nsec_t handshake = atomic_load_explicit(&bond->peer.last_handshake, memory_order_relaxed);
+
+	strcpy(ret->name, s->name);
+	memcpy(ret->public_key, s->public_key, sizeof(ret->public_key));
+	rcu_begin();
+	ret->has_session = peer_send_session_rcu(&bond->peer, now) != NULL;
+	rcu_end();
+	ret->is_multilink = bond->probe->is_multilink;
+	ret->is_multilink_known = bond->probe->is_known;
+	ret->handshake_age = handshake ? now - handshake : -1;
+	ret->tx_bytes = load(&bond->inner_sent.bytes);
+	ret->rx_bytes = load(&bond->inner_received.bytes);
+	ret->tx_packets = load(&bond->inner_sent.packets);
+	ret->rx_packets = load(&bond->inner_received.packets);
+	ret->persistent_keepalive = s->persistent_keepalive;
+	ret->allowed_ips = calloc(s->n_allowed_ips + 1, sizeof(*ret->allowed_ips));
+	if (!ret->allowed_ips)
+		return -ENOMEM;
+	memcpy(ret->allowed_ips, s->allowed_ips, s->n_allowed_ips * sizeof(*ret->allowed_ips));
+	ret->n_allowed_ips = s->n_allowed_ips;
+	fill_reseq(bond, ret);
+	return fill_paths(bond->probe, ret, now);
+}
+
+int status_fill(struct network *n, struct network_status *ret, nsec_t now)
+{
+	int r = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	strcpy(ret->name, n->settings->name);
+	strcpy(ret->interface, n->tun.name);
+	ret->mtu = n->settings->mtu;
+	ret->mode = n->settings->mode;
+	memcpy(ret->public_key, device_public_key(n->device), sizeof(ret->public_key));
+	ret->can_tso = n->tun.can_tso;
+	ret->can_uso = n->tun.can_uso;
+	ret->buffers = pool_cells(n->bursts);
+	ret->buffers_free = pool_available(n->bursts);
+	copy_drops(&ret->drops, &n->drops);
+	ret->links = calloc(n->n_links + 1, sizeof(*ret->links));
+	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));
+	if (!ret->links || !ret->peers)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < n->n_links; i++)
+		fill_link(&n->links[i], &ret->links[ret->n_links++]);
+	for (size_t i = 0; r == 0 && i < n->n_bonds; i++)
+		r = fill_peer(&n->bonds[i], &ret->peers[ret->n_peers++], now);
+	if (r < 0)
+		network_status_free(ret);
+	return r;
+}
+
+void network_status_free(struct network_status *s)
+{
+	for (size_t i = 0; i < s->n_peers; i++) {
+		free(s->peers[i].allowed_ips);
+		free(s->peers[i].paths);
+	}
+	free(s->peers);
+	free(s->links);
+	memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "links/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Bursts sent between two looks at the socket, so that a busy sender still receives. */
+#define SENDS_PER_ROUND 8
+
+int link_init(struct link *l, uint32_t number, const struct link_settings *settings,
+	      struct pool *bursts, size_t burst_bytes, const struct link_calls *calls, void *ctx)
+{
+	int r;
+
+	memset(l, 0, sizeof(*l));
+	l->number = number;
+	l->settings = settings;
+	l->bursts = bursts;
+	l->burst_bytes = burst_bytes;
+	l->calls = calls;
+	l->ctx = ctx;
+	l->socket.fd = -1;
+	l->waker.fd = -1;
+	r = ring_new(&l->tx, LINK_RING_SLOTS, sizeof(struct link_tx));
+	if (r < 0)
+		return r;
+	return waker_init(&l->waker);
+}
+
+static void drop_tx(struct link *l, const struct link_tx *tx, uint32_t datagrams,
+		    enum drop_reason reason)
+{
+	drops_add(&l->drops, reason, datagrams);
+	burst_put(tx->burst);
+}
+
+void link_deinit(struct link *l)
+{
+	struct udp_socket *u = atomic_load(&l->replacement);
+	struct link_tx tx;
+
+	while (l->tx && ring_pop(l->tx, &tx))
+		drop_tx(l, &tx, tx.burst->n, DROP_tx_link_down);
+	if (l->pending.burst)
+		drop_tx(l, &l->pending, l->pending.burst->n - l->pending_sent, DROP_tx_link_down);
+	for (int i = 0; i < UDP_BATCH; i++) {
+		if (l->spare[i])
+			burst_put(l->spare[i]);
+	}
+	if (l->socket.fd >= 0)
+		close(l->socket.fd);
+	if (u && u->fd >= 0)
+		close(u->fd);
+	free(u);
+	waker_deinit(&l->waker);
+	ring_free(l->tx);
+	l->tx = NULL;
+}
+
+int link_set_socket(struct link *l, const struct udp_socket *u)
+{
+	struct udp_socket *fresh = malloc(sizeof(*fresh));
+	struct udp_socket *unused;
+
+	if (!fresh)
+		return -ENOMEM;
+	*fresh = u ? *u : (struct udp_socket){.fd = -1};
+	atomic_store_explicit(&l->is_open, u != NULL, memory_order_relaxed);
+	/* release: the worker reads what it points to */
+	unused = atomic_exchange_explicit(&l->replacement, fresh, memory_order_acq_rel);
+	if (unused && unused->fd >= 0)
+		close(unused->fd);
+	free(unused);
+	waker_wake(&l->waker);
+	return 0;
+}
+
+static void adopt_socket(struct link *l)
+{
+	struct udp_socket *u =
+		atomic_exchange_explicit(&l->replacement, NULL, memory_order_acq_rel);
+
+	if (!u)
+		return;
+	if (l->socket.fd >= 0)
+		close(l->socket.fd);
+	l->socket = *u;
+	free(u);
+	l->may_read = l->socket.fd >= 0;
+	atomic_store_explicit(&l->has_gso, l->socket.has_gso, memory_order_relaxed);
+	atomic_store_explicit(&l->has_gro, l->socket.has_gro, memory_order_relaxed);
+}
+
+bool link_has_room(const struct link *l)
+{
+	return ring_has_room(l->tx) &&
+	       atomic_load_explicit(&l->queued_bytes, memory_order_relaxed) < LINK_QUEUE_BYTES;
+}
+
+void link_want_room(struct link *l)
+{
+	/* Ordered before the caller's last look at link_has_room(), as in waker.h. */
+	atomic_store_explicit(&l->is_starved, true, memory_order_seq_cst);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id)
+{
+	const struct link_tx tx = {.burst = b, .to = *to, .path_id = path_id};
+
+	burst_get(b);
+	atomic_fetch_add_explicit(&l->queued_bytes, b->len, memory_order_relaxed);
+	if (!ring_push(l->tx, &tx)) {
+		atomic_fetch_sub_explicit(&l->queued_bytes, b->len, memory_order_relaxed);
+		burst_put(b);
+		return false;
+	}
+	waker_wake(&l->waker);
+	return true;
+}
+
+static bool next_tx(struct link *l)
+{
+	if (l->pending.burst)
+		return true;
+	if (!ring_pop(l->tx, &l->pending)) {
+		l->pending.burst = NULL;
+		return false;
+	}
+	l->pending_sent = 0;
+	atomic_fetch_sub_explicit(&l->queued_bytes, l->pending.burst->len, memory_order_relaxed);
+	return true;
+}
+
+/* After something was taken from the ring: tell whoever waits for room. */
+static void tell_room(struct link *l)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&l->is_starved, memory_order_relaxed) && link_has_room(l) &&
+	    atomic_exchange_explicit(&l->is_starved, false, memory_order_acq_rel))
+		l->calls->has_room(l->ctx, l);
+}
+
+/* The pending burst cannot be sent; a full queue is no fault of the link. */
+static void fail_tx(struct link *l, int error)
+{
+	uint32_t left = l->pending.burst->n - l->pending_sent;
+	uint32_t path_id = l->pending.path_id;
+
+	drop_tx(l, &l->pending, left, DROP_tx_send_error);
+	l->pending.burst = NULL;
+	if (error == ENOBUFS || error == EMSGSIZE)
+		return;
+	atomic_store_explicit(&l->last_error, error, memory_order_relaxed);
+	l->calls->failed(l->ctx, l, path_id, error);
+}
+
+static void count_sent(struct link *l, const struct burst *b, uint32_t first, uint32_t n)
+{
+	uint64_t bytes = (uint64_t)n * b->stride;
+
+	if (first + n == b->n)
+		bytes -= (uint64_t)b->n * b->stride - b->len;
+	atomic_fetch_add_explicit(&l->tx_datagrams, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&l->tx_bytes, bytes, memory_order_relaxed);
+}
+
+/* Sends some bursts. True if there may be more to do; false: nothing left, or not writable. */
+static bool send_some(struct link *l)
+{
+	int r;
+
+	for (int i = 0; i < SENDS_PER_ROUND; i++) {
+		if (!next_tx(l))
+			return false;
+		if (l->socket.fd < 0) {
+			drop_tx(l, &l->pending, l->pending.burst->n - l->pending_sent,
+				DROP_tx_link_down);
+			l->pending.burst = NULL;
+			tell_room(l);
+			continue;
+		}
+		r = udp_send(&l->socket, l->pending.burst, l->pending_sent, &l->pending.to);
+		if (r == -EAGAIN || r == -EINTR)
+			return false;
+		tell_room(l);
+		if (r < 0) {
+			fail_tx(l, -r);
+			continue;
+		}
+		count_sent(l, l->pending.burst, l->pending_sent, (uint32_t)r);
+		l->pending_sent += (uint32_t)r;
+		if (l->pending_sent < l->pending.burst->n)
+			return true;
+		burst_put(l->pending.burst);
+		l->pending.burst = NULL;
+	}
+	return true;
+}
+
+/* As many empty bursts as there are to be had, at the front of l->spare. */
+static int fill_spare(struct link *l)
+{
+	int n = 0;
+
+	while (n < UDP_BATCH && (l->spare[n] || (l->spare[n] = burst_take(l->bursts))))
+		n++;
+	return n;
+}
+
+/* Receives one batch and hands it on; returns how many messages came. */
+static int receive_some(struct link *l)
+{
+	int n = fill_spare(l);
+	uint64_t datagrams = 0;
+	uint64_t bytes = 0;
+	nsec_t now;
+	int got;
+
+	if (!n) {
+		drops_add(&l->drops, DROP_rx_no_buffer, 1);
+		return 0;
+	}
+	got = udp_receive(&l->socket, l->spare, n, l->burst_bytes);
+	l->may_read = got == n;
+	if (got <= 0) {
+		if (got < 0 && got != -EAGAIN && got != -EINTR) {
+			atomic_store_explicit(&l->last_error, -got, memory_order_relaxed);
+			l->calls->failed(l->ctx, l, 0, -got);
+		}
+		return 0;
+	}
+	now = clock_now();
+	for (int i = 0; i < got; i++) {
+		struct burst *b = l->spare[i];
+
+		datagrams += b->n;
+		bytes += b->len;
+		b->link = l;
+		b->received = now;
+		l->spare[i] = NULL;
+		l->calls->received(l->ctx, l, b);
+	}
+	/* The rest moves to the front, where fill_spare() looks for it. */
+	memmove(l->spare, l->spare + got, (size_t)(UDP_BATCH - got) * sizeof(l->spare[0]));
+	memset(l->spare + UDP_BATCH - got, 0, (size_t)got * sizeof(l->spare[0]));
+	atomic_fetch_add_explicit(&l->rx_datagrams, datagrams, memory_order_relaxed);
+	atomic_fetch_add_explicit(&l->rx_bytes, bytes, memory_order_relaxed);
+	return got;
+}
+
+static struct timespec timespec_of(nsec_t t)
+{
+	return (struct timespec){.tv_sec = t / NSEC_PER_SEC, .tv_nsec = t % NSEC_PER_SEC};
+}
+
+static void wait_for_work(struct link *l, nsec_t until, nsec_t now)
+{
+	struct pollfd fds[2] = {
+		{.fd = l->waker.fd, .events = POLLIN},
+		{.fd = l->socket.fd, .events = (short)(POLLIN | (l->pending.burst ? POLLOUT : 0))},
+	};
+	struct timespec timeout = timespec_of(nsec_max(until - now, 0));
+
+	waker_sleep(&l->waker);
+	/* A second look, now that whoever queues something also wakes us. */
+	if (atomic_load(&l->stop) || atomic_load(&l->replacement) ||
+	    (!l->pending.burst && ring_used(l->tx))) {
+		waker_awake(&l->waker);
+		return;
+	}
+	if (ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL) > 0 && fds[1].revents)
+		l->may_read = true;
+	waker_awake(&l->waker);
+}
+
+static void run(void *arg)
+{
+	struct link *l = arg;
+	bool may_send;
+	int got;
+	nsec_t now;
+	nsec_t until;
+
+	while (!atomic_load_explicit(&l->stop, memory_order_relaxed)) {
+		adopt_socket(l);
+		may_send = send_some(l);
+		got = l->socket.fd >= 0 && (l->may_read || may_send) ? receive_some(l) : 0;
+		now = clock_now();
+		until = l->calls->batch_done(l->ctx, l, now);
+		if (!may_send && !got)
+			wait_for_work(l, until, now);
+	}
+}
+
+int link_start(struct link *l)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "vt-link-%u", l->number);
+	return thread_start(&l->thread, name, run, l);
+}
+
+void link_stop(struct link *l)
+{
+	atomic_store(&l->stop, true);
+	waker_wake(&l->waker);
+	thread_join(&l->thread);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Link: one local uplink. Its worker thread owns the socket: it sends what others push into
+ * the ring, receives in batches, and hands what came to the dataplane, all the way to the TUN
+ * interface, before it looks again (run to completion). The monitor thread opens and
+ * replaces the socket; a link may be without one for a while.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "links/socket.h"
+#include "util/drops.h"
+#include "util/ring.h"
+#include "util/thread.h"
+#include "util/waker.h"
+
+/* Bursts that wait in the ring, and bytes: the queue belongs in our box, but short. */
+#define LINK_RING_SLOTS 32
+#define LINK_QUEUE_BYTES (192 << 10)
+
+struct link;
+
+struct link_calls {
+	/* A burst has come (see its link, from, received); it now belongs to the callee. */
+	void (*received)(void *ctx, struct link *l, struct burst *b);
+	/* The batch is over; and whenever the worker is about to sleep: returns when it must not
+	 * sleep any longer (NSEC_NEVER: no matter). */
+	nsec_t (*batch_done)(void *ctx, struct link *l, nsec_t now);
+	/* Sending over path `path_id` (0: none) failed by `error`, or receiving did. */
+	void (*failed)(void *ctx, struct link *l, uint32_t path_id, int error);
+	/* There is room in the ring again after link_push() has refused. */
+	void (*has_room)(void *ctx, struct link *l);
+};
+
+/* What a link is asked to send. */
+struct link_tx {
+	struct burst *burst; /* a reference */
+	struct endpoint to;
+	uint32_t path_id;
+};
+
+struct link {
+	/* constant */
+	uint32_t number; /* among the network's links */
+	const struct link_settings *settings;
+	const struct link_calls *calls;
+	void *ctx;
+	struct pool *bursts;
+	size_t burst_bytes;
+	void *user; /* the dataplane's, for the worker */
+	struct ring *tx;
+	struct waker waker;
+	struct thread thread;
+	/* worker */
+	struct udp_socket socket; /* fd -1: none */
+	struct burst *spare[UDP_BATCH];
+	struct link_tx pending; /* its burst being partly sent; NULL: none */
+	uint32_t pending_sent;
+	bool may_read;
+	/* handed to the worker by the monitor */
+	_Atomic(struct udp_socket *) replacement;
+	/* atomic */
+	_Alignas(64) _Atomic size_t queued_bytes;
+	_Atomic bool is_starved; /* somebody waits for room */
+	_Atomic bool stop;
+	_Atomic bool is_open;
+	_Atomic bool has_gso, has_gro;
+	_Atomic int last_error;
+	_Atomic uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
+	struct drops drops;
+};
+
+/* 0 or -errno; the link has no socket yet. */
+int link_init(struct link *l, uint32_t number, const struct link_settings *settings,
+	      struct pool *bursts, size_t burst_bytes, const struct link_calls *calls, void *ctx);
+int link_start(struct link *l);
+/* Ends the worker; what is queued is dropped. */
+void link_stop(struct link *l);
+void link_deinit(struct link *l);
+
+/* Monitor: gives the worker a socket (which it then owns), or takes it away (`u` NULL). 0 or
+ * -ENOMEM. */
+int link_set_socket(struct link *l, const struct udp_socket *u);
+
+/* Any thread: is it worth pushing more? */
+bool link_has_room(const struct link *l);
+/* Any thread: asks for the has_room call. */
+void link_want_room(struct link *l);
+/*
+ * Any thread: queues a burst, of which it takes a reference on success. False, and nothing
+ * happens, when the ring is full.
+ */
+bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id);

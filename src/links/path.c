@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "links/path.h"
+
+#include <stdlib.h>
+
+/* How good a path is: only those of the best rank present are candidates. */
+static unsigned rank(const struct path_entry *e, bool is_probed)
+{
+	if (!e->is_usable)
+		return 3;
+	if (e->state == HEALTH_UP || (!is_probed && e->state == HEALTH_PROBING))
+		return 0;
+	return e->state == HEALTH_PROBING ? 1 : 2;
+}
+
+void path_set_choose(struct path_set *set, bool is_probed)
+{
+	unsigned best = 3;
+	unsigned heaviest = 0;
+
+	for (unsigned i = 0; i < set->n; i++) {
+		if (rank(&set->entries[i], is_probed) < best)
+			best = rank(&set->entries[i], is_probed);
+	}
+	set->n_active = 0;
+	for (unsigned i = 0; i < set->n; i++) {
+		if (rank(&set->entries[i], is_probed) != best)
+			continue;
+		if (set->n_active && set->entries[i].weight > set->entries[heaviest].weight)
+			heaviest = i;
+		else if (!set->n_active)
+			heaviest = i;
+		set->active[set->n_active++] = (uint8_t)i;
+	}
+	if (set->mode == BOND_FAILOVER && set->n_active) {
+		set->active[0] = (uint8_t)heaviest;
+		set->n_active = 1;
+	}
+}
+
+uint8_t path_set_slot(const struct path_set *set, const struct link *link,
+		      const struct addr *remote)
+{
+	if (!set)
+		return PATH_SLOT_NONE;
+	for (unsigned i = 0; i < set->n; i++) {
+		const struct path_entry *e = &set->entries[i];
+
+		if (e->path->link == link && addr_equal(&e->to.remote, remote))
+			return e->path->slot;
+	}
+	return PATH_SLOT_NONE;
+}
+
+const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t slot)
+{
+	for (unsigned i = 0; set && i < set->n; i++) {
+		if (set->entries[i].path->slot == slot)
+			return &set->entries[i];
+	}
+	return NULL;
+}
+
+static void release_set(struct rcu_link *link)
+{
+	free((char *)link - offsetof(struct path_set, rcu));
+}
+
+void path_set_retire(struct path_set *set)
+{
+	if (set)
+		rcu_retire(&set->rcu, release_set);
+}
+
+static void release_path(struct rcu_link *link)
+{
+	free((char *)link - offsetof(struct path, rcu));
+}
+
+void path_retire(struct path *p)
+{
+	rcu_retire(&p->rcu, release_path);
+}

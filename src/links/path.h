@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Path: a peer as it is reached through one link. The peer's paths, with where they lead and
+ * which of them carry data now, are an immutable snapshot that the monitor thread alone
+ * makes and all others read by RCU. What lives longer than a snapshot is in struct path.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "links/health.h"
+#include "links/link.h"
+#include "util/rcu.h"
+
+#define PATHS_MAX 16 /* of one peer; also the slots of scheduler and resequencer */
+#define PATH_SLOT_NONE 0xff
+
+/* Counts of one direction of a path, since it was made. */
+struct path_count {
+	_Atomic uint64_t packets;
+	_Atomic uint64_t bytes;
+};
+
+struct path {
+	/* constant */
+	uint32_t id;  /* ours: what we call it towards the peer; not 0 */
+	uint8_t slot; /* below PATHS_MAX, unique among the peer's paths */
+	struct link *link;
+	/* any thread that sends */
+	_Alignas(64) struct path_count sent;
+	/* receive lane */
+	_Alignas(64) struct path_count received;
+	_Atomic uint64_t duplicates;
+	/* RCU */
+	struct rcu_link rcu;
+};
+
+struct path_entry {
+	struct path *path;
+	struct endpoint to;
+	uint32_t weight;
+	enum health_state state;
+	bool is_usable; /* the link has a socket, and no error keeps us from it */
+};
+
+struct path_set {
+	struct path_entry entries[PATHS_MAX];
+	unsigned n;
+	/* The mode's choice, by index into entries, best first: data goes over these. */
+	uint8_t active[PATHS_MAX];
+	unsigned n_active;
+	enum bond_mode mode;
+	struct rcu_link rcu;
+};
+
+/*
+ * Fills in the set's choice. Candidates are the paths that are up; if there are none, those that
+ * never answered but are usable; if there are none either, all that are usable; in the end all:
+ * better to try than to drop. `is_probed` is false for a stock peer, whose paths cannot be
+ * pinged, so that one which never answered is as good as another. Aggregate and redundant take
+ * all candidates, failover the one of greatest weight, the first of equals.
+ */
+void path_set_choose(struct path_set *set, bool is_probed);
+
+/* The slot of the path on which a datagram came, or PATH_SLOT_NONE. `set` may be NULL. */
+uint8_t path_set_slot(const struct path_set *set, const struct link *link,
+		      const struct addr *remote);
+const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t slot);
+
+void path_set_retire(struct path_set *set); /* NULL is fine */
+void path_retire(struct path *p);
+
+static inline void path_count_add(struct path_count *c, uint64_t packets, uint64_t bytes)
+{
+	atomic_fetch_add_explicit(&c->packets, packets, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->bytes, bytes, memory_order_relaxed);
+}

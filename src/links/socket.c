@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "links/socket.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+/* Room for what the kernel may queue while our thread does not run: 20 ms of 1 Gbit/s. */
+#define RECEIVE_BUFFER_BYTES (4 << 20)
+#define SEND_BUFFER_BYTES (512 << 10)
+#define GRO_BYTES_MAX 65535
+
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+		   CMSG_SPACE(sizeof(int))];
+};
+
+static void wildcard_of(struct addr *ret, int family)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->sa.sa_family = (sa_family_t)family;
+}
+
+static bool is_any_address(const struct addr *a)
+{
+	if (a->sa.sa_family == AF_INET)
+		return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+}
+
+static int set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* Beyond the system's limit where we may, as far as it where we may not. */
+static void set_buffer(int fd, int forced, int plain, int bytes)
+{
+	if (set_int(fd, SOL_SOCKET, forced, bytes) < 0)
+		set_int(fd, SOL_SOCKET, plain, bytes);
+}
+
+static int set_options(struct udp_socket *u, const struct link_settings *s, size_t bytes)
+{
+	int r;
+
+	set_buffer(u->fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+	set_buffer(u->fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
+	if (s->device[0] && setsockopt(u->fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
+				       (socklen_t)strlen(s->device)) < 0)
+		return -errno;
+	u->device_index = s->device[0] ? if_nametoindex(s->device) : 0;
+	if (s->fwmark) {
+		r = set_int(u->fd, SOL_SOCKET, SO_MARK, (int)s->fwmark);
+		if (r < 0)
+			return r;
+	}
+	/* A datagram larger than the path's MTU is better cut than lost. */
+	set_int(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	if (u->is_v6)
+		set_int(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	if (u->is_wildcard && u->is_v6)
+		set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	else if (u->is_wildcard)
+		set_int(u->fd, IPPROTO_IP, IP_PKTINFO, 1);
+	u->has_gro = bytes >= GRO_BYTES_MAX && set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
+	u->has_gso = set_int(u->fd, IPPROTO_UDP, UDP_SEGMENT, 0) == 0;
+	return 0;
+}
+
+int udp_open(struct udp_socket *ret, const struct link_settings *s, int family, size_t bytes)
+{
+	struct udp_socket u = {0};
+	struct addr local = s->bind;
+	bool is_dual = false;
+	int r;
+
+	if (!addr_is_set(&local)) {
+		is_dual = family == AF_UNSPEC;
+		wildcard_of(&local, is_dual ? AF_INET6 : family);
+	}
+	u.fd = socket(local.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+	if (u.fd < 0 && is_dual) {
+		/* no IPv6 in this kernel */
+		wildcard_of(&local, AF_INET);
+		u.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+	}
+	if (u.fd < 0)
+		return -errno;
+	u.is_v6 = local.sa.sa_family == AF_INET6;
+	u.is_wildcard = is_any_address(&local);
+	if (u.is_v6)
+		set_int(u.fd, IPPROTO_IPV6, IPV6_V6ONLY, !is_dual);
+	r = set_options(&u, s, bytes);
+	if (r == 0 && bind(u.fd, &local.sa, addr_len(&local)) < 0)
+		r = -errno;
+	if (r < 0) {
+		close(u.fd);
+		return r;
+	}
+	*ret = u;
+	return 0;
+}
+
+void udp_local_addr(const struct udp_socket *u, struct addr *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	if (u->fd < 0 || getsockname(u->fd, &ret->sa, &len) < 0)
+		memset(ret, 0, sizeof(*ret));
+}
+
+static void *add_control(struct msghdr *msg, int level, int type, size_t len)
+{
+	struct cmsghdr *c = (struct cmsghdr *)((char *)msg->msg_control + msg->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	msg->msg_controllen += CMSG_SPACE(len);
+	return CMSG_DATA(c);
+}
+
+static void add_source(struct msghdr *msg, const struct udp_socket *u, const struct addr *local)
+{
+	struct addr mapped = *local;
+
+	if (u->is_v6) {
+		struct in6_pktinfo info = {0};
+
+		addr_map(&mapped);
+		info.ipi6_addr = mapped.v6.sin6_addr;
+		memcpy(add_control(msg, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(info)), &info,
+		       sizeof(info));
+	} else {
+		struct in_pktinfo info = {.ipi_spec_dst = local->v4.sin_addr};
+
+		memcpy(add_control(msg, IPPROTO_IP, IP_PKTINFO, sizeof(info)), &info, sizeof(info));
+	}
+}
+
+/* Sends datagrams first..first+n-1 by one call. */
+static int send_run(struct udp_socket *u, const struct burst *b, uint32_t first, uint32_t n,
+		    const struct endpoint *to)
+{
+	union control control;
+	struct addr remote = to->remote;
+	size_t begin = (size_t)first * b->stride;
+	size_t end = first + n < b->n ? begin + (size_t)n * b->stride : b->len;
+	struct iovec iov = {(void *)(b->data + begin), end - begin};
+	struct msghdr msg = {
+		.msg_name = &remote,
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+	};
+
+	memset(&control, 0, sizeof(control));
+	if (u->is_v6)
+		addr_map(&remote);
+	msg.msg_namelen = addr_len(&remote);
+	if (u->is_wildcard && addr_is_set(&to->local))
+		add_source(&msg, u, &to->local);
+	if (n > 1) {
+		uint16_t segment = (uint16_t)b->stride;
+
+		memcpy(add_control(&msg, IPPROTO_UDP, UDP_SEGMENT, sizeof(segment)), &segment,
+		       sizeof(segment));
+	}
+	if (!msg.msg_controllen)
+		msg.msg_control = NULL;
+	return sendmsg(u->fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : (int)n;
+}
+
+int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first, const struct endpoint *to)
+{
+	uint32_t n = b->n - first;
+	uint32_t sent = 0;
+	int r;
+
+	if (n > 1 && u->has_gso) {
+		r = send_run(u, b, first, n, to);
+		if (r != -EIO && r != -EMSGSIZE && r != -EINVAL)
+			return r;
+		/* EIO: this device cannot cut at all; the others: not datagrams of this size. */
+		if (r == -EIO)
+			u->has_gso = false;
+	}
+	for (; sent < n; sent++) {
+		r = send_run(u, b, first + sent, 1, to);
+		if (r < 0)
+			return sent ? (int)sent : r;
+	}
+	return (int)sent;
+}
+
+/* Where a received message was sent to, and the length of the datagrams in it. */
+static void read_control(struct msghdr *msg, struct burst *b)
+{
+	struct addr *local = &b->from.local;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+			int stride;
+
+			memcpy(&stride, CMSG_DATA(c), sizeof(stride));
+			if (stride > 0)
+				b->stride = (uint32_t)stride;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			local->v6.sin6_family = AF_INET6;
+			local->v6.sin6_addr = info.ipi6_addr;
+			addr_unmap(local);
+		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			local->v4.sin_family = AF_INET;
+			local->v4.sin_addr = info.ipi_spec_dst;
+		}
+	}
+}
+
+int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capacity)
+{
+	struct mmsghdr msgs[UDP_BATCH];
+	struct iovec iov[UDP_BATCH];
+	union control control[UDP_BATCH];
+	int got;
+
+	for (int i = 0; i < n; i++) {
+		iov[i] = (struct iovec){bursts[i]->data, capacity};
+		memset(&bursts[i]->from, 0, sizeof(bursts[i]->from));
+		msgs[i].msg_hdr = (struct msghdr){
+			.msg_name = &bursts[i]->from.remote,
+			.msg_namelen = sizeof(bursts[i]->from.remote),
+			.msg_iov = &iov[i],
+			.msg_iovlen = 1,
+			.msg_control = control[i].bytes,
+			.msg_controllen = sizeof(control[i].bytes),
+		};
+	}
+	got = recvmmsg(u->fd, msgs, (unsigned)n, 0, NULL);
+	if (got < 0)
+		return -errno;
+	for (int i = 0; i < got; i++) {
+		struct burst *b = bursts[i];
+
+		/* A datagram that did not fit is none of ours: it will be counted as malformed. */
+		b->len = msgs[i].msg_hdr.msg_flags & MSG_TRUNC ? 1 : msgs[i].msg_len;
+		b->stride = b->len;
+		read_control(&msgs[i].msg_hdr, b);
+		burst_count(b);
+		addr_unmap(&b->from.remote);
+	}
+	return got;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* The UDP socket of a link: how it is opened, and one burst out or a batch of them in. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "links/burst.h"
+#include "links/settings.h"
+
+struct udp_socket {
+	int fd;
+	bool is_v6;	  /* then IPv4 goes through it in mapped form */
+	bool is_wildcard; /* then the source address matters per datagram */
+	bool has_gso;
+	bool has_gro;
+	unsigned device_index; /* of the device that it is bound to; 0: none */
+};
+
+/* Messages that one udp_receive() takes at most. */
+#define UDP_BATCH 32
+
+/*
+ * Opens and binds. `family` is that of the endpoint, AF_UNSPEC if there is none: then, without
+ * a bind address, the socket takes both families. `bytes` is the size of burst buffers: below
+ * 64 KB coalesced receives would not fit, and are not asked for.
+ * 0; -ENODEV: no such device; -EADDRNOTAVAIL: the address is not (yet) ours; -EADDRINUSE; -EPERM.
+ */
+int udp_open(struct udp_socket *ret, const struct link_settings *s, int family, size_t bytes);
+/* The address that it is bound to. */
+void udp_local_addr(const struct udp_socket *u, struct addr *ret);
+
+/*
+ * Sends all datagrams of a burst, by one call where the device can cut it (UDP_SEGMENT). Returns
+ * how many datagrams have left from `first` on, or -EAGAIN (none; wait until it is writable), or
+ * the -errno of the first that was refused.
+ */
+int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first,
+	     const struct endpoint *to);
+
+/*
+ * Receives into up to UDP_BATCH bursts of `capacity` bytes each; fills len, stride, n and from
+ * of as many as it returns. -EAGAIN if there is nothing, or another -errno.
+ */
+int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capacity);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* The command line of vtrunkd. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/config_starter.h"
+
+/* A command line that makes no sense (LSB: invalid or excess arguments). */
+#define EXIT_USAGE 2
+
+enum command {
+	COMMAND_DAEMON, /* none is named: be the daemon */
+	COMMAND_CONFIG,
+	COMMAND_CHECK,
+	COMMAND_GENKEY,
+	COMMAND_PUBKEY,
+	COMMAND_GENPSK,
+	COMMAND_GENPAIR,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+};
+
+/* Texts are borrowed from argv, or constants. */
+struct cli {
+	enum command command;
+	const char *config; /* of the daemon and of check */
+	bool is_foreground;
+	bool is_debug;
+	const char *output;	  /* of config */
+	bool is_forced;		  /* of config and genpair */
+	const char *directory;	  /* of genpair */
+	struct pair_options pair; /* of genpair */
+};
+
+/* 0, or -EINVAL after saying on standard error what is wrong. */
+int cli_parse(int argc, char **argv, struct cli *ret);
+
+/* What --help shows. */
+const char *cli_help(void);

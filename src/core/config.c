@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * From file to settings in four steps: the text as sections and entries (config_ini.c), these
+ * as values in drafts (config_draft.c, after the grammar of config_grammar.c), the drafts
+ * checked against each other (config_check.c), and, if there was no error at all, assembled
+ * here.
+ */
+#include "core/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/config_check.h"
+#include "core/config_draft.h"
+#include "core/config_secret.h"
+#include "crypto/keys.h"
+
+#define FILE_LEN_MAX (1024 * 1024)
+/* Inline keys may be read by the group, so that an unprivileged daemon can. */
+#define FILE_MODE_MOST 0640
+
+static void complete_addresses(struct network_draft *n)
+{
+	struct network_settings *set = &n->settings;
+
+	if (n->netmask_len)
+		set->addresses[n->plain_ipv4].prefix.len = n->netmask_len;
+	for (size_t i = 0; i < set->n_addresses; i++)
+		if (set->addresses[i].prefix.family == n->destination.family)
+			set->addresses[i].destination = n->destination;
+}
+
+/* The single-peer form: what comes through the tunnel is from that peer, so all is allowed. */
+static int complete_single_peer(struct peer_settings *p)
+{
+	if (p->n_allowed_ips)
+		return 0;
+	p->allowed_ips = calloc(2, sizeof(*p->allowed_ips));
+	if (!p->allowed_ips)
+		return -ENOMEM;
+	p->allowed_ips[0].family = AF_INET;
+	p->allowed_ips[1].family = AF_INET6;
+	p->n_allowed_ips = 2;
+	return 0;
+}
+
+/* Moves a peer, and with it the ownership of its allowed IPs. */
+static void move_peer(struct network_settings *to, struct peer_settings *from)
+{
+	to->peers[to->n_peers++] = *from;
+	from->allowed_ips = NULL;
+	from->n_allowed_ips = 0;
+}
+
+static int assemble_network(struct network_settings *to, struct config_draft *d,
+			    struct network_draft *n)
+{
+	bool is_single = network_draft_is_single(n);
+
+	complete_addresses(n);
+	*to = n->settings;
+	n->settings.addresses = NULL;
+	to->links = calloc(n->n_links + 1, sizeof(*to->links));
+	to->peers = calloc(n->n_peers + 1, sizeof(*to->peers));
+	if (!to->links || !to->peers)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_links; i++)
+		if (d->links[i].network == n)
+			to->links[to->n_links++] = d->links[i].settings;
+	for (size_t i = 0; i < d->n_peers; i++)
+		if (d->peers[i].network == n)
+			move_peer(to, &d->peers[i].settings);
+	if (is_single && complete_single_peer(&n->peer) < 0)
+		return -ENOMEM;
+	if (is_single)
+		move_peer(to, &n->peer);
+	return 0;
+}
+
+static int assemble(struct config *ret, struct config_draft *d)
+{
+	struct config c = {.daemon = d->daemon};
+	int r = 0;
+
+	c.networks = calloc(d->n_networks, sizeof(*c.networks));
+	if (!c.networks)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_networks && !r; i++)
+		r = assemble_network(&c.networks[c.n_networks++], d, &d->networks[i]);
+	if (r < 0) {
+		config_deinit(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+/* A file with a key in it must not be open to others; `st` is NULL where there is no file. */
+static void check_file_mode(const struct config_ini *ini, const struct stat *st,
+			    struct config_errors *errors)
+{
+	static const char *const secrets[] = {"private_key", "preshared_key"};
+	struct value v;
+
+	for (size_t i = 0; st && i < ini->n_sections; i++) {
+		const struct config_section *s = &ini->sections[i];
+
+		for (size_t k = 0; k < 2; k++) {
+			const struct config_entry *e = config_section_find(s, secrets[k]);
+
+			if (!e || !e->is_valid ||
+			    secret_check_file(&v, st, FILE_MODE_MOST, errors->file) == 0)
+				continue;
+			config_errors_add(errors, e->line, "%s %s: %s", s->label, e->key, v.why);
+			return;
+		}
+	}
+}
+
+static int parse_draft(struct config *ret, struct config_ini *ini, const struct stat *st,
+		       struct config_errors *errors)
+{
+	struct config_draft draft;
+	int r;
+
+	r = config_draft_init(&draft, ini, errors);
+	if (r < 0)
+		return r;
+	check_file_mode(ini, st, errors);
+	r = config_check(&draft, errors);
+	if (!r && config_errors_any(errors))
+		r = -EINVAL;
+	if (!r)
+		r = assemble(ret, &draft);
+	config_draft_deinit(&draft);
+	return r;
+}
+
+static int parse(struct config *ret, char *text, size_t len, const struct stat *st,
+		 struct config_errors *errors)
+{
+	struct config_ini ini;
+	int r;
+
+	r = config_ini_parse(&ini, text, len, errors);
+	if (!r) {
+		r = parse_draft(ret, &ini, st, errors);
+		config_ini_deinit(&ini);
+	}
+	if (r == -ENOMEM)
+		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
+	return r;
+}
+
+int config_parse(struct config *ret, char *text, size_t len, struct config_errors *errors)
+{
+	return parse(ret, text, len, NULL, errors);
+}
+
+/* Reads to the end, or until `size` bytes are full. */
+static int read_all(int fd, char *buf, size_t size, size_t *ret_len)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, buf + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		len += (size_t)n;
+	}
+	*ret_len = len;
+	return 0;
+}
+
+static int read_file(struct config *ret, int fd, struct config_errors *errors)
+{
+	/* One byte more shows that the file is too long, and is the zero behind it otherwise. */
+	char *text = calloc(1, FILE_LEN_MAX + 1);
+	struct stat st;
+	size_t len = 0;
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	r = fstat(fd, &st) < 0 ? -errno : read_all(fd, text, FILE_LEN_MAX + 1, &len);
+	if (r < 0) {
+		config_errors_add(errors, 0, "cannot be read: %s", strerror(-r));
+	} else if (len > FILE_LEN_MAX) {
+		config_errors_add(errors, 0, "too long, allowed: %d bytes", FILE_LEN_MAX);
+		r = -EINVAL;
+	} else {
+		r = parse(ret, text, len, &st, errors);
+	}
+	keys_wipe(text, FILE_LEN_MAX + 1);
+	free(text);
+	return r;
+}
+
+int config_read(struct config *ret, const char *path, struct config_errors *errors)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int r = fd < 0 ? -errno : 0;
+
+	errors->file = NULL;
+	if (r == -ENOENT) {
+		config_errors_add(errors, 0, "Configuration file not found: %s", path);
+		return r;
+	}
+	errors->file = path;
+	if (r < 0) {
+		config_errors_add(errors, 0, "cannot be opened: %s", strerror(-r));
+		return r;
+	}
+	r = read_file(ret, fd, errors);
+	close(fd);
+	return r;
+}
+
+static void network_deinit(struct network_settings *n)
+{
+	for (size_t i = 0; i < n->n_peers; i++) {
+		free(n->peers[i].allowed_ips);
+		keys_wipe(&n->peers[i], sizeof(n->peers[i]));
+	}
+	free(n->peers);
+	free(n->links);
+	free(n->addresses);
+	keys_wipe(n->private_key, sizeof(n->private_key));
+}
+
+void config_deinit(struct config *c)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		network_deinit(&c->networks[i]);
+	free(c->networks);
+	*c = (struct config){0};
+}

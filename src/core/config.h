@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The configuration file, checked and with its defaults filled in: docs/man/vtrunkd.conf.5
+ * says what it may hold. It is read as a whole or refused as a whole.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "core/config_errors.h"
+#include "core/config_value.h"
+#include "dataplane/settings.h"
+
+struct daemon_settings {
+	char control_socket[CONFIG_PATH_MAX];
+	char pid_file[CONFIG_PATH_MAX]; /* "": none */
+	char state_dir[CONFIG_PATH_MAX];
+	int log_level; /* a syslog priority */
+};
+
+struct config {
+	struct network_settings *networks;
+	size_t n_networks;
+	struct daemon_settings daemon;
+};
+
+/*
+ * Reads and checks a file. 0; -EINVAL, with everything that is wrong in `errors`; or another
+ * -errno where the file could not be read, `errors` saying so too. Messages name `path`, which
+ * must live as long as `errors`.
+ */
+int config_read(struct config *ret, const char *path, struct config_errors *errors);
+
+/* The same for `len` bytes of text, which are cut up; there must be room for a zero behind. */
+int config_parse(struct config *ret, char *text, size_t len, struct config_errors *errors);
+
+/* Frees all it holds, and wipes its keys. */
+void config_deinit(struct config *c);

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/config_draft.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "core/config_grammar.h"
+#include "core/paths.h"
+#include "crypto/keys.h"
+
+static const struct section_kind *find_kind(const char *name)
+{
+	for (const struct section_kind *k = section_kinds; k->kind; k++)
+		if (!strcmp(k->kind, name))
+			return k;
+	return NULL;
+}
+
+static const struct config_key *find_key(const struct config_key *keys, const char *name)
+{
+	for (const struct config_key *k = keys; k->name; k++)
+		if (!strcmp(k->name, name) || (k->alias && !strcmp(k->alias, name)))
+			return k;
+	return NULL;
+}
+
+/* A key pasted onto a line of its own could end up as the name of an INI key, with its '='. */
+static void report_unknown_key(const struct config_section *s, const struct config_entry *e,
+			       const struct config_key *keys, struct config_errors *errors)
+{
+	char allowed[512] = "";
+	size_t len = 0;
+
+	for (const struct config_key *k = keys; k->name; k++)
+		len += (size_t)snprintf(allowed + len, sizeof(allowed) - len, "%s%s",
+					k == keys ? "" : ", ", k->name);
+	if (value_is_key_like(e->key))
+		config_errors_add(errors, e->line,
+				  "%s what looks like a key (not shown) stands alone, allowed: %s",
+				  s->label, allowed);
+	else
+		config_errors_add(errors, e->line, "%s %s: unknown key, allowed: %s", s->label,
+				  e->key, allowed);
+}
+
+/* 0, whatever `errors` got, or -ENOMEM. */
+static int read_entry(const struct config_section *s, struct config_entry *e,
+		      const struct section_kind *kind, void *target, struct config_errors *errors)
+{
+	const struct config_key *key = find_key(kind->keys, e->key);
+	const struct config_entry *earlier;
+	struct value v;
+	int r;
+
+	if (!key) {
+		report_unknown_key(s, e, kind->keys, errors);
+		return 0;
+	}
+	earlier = config_section_find(s, key->name);
+	if (earlier && !key->is_list) {
+		config_errors_add(errors, e->line, "%s %s: given twice, first in line %d", s->label,
+				  e->key, earlier->line);
+		return 0;
+	}
+	e->known_as = key->name;
+	if (!*e->value) {
+		config_errors_add(errors, e->line, "%s %s: empty, a value must follow the '='",
+				  s->label, e->key);
+		return 0;
+	}
+
+	v = (struct value){.key = key->name, .text = e->value, .min = key->min, .max = key->max};
+	r = key->parse(&v, (char *)target + key->offset);
+	e->is_valid = r == 0;
+	if (r == -EINVAL)
+		config_errors_add(errors, e->line, "%s %s: %s", s->label, e->key, v.why);
+	return r == -ENOMEM ? r : 0;
+}
+
+static bool is_same_section(const struct config_section *a, const struct config_section *b,
+			    const struct section_kind *kind)
+{
+	if (strcmp(a->kind, b->kind) != 0)
+		return false;
+	if (kind->naming == NAME_NETWORK)
+		return !strcmp(section_network_name(a), section_network_name(b));
+	return !strcmp(a->name, b->name);
+}
+
+/* True if the section's name is as its kind asks. */
+static bool check_name(const struct config_section *s, const struct section_kind *kind,
+		       struct config_errors *errors)
+{
+	size_t len = strlen(s->name);
+
+	if (kind->naming == NAME_REFUSED && len)
+		config_errors_add(errors, s->line, "%s takes no name, allowed: [%s]", s->label,
+				  kind->kind);
+	else if (kind->naming == NAME_REQUIRED && !len)
+		config_errors_add(errors, s->line, "%s needs a name, allowed: [%s NAME]", s->label,
+				  kind->kind);
+	else if (kind->naming == NAME_NETWORK && len && !network_name_is_valid(s->name))
+		config_errors_add(errors, s->line,
+				  "%s has a bad name, allowed: 1..%zu characters of A-Z, a-z, "
+				  "0-9, '_', '.' and '-'",
+				  s->label, kind->name_len_max);
+	else if (len > kind->name_len_max)
+		config_errors_add(errors, s->line, "%s has too long a name, allowed: 1..%zu bytes",
+				  s->label, kind->name_len_max);
+	else
+		return true;
+	return false;
+}
+
+static int read_section(struct config_draft *d, struct config_ini *ini, struct config_section *s,
+			struct config_errors *errors)
+{
+	const struct section_kind *kind = find_kind(s->kind);
+	void *target;
+
+	if (!kind) {
+		config_errors_add(errors, s->line,
+				  "%s: unknown section, allowed: [daemon], [network], "
+				  "[network NAME], [wireguard], [wireguard NAME], [link NAME], "
+				  "[peer NAME]",
+				  s->label);
+		return 0;
+	}
+	if (!check_name(s, kind, errors))
+		return 0;
+	for (const struct config_section *other = ini->sections; other < s; other++) {
+		if (!is_same_section(other, s, kind))
+			continue;
+		config_errors_add(errors, s->line, "%s: given twice, first in line %d", s->label,
+				  other->line);
+		return 0;
+	}
+
+	target = kind->open(d, s);
+	for (size_t i = 0; i < s->n_entries; i++) {
+		int r = read_entry(s, &s->entries[i], kind, target, errors);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_sections(struct config_draft *d, struct config_ini *ini,
+			 struct config_errors *errors)
+{
+	for (size_t i = 0; i < ini->n_sections; i++) {
+		int r = read_section(d, ini, &ini->sections[i], errors);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int config_draft_init(struct config_draft *ret, struct config_ini *ini,
+		      struct config_errors *errors)
+{
+	struct config_draft d = {
+		.networks = calloc(ini->n_sections + 1, sizeof(*d.networks)),
+		.links = calloc(ini->n_sections + 1, sizeof(*d.links)),
+		.peers = calloc(ini->n_sections + 1, sizeof(*d.peers)),
+		.daemon = {.control_socket = RUN_DIR "/vtrunkd.sock",
+			   .state_dir = STATE_DIR,
+			   .log_level = LOG_INFO},
+	};
+	int r = -ENOMEM;
+
+	if (d.networks && d.links && d.peers)
+		r = read_sections(&d, ini, errors);
+	if (r < 0) {
+		config_draft_deinit(&d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void config_draft_deinit(struct config_draft *d)
+{
+	for (size_t i = 0; i < d->n_networks; i++) {
+		free(d->networks[i].settings.addresses);
+		free(d->networks[i].peer.allowed_ips);
+	}
+	for (size_t i = 0; i < d->n_peers; i++)
+		free(d->peers[i].settings.allowed_ips);
+	keys_wipe(d->networks, d->n_networks * sizeof(*d->networks));
+	keys_wipe(d->peers, d->n_peers * sizeof(*d->peers));
+	free(d->networks);
+	free(d->links);
+	free(d->peers);
+	*d = (struct config_draft){0};
+}
+
+bool network_draft_is_single(const struct network_draft *n)
+{
+	return config_section_has(n->wireguard, "peer_public_key");
+}

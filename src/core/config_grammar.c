@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/config_grammar.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/config_secret.h"
+
+#define ADDRESSES_MAX 64
+#define DEFAULT_NETWORK "default"
+#define DEFAULT_INTERFACE "tun0"
+#define BUFFER_SIZE_MAX 65536
+#define WEIGHT_MAX 1000000
+
+/* An hour: health settings beyond it are slips of the pen. */
+#define DURATION_MAX_SECONDS 3600
+#define DURATION_MAX_MS (DURATION_MAX_SECONDS * 1000)
+
+static int parse_dns(struct value *v, void *field)
+{
+	(void)field;
+	return value_refuse(v, "dns is not supported: name servers are set by the router's own "
+			       "configuration or a hook of it");
+}
+
+static int add_address(struct value *v, const void *item, void *list)
+{
+	struct network_draft *draft = list;
+	struct network_settings *n = &draft->settings;
+	const struct prefix *prefix = item;
+	struct interface_address *grown;
+
+	for (size_t i = 0; i < n->n_addresses; i++)
+		if (!memcmp(n->addresses[i].prefix.bytes, prefix->bytes, sizeof(prefix->bytes)) &&
+		    n->addresses[i].prefix.family == prefix->family)
+			return value_expected(v, "each address once");
+	if (n->n_addresses == ADDRESSES_MAX)
+		return value_expected(v, "at most %d addresses", ADDRESSES_MAX);
+	grown = reallocarray(n->addresses, n->n_addresses + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	n->addresses = grown;
+	if (prefix->family == AF_INET && !strchr(v->text, '/')) {
+		draft->n_plain_ipv4++;
+		draft->plain_ipv4 = n->n_addresses;
+	}
+	n->addresses[n->n_addresses++] = (struct interface_address){.prefix = *prefix};
+	return 0;
+}
+
+/* field: struct network_draft */
+static int parse_addresses(struct value *v, void *field)
+{
+	struct prefix item;
+
+	return value_list(v, value_host_prefix, &item, add_address, field);
+}
+
+static int add_allowed_ip(struct value *v, const void *item, void *list)
+{
+	struct peer_settings *peer = list;
+	struct prefix *grown;
+
+	(void)v;
+	grown = reallocarray(peer->allowed_ips, peer->n_allowed_ips + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	peer->allowed_ips = grown;
+	memcpy(&grown[peer->n_allowed_ips++], item, sizeof(*grown));
+	return 0;
+}
+
+/* field: struct peer_settings */
+static int parse_allowed_ips(struct value *v, void *field)
+{
+	struct prefix item;
+
+	return value_list(v, value_prefix, &item, add_allowed_ip, field);
+}
+
+#define KEY(name_, parse_, type_, member_)                                                         \
+	.name = name_, .parse = parse_, .offset = offsetof(struct type_, member_)
+
+static const struct config_key daemon_keys[] = {
+	{KEY("control_socket", value_socket_path, daemon_settings, control_socket)},
+	{KEY("pid_file", value_path, daemon_settings, pid_file)},
+	{KEY("state_dir", value_path, daemon_settings, state_dir)},
+	{KEY("log_level", value_log_level, daemon_settings, log_level)},
+	{NULL},
+};
+
+static const struct config_key network_keys[] = {
+	{KEY("enabled", value_bool, network_draft, settings.is_enabled),
+	 .alias = "enable_wireguard"},
+	{KEY("interface", value_interface, network_draft, settings.interface)},
+	{.name = "address", .parse = parse_addresses, .is_list = true},
+	{KEY("netmask", value_netmask, network_draft, netmask_len)},
+	{KEY("destination", value_ip, network_draft, destination)},
+	{KEY("mtu", value_u32, network_draft, settings.mtu), .min = MTU_MIN, .max = MTU_MAX},
+	{KEY("buffer_size", value_u32, network_draft, settings.buffer_size), .min = MTU_MIN,
+	 .max = BUFFER_SIZE_MAX},
+	{.name = "dns", .parse = parse_dns},
+	{NULL},
+};
+
+static const struct config_key wireguard_keys[] = {
+	{KEY("private_key", value_key, network_draft, settings.private_key)},
+	{KEY("private_key_file", value_key_file, network_draft, settings.private_key),
+	 .alias = "private_key_path"},
+	{KEY("bonding_mode", value_mode, network_draft, settings.mode)},
+	{KEY("error_backoff_secs", value_seconds, network_draft, settings.health.error_backoff),
+	 .min = 1, .max = DURATION_MAX_SECONDS},
+	{KEY("health_check_interval_ms", value_milliseconds, network_draft,
+	     settings.health.interval),
+	 .min = 1, .max = DURATION_MAX_MS},
+	{KEY("health_check_timeout_ms", value_milliseconds, network_draft, settings.health.timeout),
+	 .min = 1, .max = DURATION_MAX_MS},
+	{KEY("peer_public_key", value_key, network_draft, peer.public_key)},
+	{KEY("preshared_key", value_key, network_draft, peer.preshared_key)},
+	{KEY("preshared_key_file", value_key_file, network_draft, peer.preshared_key)},
+	{KEY("allowed_ips", parse_allowed_ips, network_draft, peer), .is_list = true},
+	{KEY("persistent_keepalive", value_keepalive, network_draft, peer.persistent_keepalive),
+	 .alias = "persistent_keepalive_secs"},
+	{KEY("multilink", value_multilink, network_draft, peer.multilink)},
+	{NULL},
+};
+
+static const struct config_key link_keys[] = {
+	{KEY("network", value_network, link_draft, network_name)},
+	{KEY("bind", value_bind, link_draft, settings.bind)},
+	{KEY("device", value_interface, link_draft, settings.device)},
+	{KEY("endpoint", value_endpoint, link_draft, settings.endpoint)},
+	{KEY("weight", value_u32, link_draft, settings.weight), .min = 1, .max = WEIGHT_MAX},
+	{KEY("fwmark", value_mark, link_draft, settings.fwmark)},
+	{NULL},
+};
+
+static const struct config_key peer_keys[] = {
+	{KEY("network", value_network, peer_draft, network_name)},
+	{KEY("public_key", value_key, peer_draft, settings.public_key)},
+	{KEY("preshared_key", value_key, peer_draft, settings.preshared_key)},
+	{KEY("preshared_key_file", value_key_file, peer_draft, settings.preshared_key)},
+	{KEY("allowed_ips", parse_allowed_ips, peer_draft, settings), .is_list = true},
+	{KEY("endpoint", value_endpoint, peer_draft, settings.endpoint)},
+	{KEY("persistent_keepalive", value_keepalive, peer_draft, settings.persistent_keepalive),
+	 .alias = "persistent_keepalive_secs"},
+	{KEY("multilink", value_multilink, peer_draft, settings.multilink)},
+	{NULL},
+};
+
+static void *open_daemon(struct config_draft *d, const struct config_section *s)
+{
+	(void)s;
+	return &d->daemon;
+}
+
+const char *section_network_name(const struct config_section *s)
+{
+	return *s->name ? s->name : DEFAULT_NETWORK;
+}
+
+static struct network_draft *find_network(struct config_draft *d, const char *name)
+{
+	for (size_t i = 0; i < d->n_networks; i++)
+		if (!strcmp(d->networks[i].settings.name, name))
+			return &d->networks[i];
+	return NULL;
+}
+
+/* [network X] and [wireguard X] fill in the same network, whichever comes first. */
+static struct network_draft *find_or_add_network(struct config_draft *d, const char *name)
+{
+	struct network_draft *n = find_network(d, name);
+
+	if (n)
+		return n;
+	n = &d->networks[d->n_networks++];
+	*n = (struct network_draft){
+		.settings =
+			{
+				.is_enabled = true,
+				.interface = DEFAULT_INTERFACE,
+				.mtu = MTU_DEFAULT,
+				.buffer_size = BUFFER_SIZE_DEFAULT,
+				.mode = BOND_AGGREGATE,
+				.health = {.interval = NSEC_PER_SEC,
+					   .timeout = 5 * NSEC_PER_SEC,
+					   .error_backoff = 5 * NSEC_PER_SEC},
+			},
+		.peer = {.name = "peer", .multilink = MULTILINK_AUTO},
+	};
+	strcpy(n->settings.name, name);
+	return n;
+}
+
+static void *open_network(struct config_draft *d, const struct config_section *s)
+{
+	struct network_draft *n = find_or_add_network(d, section_network_name(s));
+
+	n->network = s;
+	return n;
+}
+
+static void *open_wireguard(struct config_draft *d, const struct config_section *s)
+{
+	struct network_draft *n = find_or_add_network(d, section_network_name(s));
+
+	n->wireguard = s;
+	return n;
+}
+
+static void *open_link(struct config_draft *d, const struct config_section *s)
+{
+	struct link_draft *l = &d->links[d->n_links++];
+
+	*l = (struct link_draft){.section = s, .settings = {.weight = 1}};
+	strcpy(l->settings.name, s->name);
+	return l;
+}
+
+static void *open_peer(struct config_draft *d, const struct config_section *s)
+{
+	struct peer_draft *p = &d->peers[d->n_peers++];
+
+	*p = (struct peer_draft){.section = s, .settings = {.multilink = MULTILINK_AUTO}};
+	strcpy(p->settings.name, s->name);
+	return p;
+}
+
+const struct section_kind section_kinds[] = {
+	{"daemon", NAME_REFUSED, 0, daemon_keys, open_daemon},
+	{"network", NAME_NETWORK, NETWORK_NAME_MAX, network_keys, open_network},
+	{"wireguard", NAME_NETWORK, NETWORK_NAME_MAX, wireguard_keys, open_wireguard},
+	{"link", NAME_REQUIRED, LINK_NAME_MAX, link_keys, open_link},
+	{"peer", NAME_REQUIRED, PEER_NAME_MAX, peer_keys, open_peer},
+	{NULL},
+};

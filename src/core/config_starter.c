@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/config_starter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/config_secret.h"
+#include "core/config_value.h"
+#include "crypto/keys.h"
+
+/* What the two files say: each end's own private key, the other's public key. */
+struct pair {
+	const struct pair_options *options;
+	char host[HOST_NAME_MAX_LEN + 3]; /* in brackets, if it is an IPv6 address */
+	bool is_ipv6;
+	char client_private[KEY_BASE64_LEN + 1];
+	char client_public[KEY_BASE64_LEN + 1];
+	char server_private[KEY_BASE64_LEN + 1];
+	char server_public[KEY_BASE64_LEN + 1];
+	char preshared[KEY_BASE64_LEN + 1];
+};
+
+/* Writes the text of a file; errors are left to ferror(). */
+typedef void write_text(FILE *f, const void *arg);
+
+static const char starter[] =
+	"# vtrunkd: one WireGuard tunnel over several links. See vtrunkd.conf(5).\n"
+	"# Replace REPLACE_ME and example.com, then: vtrunkd check -c FILE\n"
+	"\n"
+	"[network]\n"
+	"interface = tun0\n"
+	"# The tunnel's own addresses, a comma list; IPv6 too.\n"
+	"address = 10.10.0.2/24\n"
+	"mtu = 1420\n"
+	"# Bytes read from the interface at once; at least the mtu.\n"
+	"buffer_size = 65536\n"
+	"\n"
+	"[wireguard]\n"
+	"# From `vtrunkd genkey`; or private_key_file = /etc/vtrunkd/private.key\n"
+	"private_key = " KEY_PLACEHOLDER "\n"
+	"# What `vtrunkd pubkey` makes of the other end's private key.\n"
+	"peer_public_key = " KEY_PLACEHOLDER "\n"
+	"# The same at both ends, from `vtrunkd genpsk`; optional.\n"
+	"# preshared_key = " KEY_PLACEHOLDER "\n"
+	"persistent_keepalive = 25\n"
+	"# aggregate: the sum of the links; redundant: every packet on all of them;\n"
+	"# failover: the link of greatest weight that works.\n"
+	"bonding_mode = aggregate\n"
+	"error_backoff_secs = 5\n"
+	"health_check_interval_ms = 1000\n"
+	"# Must exceed the interval.\n"
+	"health_check_timeout_ms = 5000\n"
+	"\n"
+	"# One section per uplink; add [link link-1] and so on.\n"
+	"[link link-0]\n"
+	"# An address of this machine, port 0 being any; or name the uplink's device.\n"
+	"bind = 0.0.0.0:0\n"
+	"# device = eth0\n"
+	"endpoint = example.com:51820\n"
+	"weight = 1\n";
+
+static void write_starter(FILE *f, const void *arg)
+{
+	(void)arg;
+	fputs(starter, f);
+}
+
+static void write_client(FILE *f, const void *arg)
+{
+	const struct pair *p = arg;
+
+	fprintf(f,
+		"# vtrunkd, client side; server.conf is the other. See vtrunkd.conf(5).\n"
+		"# This file holds secrets: keep its mode at 0600.\n"
+		"\n"
+		"[network]\n"
+		"interface = tun0\n"
+		"address = 10.10.0.2/24\n"
+		"mtu = 1420\n"
+		"\n"
+		"[wireguard]\n"
+		"private_key = %s\n"
+		"peer_public_key = %s\n"
+		"preshared_key = %s\n"
+		"persistent_keepalive = 25\n"
+		"bonding_mode = aggregate\n"
+		"# Without allowed_ips, the one peer may send and is sent everything.\n"
+		"\n"
+		"# All links go to the same port: the server tells them apart by where they come\n"
+		"# from. Name each link's device or bind address, or all take the default route.\n",
+		p->client_private, p->server_public, p->preshared);
+	for (unsigned i = 0; i < p->options->n_links; i++)
+		fprintf(f,
+			"\n"
+			"[link link-%u]\n"
+			"# device = eth%u\n"
+			"endpoint = %s:%u\n",
+			i, i, p->host, p->options->port);
+}
+
+static void write_server(FILE *f, const void *arg)
+{
+	const struct pair *p = arg;
+
+	fprintf(f,
+		"# vtrunkd, server side; client.conf is the other. See vtrunkd.conf(5).\n"
+		"# This file holds secrets: keep its mode at 0600.\n"
+		"\n"
+		"[network]\n"
+		"interface = tun0\n"
+		"address = 10.10.0.1/24\n"
+		"mtu = 1420\n"
+		"\n"
+		"[wireguard]\n"
+		"private_key = %s\n"
+		"bonding_mode = aggregate\n"
+		"\n"
+		"# One port serves all links of all peers: it answers where they come from.\n"
+		"[link public]\n"
+		"bind = %s:%u\n"
+		"\n"
+		"[peer client]\n"
+		"public_key = %s\n"
+		"preshared_key = %s\n"
+		"# The client's tunnel address; add the networks behind it.\n"
+		"allowed_ips = 10.10.0.2/32\n",
+		p->server_private, p->is_ipv6 ? "[::]" : "0.0.0.0", p->options->port,
+		p->client_public, p->preshared);
+}
+
+/* Writes through a buffer of our own, so that no secret stays behind in one of stdio's. */
+static int write_to(int fd, write_text *write_text_to, const void *arg)
+{
+	char buffer[BUFSIZ];
+	FILE *f = fdopen(fd, "w");
+	bool has_failed;
+	int r;
+
+	if (!f) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	setvbuf(f, buffer, _IOFBF, sizeof(buffer));
+	write_text_to(f, arg);
+	has_failed = fflush(f) != 0 || ferror(f) || fsync(fd) < 0;
+	r = has_failed ? -(errno ? errno : EIO) : 0;
+	fclose(f);
+	keys_wipe(buffer, sizeof(buffer));
+	return r;
+}
+
+/* O_EXCL makes a new file, so that its mode is ours and a symbolic link is not followed. */
+static int write_file(const char *path, write_text *write_text_to, const void *arg, bool is_forced)
+{
+	int fd;
+	int r;
+
+	if (is_forced && unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_to(fd, write_text_to, arg);
+	if (r < 0)
+		unlink(path);
+	return r;
+}
+
+int starter_write(const char *path, bool is_forced)
+{
+	return write_file(path, write_starter, NULL, is_forced);
+}
+
+static void make_key_pair(char *ret_private, char *ret_public)
+{
+	uint8_t private_key[KEY_LEN];
+	uint8_t public_key[KEY_LEN];
+
+	keys_generate(private_key);
+	keys_public(public_key, private_key);
+	keys_to_base64(ret_private, private_key);
+	keys_to_base64(ret_public, public_key);
+	keys_wipe(private_key, sizeof(private_key));
+}
+
+static void make_preshared(char *ret)
+{
+	uint8_t key[KEY_LEN];
+
+	keys_random(key, sizeof(key));
+	keys_to_base64(ret, key);
+	keys_wipe(key, sizeof(key));
+}
+
+/* The endpoint's host as the file shows it. It must be one that the file's reader takes. */
+static int choose_host(struct pair *p)
+{
+	const char *host = p->options->endpoint;
+	struct endpoint_name e;
+	struct value v = {.key = "endpoint"};
+	char text[sizeof(p->host) + 8];
+	bool is_bare_ipv6 = strchr(host, ':') && host[0] != '[';
+
+	if (strlen(host) + 3 > sizeof(p->host))
+		return -EINVAL;
+	snprintf(p->host, sizeof(p->host), is_bare_ipv6 ? "[%s]" : "%s", host);
+	snprintf(text, sizeof(text), "%s:%u", p->host, p->options->port);
+	v.text = text;
+	if (value_endpoint(&v, &e) < 0)
+		return -EINVAL;
+	p->is_ipv6 = endpoint_family(&e) == AF_INET6;
+	return 0;
+}
+
+static int write_pair(const struct pair *p, const char *directory, bool is_forced)
+{
+	char client[PATH_MAX];
+	char server[PATH_MAX];
+	int r;
+
+	if (snprintf(client, sizeof(client), "%s/client.conf", directory) >= PATH_MAX ||
+	    snprintf(server, sizeof(server), "%s/server.conf", directory) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	/* A pair is only of use whole, so neither is written where either is in the way. */
+	if (!is_forced && (access(client, F_OK) == 0 || access(server, F_OK) == 0))
+		return -EEXIST;
+	r = write_file(client, write_client, p, is_forced);
+	if (r < 0)
+		return r;
+	r = write_file(server, write_server, p, is_forced);
+	if (r < 0)
+		unlink(client);
+	return r;
+}
+
+int pair_write(const char *directory, const struct pair_options *options, bool is_forced)
+{
+	struct pair p = {.options = options};
+	int r;
+
+	r = choose_host(&p);
+	if (r < 0)
+		return r;
+	make_key_pair(p.client_private, p.client_public);
+	make_key_pair(p.server_private, p.server_public);
+	make_preshared(p.preshared);
+	r = write_pair(&p, directory, is_forced);
+	keys_wipe(&p, sizeof(p));
+	return r;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Values of the configuration: each parser takes the text of one key strictly (no sign, no
+ * unit, nothing behind it) and stores what it means in `field`, whose type it names.
+ * 0; -EINVAL, with the reason in `why`; or -ENOMEM. `field` is untouched on failure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "links/settings.h"
+#include "util/addr.h"
+
+#define VALUE_WHY_MAX 512
+/* Every path of the configuration fits in one line of it. */
+#define CONFIG_PATH_MAX 200
+
+struct value {
+	const char *key;   /* its proper name */
+	const char *text;  /* not empty */
+	uint64_t min, max; /* of numbers */
+	char why[VALUE_WHY_MAX];
+};
+
+typedef int value_parse(struct value *v, void *field);
+
+value_parse value_u32;		/* uint32_t, min..max */
+value_parse value_mark;		/* uint32_t, decimal or after 0x hexadecimal */
+value_parse value_seconds;	/* nsec_t, min..max */
+value_parse value_milliseconds; /* nsec_t, min..max */
+value_parse value_keepalive;	/* uint16_t seconds, or "off" for 0 */
+value_parse value_bool;		/* bool */
+value_parse value_mode;		/* enum bond_mode */
+value_parse value_multilink;	/* enum multilink */
+value_parse value_log_level;	/* int, a syslog priority */
+value_parse value_interface;	/* char[IFNAMSIZ] */
+value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */
+value_parse value_path;		/* char[CONFIG_PATH_MAX], absolute */
+value_parse value_socket_path;	/* the same, short enough for a Unix socket */
+value_parse value_bind;		/* struct addr */
+value_parse value_endpoint;	/* struct endpoint_name */
+value_parse value_ip;		/* struct prefix of one address */
+value_parse value_netmask;	/* uint8_t, the length of the prefix */
+value_parse value_prefix;	/* struct prefix, the bits behind it cleared */
+value_parse value_host_prefix;	/* struct prefix with its host bits */
+
+/* Sets `why` and returns -EINVAL. */
+__attribute__((format(printf, 2, 3))) int value_refuse(struct value *v, const char *format, ...);
+/* The same, beginning with what was found (hidden where it could be a key). */
+__attribute__((format(printf, 2, 3))) int value_expected(struct value *v, const char *format, ...);
+
+/* Does it look so much like a key that it must not be shown? */
+bool value_is_key_like(const char *text);
+
+/* Takes one item of a list, parsed from v->text; fails as a parser does. */
+typedef int value_add(struct value *v, const void *item, void *list);
+/* Parses each item of a comma-separated list by `parse` into `item` and gives it to `add`. */
+int value_list(struct value *v, value_parse *parse, void *item, value_add *add, void *list);
+
+/* AF_INET, AF_INET6, or AF_UNSPEC where the host is a name or not given. */
+int endpoint_family(const struct endpoint_name *e);
+bool network_name_is_valid(const char *name);

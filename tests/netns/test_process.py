@@ -240,7 +240,7 @@ def test_genpair_writes_two_files_that_connect_at_once(lab):
     cable = lab.cable(client, server, "wan1")
     directory = lab.file("pair")
 
-    subprocess.run([VTRUNKD, "genpair", "--endpoint", f"{cable.v4(server)}:{PORT}", directory], check=True)
+    subprocess.run([VTRUNKD, "genpair", directory, "--endpoint", cable.v4(server), "--links", "1"], check=True)
 
     for node in (server, client):
         config = directory / f"{node.name}.conf"

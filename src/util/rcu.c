@@ -6,6 +6,13 @@
 
 #ifdef RCU_TSAN
 char rcu_tsan_grace_period;
+
+/* liburcu's own bookkeeping, which it orders by means that are not seen either. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "called_from_lib:liburcu-memb\n";
+}
 #endif
 
 static void after_grace_period(struct rcu_head *head)

@@ -79,27 +79,33 @@ static void deliver_ready(struct lane_worker *w, struct reseq *q, nsec_t now)
 		deliver_held(w, item);
 }
 
-/* Keeps a packet (NULL: only its place) until its turn; if that cannot be, all goes out now. */
-static void hold(struct lane_worker *w, struct reseq *q, const struct keypair *k, uint64_t counter,
-		 uint8_t *packet, size_t len, nsec_t now)
+/* A copy of the packet in a cell, to be held; NULL if it does not fit or there is none left. */
+static struct held *copy_packet(struct network *n, const uint8_t *packet, size_t len)
 {
-	struct held *h = packet ? NULL : (void *)reseq_nothing;
+	struct held *h = len <= n->cell_bytes ? pool_take(n->cells) : NULL;
+
+	if (!h)
+		return NULL;
+	h->len = len;
+	memcpy(h->data, packet, len);
+	return h;
+}
+
+/* Keeps a packet (NULL: only its place) until its turn; if that cannot be, all goes out now. */
+static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, uint64_t counter,
+		 uint8_t *packet, size_t len)
+{
+	struct held *h = packet ? copy_packet(w->network, packet, len) : NULL;
 	void *item;
 
-	if (packet && len <= w->network->cell_bytes)
-		h = pool_take(w->network->cells);
-	if (packet && h) {
-		h->len = len;
-		memcpy(h->data, packet, len);
-	}
-	if (h && reseq_hold(q, k->rx_session, counter, h, now))
-		return;
-	if (packet && h)
-		pool_give(w->network->cells, h);
-	while ((item = reseq_flush(q)))
-		deliver_held(w, item);
-	if (packet)
+	if (packet && !h) {
+		while ((item = reseq_flush(q)))
+			deliver_held(w, item);
 		merge_add(&w->merge, packet, len);
+	}
+	item = h ? (void *)h : reseq_nothing;
+	if (!reseq_hold(q, b->session->rx_session, counter, item, b->received))
+		deliver_held(w, item);
 }
 
 /* Hands control frames to the monitor. */
@@ -145,11 +151,15 @@ static size_t check_inner(struct lane_worker *w, struct bond *bond, const uint8_
 	return inner.len;
 }
 
+static unsigned reseq_path(const struct burst *b)
+{
+	return b->path_slot == PATH_SLOT_NONE ? RESEQ_PATH_UNKNOWN : b->path_slot;
+}
+
 /* Returns true for data: packets that the timers of the paper count as such. */
 static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *q,
 			const struct burst *b, uint8_t *payload, size_t len, uint64_t counter)
 {
-	struct keypair *k = b->session;
 	uint8_t *packet = NULL;
 	bool is_control = frame_is_control(payload, len);
 	size_t inner_len = 0;
@@ -163,25 +173,30 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 		w->n_inner++;
 		w->inner_bytes += inner_len;
 	}
-	if (reseq_offer(q, b->path_slot, k->rx_session, counter, b->received) == RESEQ_HOLD)
-		hold(w, q, k, counter, packet, inner_len, b->received);
+	if (reseq_offer(q, reseq_path(b), b->session->rx_session, counter, b->received) ==
+	    RESEQ_HOLD)
+		hold(w, q, b, counter, packet, inner_len);
 	else if (packet)
 		merge_add(&w->merge, packet, inner_len);
 	deliver_ready(w, q, b->received);
 	return len && !is_control;
 }
 
-static bool is_fresh(struct lane_worker *w, struct keypair *k, const struct path_entry *path,
-		     uint64_t counter)
+static bool is_fresh(struct lane_worker *w, struct reseq *q, const struct burst *b,
+		     const struct path_entry *path, uint64_t counter)
 {
-	enum replay_verdict verdict = replay_check(k->replay, counter);
+	enum replay_verdict verdict = replay_check(b->session->replay, counter);
 
 	if (verdict == REPLAY_FRESH)
 		return true;
-	if (verdict == REPLAY_SEEN && path)
-		atomic_fetch_add_explicit(&path->path->duplicates, 1, memory_order_relaxed);
-	drops_add(&w->network->drops,
-		  verdict == REPLAY_SEEN && path ? DROP_rx_duplicate : DROP_rx_replay, 1);
+	if (verdict == REPLAY_OLD || !path) {
+		drops_add(&w->network->drops, DROP_rx_replay, 1);
+		return false;
+	}
+	/* From a path of the peer: another one was faster. It still tells how far this one is. */
+	reseq_copy(q, b->path_slot, b->session->rx_session, counter, b->received);
+	atomic_fetch_add_explicit(&path->path->duplicates, 1, memory_order_relaxed);
+	drops_add(&w->network->drops, DROP_rx_duplicate, 1);
 	return false;
 }
 
@@ -223,7 +238,7 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 			continue; /* not authentic */
 		n++;
 		bytes += len;
-		if (is_fresh(w, b->session, path, counter))
+		if (is_fresh(w, q, b, path, counter))
 			is_data |= take_packet(w, bond, q, b, datagram + sizeof(*header),
 					       len - MESSAGE_DATA_OVERHEAD, counter);
 	}

@@ -26,7 +26,9 @@
 
 #include "util/clock.h"
 
-#define RESEQ_PATHS 16
+/* Path slots 0..15, and one for packets from a source that is no path (yet). */
+#define RESEQ_PATH_UNKNOWN 16
+#define RESEQ_PATHS 17
 #define RESEQ_WINDOW 8192 /* positions between the oldest gap and the newest held packet */
 #define RESEQ_SESSION_SLACK 1024
 #define RESEQ_HOLD_MIN (2 * NSEC_PER_MSEC)

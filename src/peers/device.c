@@ -130,19 +130,32 @@ static void unlink_peer(struct device *d, struct peer *p)
 		at = &(*at)->next_in_bucket;
 	*at = p->next_in_bucket;
 	d->n_peers--;
-}
-
-void device_remove_peer(struct device *d, struct peer *p)
-{
-	unlink_peer(d, p);
 	timerq_disarm(&d->timers, &p->timer);
 	handshake_forget(p);
 	session_drop_all(p);
 	atomic_fetch_or_explicit(&p->pokes, POKES_CLOSED, memory_order_relaxed);
-	rcu_drain();
+}
+
+static void wipe_peer(struct peer *p)
+{
 	keys_wipe(&p->remote, sizeof(p->remote));
 	keys_wipe(&p->cookies, sizeof(p->cookies));
 	keys_wipe(&p->answer, sizeof(p->answer));
+}
+
+void device_remove_peers(struct device *d, struct peer **peers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		unlink_peer(d, peers[i]);
+	if (n)
+		rcu_drain();
+	for (size_t i = 0; i < n; i++)
+		wipe_peer(peers[i]);
+}
+
+void device_remove_peer(struct device *d, struct peer *p)
+{
+	device_remove_peers(d, &p, 1);
 }
 
 bool device_check_mac1(const struct device *d, const void *msg, size_t len)

@@ -49,6 +49,8 @@ int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[3
 		    bool is_wanted_up);
 /* Unreachable, grace period, wipe: after it the storage may be freed (it waits for readers). */
 void device_remove_peer(struct device *d, struct peer *p);
+/* The same for many at once, with one wait for all. */
+void device_remove_peers(struct device *d, struct peer **peers, size_t n);
 struct peer *device_find_peer(struct device *d, const uint8_t public_key[32]);
 
 /* Any thread: does this initiation or response carry our mac1? */

@@ -1,0 +1,989 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "check_main.h"
+
+#include <errno.h>
+
+#include "device_sim.h"
+
+#define JITTER REKEY_TIMEOUT_JITTER_MAX
+
+static struct node *a, *b;
+static struct neighbour *ab, *ba; /* a's view of b, b's of a */
+
+static void setup(void)
+{
+	ck_assert_int_eq(thread_adopt(), 0);
+	sim_begin(3);
+	a = &sim.nodes[0];
+	b = &sim.nodes[1];
+}
+
+static void teardown(void)
+{
+	sim_end();
+	thread_disown();
+}
+
+/* `a` wants the session up, `b` waits for it. */
+static void introduce(uint16_t keepalive, bool is_wanted_up)
+{
+	ab = add_neighbour(a, b, NULL, keepalive, is_wanted_up);
+	ba = add_neighbour(b, a, NULL, 0, false);
+}
+
+static void join(void)
+{
+	introduce(0, false);
+	send_data(a, ab, "first");
+	run_for(SECONDS(1));
+	ck_assert_ptr_nonnull(session_of(ab));
+	ck_assert_ptr_nonnull(session_of(ba));
+}
+
+static bool loses_all(const struct node *from, const struct node *to, unsigned type)
+{
+	(void)from, (void)to, (void)type;
+	return true;
+}
+
+static bool loses_responses(const struct node *from, const struct node *to, unsigned type)
+{
+	(void)from, (void)to;
+	return type == MESSAGE_HANDSHAKE_RESPONSE;
+}
+
+static bool loses_data(const struct node *from, const struct node *to, unsigned type)
+{
+	(void)from, (void)to;
+	return type == MESSAGE_DATA;
+}
+
+static struct origin origin_of(const struct node *n, uint32_t link)
+{
+	return (struct origin){.link = link, .remote = n->address};
+}
+
+static void ck_assert_same_session(struct neighbour *x, struct neighbour *y)
+{
+	ck_assert_ptr_nonnull(session_of(x));
+	ck_assert_ptr_nonnull(session_of(y));
+	ck_assert_uint_eq(session_of(x)->local_index, session_of(y)->remote_index);
+	ck_assert_uint_eq(session_of(y)->local_index, session_of(x)->remote_index);
+}
+
+static void ck_assert_between(nsec_t t, nsec_t from, nsec_t to)
+{
+	ck_assert_int_ge(t, from);
+	ck_assert_int_le(t, to);
+}
+
+/* Handshakes */
+
+START_TEST(handshake_makes_a_session_on_both_sides)
+{
+	uint8_t psk[32] = {1, 2, 3};
+
+	ab = add_neighbour(a, b, _i ? psk : NULL, 0, true);
+	ba = add_neighbour(b, a, _i ? psk : NULL, 0, false);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+	ck_assert(session_of(ab)->is_initiator && !session_of(ba)->is_initiator);
+	ck_assert_uint_eq(a->n_sent[MESSAGE_HANDSHAKE_INITIATION], 1);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1);
+	ck_assert_uint_eq(ab->n_keepalives, 1); /* confirms */
+	ck_assert_uint_eq(ab->n_ready, 1);
+	ck_assert_uint_eq(ba->n_ready, 1);
+	ck_assert_uint_eq(ab->peer.n_handshakes, 1);
+	ck_assert_uint_eq(ba->peer.n_handshakes, 1);
+	ck_assert(addr_equal(&ab->heard.remote, &b->address));
+	ck_assert(addr_equal(&ba->heard.remote, &a->address));
+	ck_assert(send_data(a, ab, "there") && send_data(b, ba, "back"));
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(a->n_data_received, 1);
+	ck_assert_uint_eq(b->n_data_received, 1);
+	ck_assert_uint_eq(rejected(a) + rejected(b), 0);
+}
+END_TEST
+
+START_TEST(different_preshared_keys_give_no_session)
+{
+	uint8_t psk[32] = {1}, other[32] = {2};
+
+	ab = add_neighbour(a, b, psk, 0, true);
+	ba = add_neighbour(b, a, _i ? other : NULL, 0, false);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(30));
+	ck_assert_ptr_null(session_of(ab));
+	ck_assert_ptr_null(session_of(ba));
+	ck_assert_uint_ge(rejected(a), 5);
+}
+END_TEST
+
+START_TEST(unknown_peer_is_refused)
+{
+	ab = add_neighbour(a, b, NULL, 0, true);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(rejected(b), 1);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 0);
+}
+END_TEST
+
+START_TEST(session_of_the_responder_waits_for_its_confirmation)
+{
+	introduce(0, true);
+	sim.loses = loses_data;
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_ptr_nonnull(session_of(ab));
+	ck_assert_ptr_null(session_of(ba));
+	ck_assert_uint_eq(ba->n_ready, 0);
+	sim.loses = NULL;
+	send_data(a, ab, "data");
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(ba->n_ready, 1);
+	ck_assert_uint_eq(b->n_data_received, 1);
+}
+END_TEST
+
+/* Sends both ways every 5 ms and says whether all of it arrived. */
+static bool streams_without_loss(nsec_t time)
+{
+	nsec_t end = sim.now + time;
+	unsigned to_b = b->n_data_received, to_a = a->n_data_received;
+
+	while (sim.now < end) {
+		to_b += send_data(a, ab, "a to b");
+		to_a += send_data(b, ba, "b to a");
+		run_for(5 * NSEC_PER_MSEC);
+	}
+	run_for(SECONDS(1));
+	return to_b == b->n_data_received && to_a == a->n_data_received;
+}
+
+START_TEST(crossing_initiations_end_in_one_session_and_lose_nothing)
+{
+	ab = add_neighbour(a, b, NULL, 0, true);
+	ba = add_neighbour(b, a, NULL, 0, true);
+	device_start(a->device, sim.now);
+	device_start(b->device, sim.now);
+	ck_assert(streams_without_loss(SECONDS(1)));
+	ck_assert_uint_eq(ab->n_initiations, 1);
+	ck_assert_uint_eq(ba->n_initiations, 1);
+	ck_assert_same_session(ab, ba);
+	/* and only one side renews it */
+	ck_assert(streams_without_loss(SECONDS(125)));
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(ab->n_initiations + ba->n_initiations, 3);
+}
+END_TEST
+
+static bool loses_responses_of_b(const struct node *from, const struct node *to, unsigned type)
+{
+	(void)to;
+	return from == b && type == MESSAGE_HANDSHAKE_RESPONSE;
+}
+
+/* As a stock peer does it: whoever gets an initiation gives up its own, and refuses the answer. */
+START_TEST(crossing_with_a_peer_that_gives_up_its_own_works_at_once)
+{
+	ab = add_neighbour(a, b, NULL, 0, true);
+	ba = add_neighbour(b, a, NULL, 0, true);
+	sim.loses = loses_responses_of_b;
+	device_start(a->device, sim.now);
+	device_start(b->device, sim.now);
+	run_for(NSEC_PER_SEC / 10);
+	ck_assert_same_session(ab, ba);
+	ck_assert(session_of(ba)->is_initiator);
+}
+END_TEST
+
+START_TEST(three_devices_have_sessions_apart)
+{
+	struct node *c = &sim.nodes[2];
+	struct neighbour *ac, *ca;
+
+	introduce(0, true);
+	ac = add_neighbour(a, c, NULL, 0, true);
+	ca = add_neighbour(c, a, NULL, 0, false);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+	ck_assert_same_session(ac, ca);
+	send_data(b, ba, "data");
+	send_data(c, ca, "data");
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(a->n_data_received, 2);
+	ck_assert_ptr_eq(device_find_peer(a->device, c->public_key), &ac->peer);
+}
+END_TEST
+
+/* Retries and pace */
+
+START_TEST(lost_response_is_asked_for_again_after_the_timeout)
+{
+	introduce(0, false);
+	sim.loses = loses_responses;
+	send_data(a, ab, "data");
+	run_for(REKEY_TIMEOUT - 1);
+	ck_assert_uint_eq(ab->n_initiations, 1);
+	sim.loses = NULL;
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	ck_assert_between(ab->last_initiation, T0 + REKEY_TIMEOUT, T0 + REKEY_TIMEOUT + JITTER);
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+START_TEST(session_wanted_up_is_tried_for_ever)
+{
+	introduce(_i ? 25 : 0, !_i);
+	sim.loses = loses_all;
+	device_start(a->device, sim.now);
+	send_data(a, ab, "data");
+	run_for(SECONDS(3600));
+	ck_assert_uint_ge(ab->n_initiations, 3600 * NSEC_PER_SEC / (REKEY_TIMEOUT + JITTER));
+	ck_assert_uint_le(ab->n_initiations, 3600 * NSEC_PER_SEC / REKEY_TIMEOUT);
+	sim.loses = NULL;
+	run_for(REKEY_TIMEOUT + JITTER + SECONDS(1));
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+START_TEST(other_session_is_given_up_after_the_attempt_time)
+{
+	introduce(0, false);
+	sim.loses = loses_all;
+	send_data(a, ab, "data");
+	run_for(SECONDS(3600));
+	ck_assert_uint_eq(ab->n_initiations, REKEY_ATTEMPT_TIME / REKEY_TIMEOUT);
+	ck_assert_int_lt(ab->last_initiation, T0 + REKEY_ATTEMPT_TIME + SECONDS(6));
+	ck_assert_int_eq(device_run_timers(a->device, sim.now), NSEC_NEVER);
+	sim.loses = NULL;
+	send_data(a, ab, "again");
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+START_TEST(initiations_keep_their_distance)
+{
+	introduce(0, false);
+	sim.loses = loses_all;
+	for (unsigned i = 0; i < 100; i++) {
+		send_data(a, ab, "data");
+		run_for(REKEY_TIMEOUT / 100);
+		ck_assert_uint_eq(ab->n_initiations, 1);
+	}
+	send_data(a, ab, "data");
+	run_for(1);
+	ck_assert_uint_eq(ab->n_initiations, 2);
+}
+END_TEST
+
+START_TEST(wish_older_than_its_session_makes_no_other)
+{
+	join();
+	peer_poke(&ba->peer, POKE_HANDSHAKE);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(ba->n_initiations, 0);
+}
+END_TEST
+
+/* Lifetimes */
+
+START_TEST(initiator_alone_renews_the_session)
+{
+	join();
+	for (unsigned i = 0; i < 125; i++) {
+		send_data(a, ab, "data");
+		send_data(b, ba, "data");
+		run_for(SECONDS(1));
+		ck_assert_ptr_nonnull(session_of(ab));
+	}
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	ck_assert_uint_eq(ba->n_initiations, 0);
+	ck_assert_between(ab->last_initiation, T0 + REKEY_AFTER_TIME,
+			  T0 + REKEY_AFTER_TIME + SECONDS(2));
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(a->n_data_received, 125);
+	ck_assert_uint_eq(b->n_data_received,
+			  125); /* what was there before the session was not sent */
+}
+END_TEST
+
+START_TEST(initiator_that_only_receives_renews_before_the_end)
+{
+	nsec_t late = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
+
+	join();
+	run_until(T0 + late - SECONDS(1));
+	send_data(b, ba, "data");
+	run_for(SECONDS(2));
+	ck_assert_uint_eq(ab->n_initiations, 1);
+	send_data(b, ba, "data");
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(a->n_data_received, 2);
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	ck_assert_uint_eq(ba->n_initiations, 0);
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+START_TEST(session_wanted_up_never_ends_without_traffic)
+{
+	introduce(0, true);
+	if (_i) /* both want it */
+		ba->peer.is_wanted_up = true;
+	device_start(a->device, sim.now);
+	device_start(b->device, sim.now);
+	run_for(SECONDS(1));
+	for (unsigned i = 0; i < 3600; i++) {
+		run_for(SECONDS(1));
+		ck_assert_same_session(ab, ba);
+	}
+	ck_assert_uint_le(ab->n_initiations + ba->n_initiations, 2 + 3600 / 165);
+}
+END_TEST
+
+START_TEST(session_wanted_up_by_the_responder_is_renewed_by_it)
+{
+	join();
+	ba->peer.is_wanted_up = true;
+	device_start(b->device, sim.now);
+	for (unsigned i = 0; i < 1000; i++) {
+		run_for(SECONDS(1));
+		ck_assert_ptr_nonnull(session_of(ba));
+	}
+	ck_assert_uint_eq(ab->n_initiations, 1);
+}
+END_TEST
+
+START_TEST(old_session_receives_until_it_is_rejected)
+{
+	uint8_t early[2][MESSAGE_MAX];
+	struct origin from = origin_of(a, 1);
+	size_t len = 0;
+
+	join();
+	for (unsigned i = 0; i < 2; i++)
+		len = seal_on(session_of(ab), "early", early[i]);
+	run_until(T0 + REKEY_AFTER_TIME + SECONDS(1));
+	send_data(a, ab, "data");
+	run_until(T0 + REJECT_AFTER_TIME - SECONDS(1));
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	ck_assert_ptr_nonnull(rcu_own(&ba->peer.previous));
+	b->n_data_received = 0;
+	deliver(b, early[0], len, &from);
+	ck_assert_uint_eq(b->n_data_received, 1);
+	run_for(SECONDS(2));
+	deliver(b, early[1], len, &from);
+	ck_assert_uint_eq(b->n_data_received, 1);
+}
+END_TEST
+
+START_TEST(expired_session_is_not_sent_on)
+{
+	join();
+	run_until(T0 + REJECT_AFTER_TIME - SECONDS(1));
+	ck_assert_ptr_nonnull(session_of(ab));
+	run_until(T0 + REJECT_AFTER_TIME + SECONDS(1));
+	ck_assert_ptr_null(session_of(ab));
+	ck_assert_ptr_null(session_of(ba));
+	ck_assert(!send_data(b, ba, "data"));
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(ba->n_initiations, 1);
+}
+END_TEST
+
+START_TEST(keys_are_zeroed_long_after_the_last_session)
+{
+	uint32_t index;
+
+	join();
+	index = session_of(ab)->local_index;
+	run_until(T0 + 3 * REJECT_AFTER_TIME);
+	ck_assert_ptr_nonnull(device_session_rcu(a->device, index));
+	run_for(SECONDS(1));
+	ck_assert_ptr_null(device_session_rcu(a->device, index));
+	ck_assert_ptr_null(rcu_own(&ab->peer.current));
+	ck_assert_ptr_null(rcu_own(&ba->peer.current));
+	ck_assert_int_eq(device_run_timers(a->device, sim.now), NSEC_NEVER);
+}
+END_TEST
+
+START_TEST(counter_limit_ends_a_session_and_asks_for_the_next)
+{
+	join();
+	run_for(SECONDS(10));
+	session_of(ba)->tx_counter = REKEY_AFTER_MESSAGES;
+	send_data(b, ba, "data");
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(ba->n_initiations, 1);
+	run_for(SECONDS(10));
+	session_of(ba)->tx_counter = REJECT_AFTER_MESSAGES;
+	ck_assert_ptr_null(session_of(ba));
+}
+END_TEST
+
+/* Keepalives and silence */
+
+START_TEST(data_without_an_answer_gets_a_keepalive)
+{
+	nsec_t sent;
+
+	join();
+	run_for(SECONDS(30));
+	sent = sim.now;
+	send_data(a, ab, "data");
+	run_for(SECONDS(5));
+	send_data(a, ab, "data");
+	run_for(SECONDS(60));
+	ck_assert_uint_eq(ba->n_keepalives, 1);
+	ck_assert_int_eq(ba->last_keepalive, sent + sim.latency + KEEPALIVE_TIMEOUT);
+	ck_assert_uint_eq(ab->n_initiations, 1); /* the keepalive was answer enough */
+}
+END_TEST
+
+START_TEST(data_with_an_answer_gets_no_keepalive)
+{
+	join();
+	run_for(SECONDS(30));
+	send_data(a, ab, "data");
+	run_for(SECONDS(5));
+	send_data(b, ba, "data");
+	run_for(SECONDS(60));
+	ck_assert_uint_eq(ba->n_keepalives, 0);
+	ck_assert_uint_eq(ab->n_keepalives, 2); /* the first confirmed the session */
+}
+END_TEST
+
+START_TEST(persistent_keepalives_come_at_their_interval)
+{
+	nsec_t last;
+
+	introduce(25, true);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	for (unsigned i = 0; i < 2; i++) {
+		last = ab->last_keepalive;
+		run_for(SECONDS(25));
+		ck_assert_int_eq(ab->last_keepalive, last + SECONDS(25));
+	}
+	/* traffic puts it off */
+	run_until(last + SECONDS(40));
+	send_data(b, ba, "data");
+	last = sim.now + sim.latency;
+	run_for(SECONDS(34));
+	ck_assert_int_eq(ab->last_keepalive, last + KEEPALIVE_TIMEOUT);
+	ck_assert_uint_eq(ba->n_keepalives, 0);
+}
+END_TEST
+
+START_TEST(silence_after_data_begins_a_new_handshake)
+{
+	nsec_t sent;
+
+	join();
+	run_for(SECONDS(30));
+	sim.loses = loses_all;
+	sent = sim.now;
+	for (unsigned i = 0; i < 20; i++) {
+		send_data(a, ab, "data");
+		run_for(SECONDS(1));
+	}
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	ck_assert_between(ab->last_initiation, sent + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT,
+			  sent + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + JITTER);
+}
+END_TEST
+
+START_TEST(idle_peer_is_not_watched_and_wakes_with_traffic)
+{
+	join();
+	run_for(SECONDS(60));
+	ck_assert(!ab->peer.is_watched && !ba->peer.is_watched);
+	ck_assert_int_eq(device_run_timers(a->device, sim.now), ab->peer.zero_keys_at);
+	send_data(a, ab, "data");
+	ck_assert(ab->is_poked);
+	run_for(SECONDS(1));
+	ck_assert(ab->peer.is_watched && ba->peer.is_watched);
+	send_data(a, ab, "data");
+	ck_assert(!ab->is_poked);
+}
+END_TEST
+
+/* Replays and floods */
+
+START_TEST(replay_is_refused_but_a_copy_over_another_link_is_answered)
+{
+	const void *initiation = a->last_sent[MESSAGE_HANDSHAKE_INITIATION];
+	struct origin first = origin_of(a, 1), other = origin_of(a, 2);
+	uint8_t answer[sizeof(struct wg_response)];
+	struct keypair *next;
+	unsigned n_heard;
+
+	introduce(0, true);
+	sim.loses = loses_responses;
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	memcpy(answer, b->last_sent[MESSAGE_HANDSHAKE_RESPONSE], sizeof(answer));
+	next = rcu_own(&ba->peer.next);
+	n_heard = ba->n_heard;
+
+	deliver(b, initiation, sizeof(struct wg_initiation), &first);
+	ck_assert_uint_eq(rejected(b), 1);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1);
+	for (unsigned i = 0; i < 10; i++)
+		deliver(b, initiation, sizeof(struct wg_initiation), &other);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1 + 8);
+	ck_assert_uint_eq(rejected(b), 1 + 2);
+	ck_assert_uint_eq(b->last_reply_to.link, 2);
+	ck_assert_mem_eq(b->last_sent[MESSAGE_HANDSHAKE_RESPONSE], answer, sizeof(answer));
+	ck_assert_ptr_eq(rcu_own(&ba->peer.next), next);
+	ck_assert_uint_eq(ba->n_heard, n_heard);
+
+	other = origin_of(b, 2);
+	deliver(a, answer, sizeof(answer), &other);
+	run_for(NSEC_PER_SEC);
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(ab->heard.link, 2);
+	deliver(a, answer, sizeof(answer), &other);
+	ck_assert_uint_eq(rejected(a), 0);
+	ck_assert_uint_eq(drops_get(&a->drops, DROP_rx_duplicate), 1);
+	ck_assert_uint_eq(ab->peer.n_handshakes, 1);
+}
+END_TEST
+
+START_TEST(late_copy_is_refused)
+{
+	struct origin other = origin_of(a, 2);
+
+	join();
+	run_for(REKEY_TIMEOUT);
+	deliver(b, a->last_sent[MESSAGE_HANDSHAKE_INITIATION], sizeof(struct wg_initiation),
+		&other);
+	ck_assert_uint_eq(rejected(b), 1);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1);
+}
+END_TEST
+
+START_TEST(older_timestamp_is_refused)
+{
+	join();
+	stop_node(a);
+	start_node(a);
+	a->wall_error = -SECONDS(3600);
+	ab = add_neighbour(a, b, NULL, 0, true);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(20));
+	ck_assert_ptr_null(session_of(ab));
+	ck_assert_uint_ge(rejected(b), 3);
+	a->wall_error = SECONDS(1);
+	run_for(SECONDS(6));
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+/* An initiation of `a` to `b` such as `a` itself would not yet send. */
+static struct wg_initiation forge(nsec_t wall)
+{
+	uint8_t ephemeral[KEY_LEN], stamp[NOISE_TIMESTAMP_LEN];
+	struct noise_identity self;
+	struct noise_handshake hs;
+	struct wg_initiation msg;
+	struct cookie_jar jar;
+
+	noise_identity_set(&self, a->private_key);
+	keys_generate(ephemeral);
+	noise_timestamp(stamp, wall);
+	ck_assert_int_eq(
+		noise_create_initiation(&hs, &self, &ab->peer.remote, ephemeral, 7, stamp, &msg),
+		0);
+	cookie_jar_init(&jar, b->public_key);
+	cookie_jar_seal(&jar, &msg, sizeof(msg), sim.now);
+	return msg;
+}
+
+START_TEST(initiations_of_one_peer_are_paced)
+{
+	struct origin from = origin_of(a, 1);
+	struct wg_initiation msg;
+
+	introduce(0, false);
+	for (unsigned i = 0; i < 100; i++) {
+		msg = forge(WALL + i * SECONDS(1));
+		deliver(b, &msg, sizeof(msg), &from);
+		run_for(10 * NSEC_PER_MSEC);
+	}
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], INITIATIONS_PER_SECOND);
+	ck_assert_uint_eq(rejected(b), 50);
+}
+END_TEST
+
+START_TEST(load_asks_for_a_cookie_and_accepts_it)
+{
+	struct origin elsewhere = origin_of(&sim.nodes[2], 1);
+	const uint8_t no_mac2[COOKIE_LEN] = {0};
+	struct wg_initiation copy;
+
+	introduce(0, true);
+	b->is_under_load = true;
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_COOKIE], 1);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 0);
+	ck_assert_uint_eq(rejected(b), 1);
+	ck_assert_uint_eq(rejected(a), 0);
+	ck_assert_uint_eq(ab->n_initiations, 1); /* not before the timeout */
+	run_for(REKEY_TIMEOUT);
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	ck_assert_same_session(ab, ba);
+	memcpy(&copy, a->last_sent[MESSAGE_HANDSHAKE_INITIATION], sizeof(copy));
+	ck_assert_mem_ne(copy.macs.mac2, no_mac2, COOKIE_LEN);
+	/* the cookie is good for one address only */
+	deliver(b, &copy, sizeof(copy), &elsewhere);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_COOKIE], 2);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1);
+}
+END_TEST
+
+START_TEST(initiator_under_load_asks_for_a_cookie_too)
+{
+	introduce(0, true);
+	a->is_under_load = true;
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(a->n_sent[MESSAGE_HANDSHAKE_COOKIE], 1);
+	ck_assert_ptr_null(session_of(ab));
+	run_for(REKEY_TIMEOUT);
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+START_TEST(load_limits_the_rate_of_a_source)
+{
+	struct origin other = origin_of(a, 2);
+
+	introduce(0, true);
+	b->is_under_load = true;
+	sim.loses = NULL;
+	device_start(a->device, sim.now);
+	run_for(REKEY_TIMEOUT + JITTER);
+	run_until(ab->last_initiation + 2 * sim.latency);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1);
+	for (unsigned i = 0; i < 8; i++)
+		deliver(b, a->last_sent[MESSAGE_HANDSHAKE_INITIATION], sizeof(struct wg_initiation),
+			&other);
+	/* a burst is five; without the limit all eight copies would be answered */
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_COOKIE], 1);
+	ck_assert_uint_le(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1 + 5);
+	ck_assert_uint_ge(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 1 + 4);
+}
+END_TEST
+
+START_TEST(mac1_of_another_key_is_seen)
+{
+	struct wg_initiation msg;
+
+	introduce(0, true);
+	device_start(a->device, sim.now);
+	memcpy(&msg, a->last_sent[MESSAGE_HANDSHAKE_INITIATION], sizeof(msg));
+	ck_assert(device_check_mac1(b->device, &msg, sizeof(msg)));
+	ck_assert(!device_check_mac1(a->device, &msg, sizeof(msg)));
+	msg.encrypted_timestamp[0] ^= 1;
+	ck_assert(!device_check_mac1(b->device, &msg, sizeof(msg)));
+}
+END_TEST
+
+START_TEST(malformed_messages_are_counted)
+{
+	struct origin from = origin_of(a, 1);
+	uint8_t msg[200] = {0};
+
+	for (unsigned type = 0; type < 6; type++) {
+		msg[0] = (uint8_t)type;
+		for (size_t len = 0; len < sizeof(msg); len++) {
+			if ((type == 1 && len == 148) || (type == 2 && len == 92) ||
+			    (type == 3 && len == 64))
+				continue;
+			device_receive(b->device, msg, len, &from, _i, sim.now, &b->drops);
+		}
+	}
+	ck_assert_uint_eq(drops_get(&b->drops, DROP_rx_malformed), 6 * sizeof(msg) - 3);
+	ck_assert_uint_eq(rejected(b), 0);
+	msg[0] = 1;
+	msg[2] = 1; /* a reserved byte */
+	device_receive(b->device, msg, 148, &from, _i, sim.now, &b->drops);
+	ck_assert_uint_eq(drops_get(&b->drops, DROP_rx_malformed), 6 * sizeof(msg) - 2);
+}
+END_TEST
+
+/* Every bit of a handshake matters. */
+START_TEST(changed_messages_are_refused)
+{
+	struct wg_initiation initiation;
+	struct wg_response response;
+	struct origin from = origin_of(a, 1), back = origin_of(b, 1);
+
+	introduce(0, true);
+	sim.loses = loses_all;
+	device_start(a->device, sim.now);
+	memcpy(&initiation, a->last_sent[MESSAGE_HANDSHAKE_INITIATION], sizeof(initiation));
+	for (size_t i = 8; i < offsetof(struct wg_initiation, macs); i++) {
+		struct wg_initiation changed = initiation;
+
+		((uint8_t *)&changed)[i] ^= 0x40;
+		device_receive(b->device, &changed, sizeof(changed), &from, false, sim.now,
+			       &b->drops);
+	}
+	ck_assert_uint_eq(rejected(b), offsetof(struct wg_initiation, macs) - 8);
+	deliver(b, &initiation, sizeof(initiation), &from);
+	memcpy(&response, b->last_sent[MESSAGE_HANDSHAKE_RESPONSE], sizeof(response));
+	for (size_t i = 8; i < offsetof(struct wg_response, macs); i++) {
+		struct wg_response changed = response;
+
+		((uint8_t *)&changed)[i] ^= 0x40;
+		device_receive(a->device, &changed, sizeof(changed), &back, false, sim.now,
+			       &a->drops);
+	}
+	ck_assert_uint_eq(rejected(a), offsetof(struct wg_response, macs) - 8);
+	sim.loses = NULL;
+	deliver(a, &response, sizeof(response), &back);
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+/* The table of peers */
+
+START_TEST(keys_that_cannot_be_peers_are_refused)
+{
+	static struct peer p;
+	const uint8_t zero[32] = {0};
+
+	introduce(0, false);
+	ck_assert_int_eq(device_add_peer(a->device, &p, b->public_key, NULL, 0, false), -EEXIST);
+	ck_assert_int_eq(device_add_peer(a->device, &p, a->public_key, NULL, 0, false), -EEXIST);
+	ck_assert_int_eq(device_add_peer(a->device, &p, zero, NULL, 0, false), -EINVAL);
+	ck_assert_ptr_null(device_find_peer(a->device, zero));
+	ck_assert_ptr_eq(device_find_peer(a->device, b->public_key), &ab->peer);
+	ck_assert_mem_eq(device_public_key(a->device), a->public_key, 32);
+}
+END_TEST
+
+START_TEST(peer_can_be_removed_during_its_handshake)
+{
+	const uint8_t zero[32] = {0};
+	uint32_t index;
+
+	introduce(0, true);
+	device_start(a->device, sim.now);
+	run_for(sim.latency + 1); /* the response is on its way */
+	device_remove_peer(a->device, &ab->peer);
+	ck_assert_mem_eq(ab->peer.remote.static_static, zero, 32);
+	ck_assert_ptr_null(device_find_peer(a->device, b->public_key));
+	a->n_neighbours = 0;
+	run_for(SECONDS(10));
+	ck_assert_uint_eq(rejected(a), 1);
+	ck_assert_uint_eq(a->n_sent[MESSAGE_HANDSHAKE_INITIATION], 1);
+
+	/* the responder, whose session is not confirmed */
+	index = rcu_own(&ba->peer.next)->local_index;
+	ck_assert_ptr_nonnull(device_session_rcu(b->device, index));
+	device_remove_peer(b->device, &ba->peer);
+	b->n_neighbours = 0;
+	ck_assert_ptr_null(device_session_rcu(b->device, index));
+
+	memset(ab, 0, sizeof(*ab));
+	memset(ba, 0, sizeof(*ba));
+	join();
+}
+END_TEST
+
+START_TEST(reference_outlives_the_session)
+{
+	uint8_t bytes[MESSAGE_MAX];
+	struct origin from = origin_of(a, 1);
+	struct keypair *k;
+	size_t len;
+
+	join();
+	k = keypair_get(session_of(ab));
+	device_remove_peer(a->device, &ab->peer);
+	a->n_neighbours = 0;
+	len = seal_on(k, "still on its way", bytes);
+	deliver(b, bytes, len, &from);
+	ck_assert_uint_eq(b->n_data_received, 1);
+	keypair_put(k);
+}
+END_TEST
+
+/* A hub with a thousand peers, a quarter of which exist. */
+START_TEST(a_thousand_peers_are_kept_apart)
+{
+	struct node *hub, nobody = {0};
+	struct neighbour *n;
+
+	sim_end();
+	sim_begin(1001);
+	hub = &sim.nodes[0];
+	for (size_t i = 1; i < sim.n_nodes; i++) {
+		add_neighbour(hub, &sim.nodes[i], NULL, 0, true);
+		if (i % 4 == 0)
+			add_neighbour(&sim.nodes[i], hub, NULL, 0, false);
+	}
+	device_start(hub->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(hub->n_sent[MESSAGE_HANDSHAKE_INITIATION], 1000);
+	for (size_t i = 1; i < sim.n_nodes; i++) {
+		n = &hub->neighbours[i - 1];
+		ck_assert_ptr_eq(device_find_peer(hub->device, sim.nodes[i].public_key), &n->peer);
+		if (i % 4) {
+			ck_assert_ptr_null(session_of(n));
+			continue;
+		}
+		ck_assert_same_session(n, &sim.nodes[i].neighbours[0]);
+		ck_assert_ptr_eq(device_session_rcu(hub->device, session_of(n)->local_index),
+				 session_of(n));
+	}
+	ck_assert_ptr_null(device_find_peer(hub->device, nobody.public_key));
+}
+END_TEST
+
+static _Atomic bool is_stopping;
+
+/* What a link's thread does, at a time of its own. */
+static void use_sessions(void *arg)
+{
+	nsec_t now = T0 + SECONDS(3600);
+	unsigned *n_found = arg;
+	uint8_t bytes[MESSAGE_MAX];
+
+	while (!is_stopping) {
+		struct keypair *k;
+
+		rcu_begin();
+		k = peer_send_session_rcu(&ab->peer, T0);
+		if (k && device_session_rcu(a->device, k->local_index))
+			(*n_found)++;
+		if (k)
+			keypair_get(k);
+		rcu_end();
+		peer_mark_received(&ab->peer, now, true);
+		peer_mark_sent(&ab->peer, now, true);
+		if (k)
+			seal_on(k, "data", bytes);
+		keypair_put(k);
+	}
+}
+
+START_TEST(sessions_change_while_others_use_them)
+{
+	struct thread other;
+	unsigned n_found = 0;
+
+	join();
+	is_stopping = false;
+	ck_assert_int_eq(thread_start(&other, "user", use_sessions, &n_found), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		run_for(REKEY_TIMEOUT);
+		peer_poke(&ab->peer, POKE_HANDSHAKE);
+		run_for(SECONDS(1));
+	}
+	is_stopping = true;
+	thread_join(&other);
+	ck_assert_uint_ge(ab->n_initiations, 100);
+	ck_assert_uint_gt(n_found, 0);
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+static void add_handshakes(Suite *s)
+{
+	TCase *t = tcase_create("handshakes");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, handshake_makes_a_session_on_both_sides, 0, 2);
+	tcase_add_loop_test(t, different_preshared_keys_give_no_session, 0, 2);
+	tcase_add_test(t, unknown_peer_is_refused);
+	tcase_add_test(t, session_of_the_responder_waits_for_its_confirmation);
+	/* often enough for the greater key to be on either side */
+	tcase_add_loop_test(t, crossing_initiations_end_in_one_session_and_lose_nothing, 0, 6);
+	tcase_add_loop_test(t, crossing_with_a_peer_that_gives_up_its_own_works_at_once, 0, 6);
+	tcase_add_test(t, three_devices_have_sessions_apart);
+	tcase_add_test(t, lost_response_is_asked_for_again_after_the_timeout);
+	tcase_add_loop_test(t, session_wanted_up_is_tried_for_ever, 0, 2);
+	tcase_add_test(t, other_session_is_given_up_after_the_attempt_time);
+	tcase_add_test(t, initiations_keep_their_distance);
+	tcase_add_test(t, wish_older_than_its_session_makes_no_other);
+	suite_add_tcase(s, t);
+}
+
+static void add_timers(Suite *s)
+{
+	TCase *t = tcase_create("timers");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, initiator_alone_renews_the_session);
+	tcase_add_test(t, initiator_that_only_receives_renews_before_the_end);
+	tcase_add_loop_test(t, session_wanted_up_never_ends_without_traffic, 0, 2);
+	tcase_add_test(t, session_wanted_up_by_the_responder_is_renewed_by_it);
+	tcase_add_test(t, old_session_receives_until_it_is_rejected);
+	tcase_add_test(t, expired_session_is_not_sent_on);
+	tcase_add_test(t, keys_are_zeroed_long_after_the_last_session);
+	tcase_add_test(t, counter_limit_ends_a_session_and_asks_for_the_next);
+	tcase_add_test(t, data_without_an_answer_gets_a_keepalive);
+	tcase_add_test(t, data_with_an_answer_gets_no_keepalive);
+	tcase_add_test(t, persistent_keepalives_come_at_their_interval);
+	tcase_add_test(t, silence_after_data_begins_a_new_handshake);
+	tcase_add_test(t, idle_peer_is_not_watched_and_wakes_with_traffic);
+	suite_add_tcase(s, t);
+}
+
+static void add_defence(Suite *s)
+{
+	TCase *t = tcase_create("defence");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, replay_is_refused_but_a_copy_over_another_link_is_answered);
+	tcase_add_test(t, late_copy_is_refused);
+	tcase_add_test(t, older_timestamp_is_refused);
+	tcase_add_test(t, initiations_of_one_peer_are_paced);
+	tcase_add_test(t, load_asks_for_a_cookie_and_accepts_it);
+	tcase_add_test(t, initiator_under_load_asks_for_a_cookie_too);
+	tcase_add_test(t, load_limits_the_rate_of_a_source);
+	tcase_add_test(t, mac1_of_another_key_is_seen);
+	tcase_add_loop_test(t, malformed_messages_are_counted, 0, 2);
+	tcase_add_test(t, changed_messages_are_refused);
+	suite_add_tcase(s, t);
+}
+
+static void add_table(Suite *s)
+{
+	TCase *t = tcase_create("table");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, keys_that_cannot_be_peers_are_refused);
+	tcase_add_test(t, peer_can_be_removed_during_its_handshake);
+	tcase_add_test(t, reference_outlives_the_session);
+	tcase_add_test(t, a_thousand_peers_are_kept_apart);
+	tcase_add_test(t, sessions_change_while_others_use_them);
+	suite_add_tcase(s, t);
+}
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("device");
+
+	add_handshakes(s);
+	add_timers(s);
+	add_defence(s);
+	add_table(s);
+	return s;
+}

@@ -50,7 +50,6 @@ static int start_one(struct networks *n, const struct network_settings *settings
 		return r;
 	running->settings = settings;
 	n->n_running++;
-	log_info("network %s: up on %s", settings->name, settings->interface);
 	return 0;
 }
 

@@ -18,7 +18,7 @@ struct running_network {
 };
 
 /*
- * Starts one enabled network after the other; each failure has been logged. 0 if at least one
+ * Starts one enabled network after the other, each telling the log how that went. 0 if at least one
  * is up, -ENOENT if none is enabled, or the last failure's -errno with nothing left running.
  * `config` must live as long as they do.
  */

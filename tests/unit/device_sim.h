@@ -363,12 +363,66 @@ static void run_for(nsec_t time)
 	run_until(sim.now + time);
 }
 
-static uint64_t rejected(const struct node *n)
-{
-	return drops_get(&n->drops, DROP_rx_handshake_rejected);
-}
-
 static struct keypair *session_of(struct neighbour *n)
 {
 	return peer_send_session_rcu(&n->peer, sim.now);
+}
+
+/* What most tests begin with: two nodes, and what each knows of the other. */
+static struct node *a, *b;
+static struct neighbour *ab, *ba;
+
+static void setup(void)
+{
+	ck_assert_int_eq(thread_adopt(), 0);
+	sim_begin(3);
+	a = &sim.nodes[0];
+	b = &sim.nodes[1];
+}
+
+static void teardown(void)
+{
+	sim_end();
+	thread_disown();
+}
+
+/* `a` wants the session up, `b` waits for it. */
+static void introduce(uint16_t keepalive, bool is_wanted_up)
+{
+	ab = add_neighbour(a, b, NULL, keepalive, is_wanted_up);
+	ba = add_neighbour(b, a, NULL, 0, false);
+}
+
+static void join(void)
+{
+	introduce(0, false);
+	send_data(a, ab, "first");
+	run_for(SECONDS(1));
+	ck_assert_ptr_nonnull(session_of(ab));
+	ck_assert_ptr_nonnull(session_of(ba));
+}
+
+static bool loses_all(const struct node *from, const struct node *to, unsigned type)
+{
+	(void)from, (void)to, (void)type;
+	return true;
+}
+
+static void ck_assert_same_session(struct neighbour *x, struct neighbour *y)
+{
+	ck_assert_ptr_nonnull(session_of(x));
+	ck_assert_ptr_nonnull(session_of(y));
+	ck_assert_uint_eq(session_of(x)->local_index, session_of(y)->remote_index);
+	ck_assert_uint_eq(session_of(y)->local_index, session_of(x)->remote_index);
+}
+
+static bool loses_responses(const struct node *from, const struct node *to, unsigned type)
+{
+	(void)from, (void)to;
+	return type == MESSAGE_HANDSHAKE_RESPONSE;
+}
+
+static struct origin origin_of(const struct node *n, uint32_t link)
+{
+	return (struct origin){.link = link, .remote = n->address};
 }

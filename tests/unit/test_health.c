@@ -152,6 +152,21 @@ START_TEST(answer_leaves_the_pings_after_it_unanswered)
 }
 END_TEST
 
+START_TEST(answer_to_an_older_ping_changes_no_deadline)
+{
+	uint32_t first;
+	uint32_t last;
+
+	go_up();
+	first = ping();
+	ping();
+	pong(ping());
+	last = ping();
+	pong(first);
+	ck_assert_int_eq(health.unanswered_since, health.pings[last % HEALTH_PINGS].sent);
+}
+END_TEST
+
 START_TEST(overdue_answer_makes_the_pings_faster)
 {
 	go_up();
@@ -357,6 +372,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, dead_path_is_down_within_timeout_and_interval);
 	tcase_add_test(t, answer_clears_the_lost_pings_before_it);
 	tcase_add_test(t, answer_leaves_the_pings_after_it_unanswered);
+	tcase_add_test(t, answer_to_an_older_ping_changes_no_deadline);
 	tcase_add_test(t, overdue_answer_makes_the_pings_faster);
 	tcase_add_test(t, pong_for_a_ping_never_sent_changes_nothing);
 	tcase_add_test(t, second_pong_for_a_ping_is_not_valid);

@@ -14,6 +14,7 @@
 struct check {
 	struct config_draft *d;
 	struct config_errors *errors;
+	bool has_stray_links, has_stray_peers; /* of an unknown network: none may be missing then */
 };
 
 /* An error about a key of a section, at the key's line if it is given there. */
@@ -122,6 +123,8 @@ static void check_multi_form(struct check *c, const struct network_draft *n)
 	static const char *const peer_keys[] = {"preshared_key", "preshared_key_file",
 						"allowed_ips", "persistent_keepalive", "multilink"};
 
+	if (!n->n_peers && c->has_stray_peers)
+		return;
 	if (!n->n_peers) {
 		report(c, n->wireguard, "peer_public_key",
 		       "missing, allowed: it, or sections [peer NAME]");
@@ -240,7 +243,7 @@ static int check_network(struct check *c, const struct network_draft *n)
 	else
 		check_multi_form(c, n);
 	check_own_key(c, n);
-	if (n->settings.is_enabled && !n->n_links)
+	if (n->settings.is_enabled && !n->n_links && !c->has_stray_links)
 		config_errors_add(c->errors, n->wireguard->line,
 				  "%s: links cannot be empty, allowed: at least one [link NAME]",
 				  n->wireguard->label);
@@ -369,6 +372,8 @@ static void assign_networks(struct check *c)
 		l->network = find_network(c, l->section, l->network_name);
 		if (l->network)
 			l->network->n_links++;
+		else
+			c->has_stray_links = true;
 	}
 	for (size_t i = 0; i < c->d->n_peers; i++) {
 		struct peer_draft *p = &c->d->peers[i];
@@ -376,12 +381,14 @@ static void assign_networks(struct check *c)
 		p->network = find_network(c, p->section, p->network_name);
 		if (p->network)
 			p->network->n_peers++;
+		else
+			c->has_stray_peers = true;
 	}
 }
 
 int config_check(struct config_draft *d, struct config_errors *errors)
 {
-	struct check c = {d, errors};
+	struct check c = {.d = d, .errors = errors};
 
 	if (!d->n_networks)
 		config_errors_add(errors, 0, "the section [wireguard] is missing");

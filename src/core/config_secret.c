@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -111,7 +112,7 @@ int value_key_file(struct value *v, void *field)
 {
 	char text[FILE_LEN_MAX + 1];
 	char path[CONFIG_PATH_MAX];
-	int fd;
+	int fd = -1;
 	int r;
 
 	if (is_key(v->text))

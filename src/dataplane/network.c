@@ -79,9 +79,8 @@ static int make_interface(struct network *n)
 
 	if (r < 0) {
 		n->tun.fd = -1;
-		log_error("network %s: cannot create tunnel interface %s: %s%s", s->name,
-			  s->interface, strerror(-r),
-			  r == -ENOENT || r == -ENODEV ? " (is /dev/net/tun there?)" : "");
+		log_error("network %s: cannot create tunnel interface %s from /dev/net/tun: %s",
+			  s->name, s->interface, strerror(-r));
 		return r;
 	}
 	r = netif_set_mtu(n->tun.name, s->mtu);

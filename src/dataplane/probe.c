@@ -20,6 +20,8 @@
 #define FORGET_AFTER (120 * NSEC_PER_SEC)
 /* A name whose path is down is looked up again this often. */
 #define RESOLVE_INTERVAL (30 * NSEC_PER_SEC)
+/* Health intervals without an answer on any path after which a handshake is tried. */
+#define SILENCE_INTERVALS 2
 /* Packets between two reports that make a loss figure worth something. */
 #define LOSS_SAMPLE_PACKETS 20
 
@@ -203,6 +205,24 @@ static void arm(struct probe_path *pp)
 		timerq_arm(p->timers, &pp->timer, at);
 }
 
+/*
+ * No path has answered for a while: the peer may have restarted and forgotten the session, so
+ * try a handshake long before the timers of the paper would (15 s after the last data).
+ */
+static bool is_silent(const struct probe *p, nsec_t now)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		const struct probe_path *pp = p->paths[i];
+
+		if (pp && addr_is_set(&pp->to.remote) &&
+		    (!pp->health.unanswered_since ||
+		     now - pp->health.unanswered_since <
+			     SILENCE_INTERVALS * health_settings(p)->interval))
+			return false;
+	}
+	return true;
+}
+
 /* A stock peer's path gets a new chance when the time after an error is over. */
 static bool forgive(struct probe_path *pp, nsec_t now)
 {
@@ -234,6 +254,8 @@ static void path_tick(struct timer *t, nsec_t now)
 		ask_resolver(pp, now);
 	if (p->is_multilink && health_wants_ping(&pp->health, now))
 		send_ping(pp, now);
+	if (p->is_multilink && is_silent(p, now))
+		peer_poke(&p->bond->peer, POKE_HANDSHAKE);
 	arm(pp);
 }
 

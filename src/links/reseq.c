@@ -400,7 +400,7 @@ bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item,
 	uint64_t position;
 
 	assert(item);
-	if (!find_position(r, session, counter, &position))
+	if (!find_position(r, session, counter, &position) || is_before(position, r->next))
 		return false;
 	if (!window_alloc(r)) {
 		r->next = position + 1;

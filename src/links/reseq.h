@@ -73,7 +73,8 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t counter, nsec_t now);
 /*
  * Keeps `item` for a packet just judged RESEQ_HOLD. False, and the item stays the caller's,
- * when the memory for it is not to be had: then the caller flushes and delivers.
+ * when the memory for it is not to be had, or a flush since has passed its place: then the
+ * caller flushes and delivers.
  */
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now);
 

@@ -426,6 +426,20 @@ START_TEST(flush_gives_everything_in_order)
 }
 END_TEST
 
+START_TEST(place_that_a_flush_has_passed_takes_nothing)
+{
+	static char item;
+
+	begin_two_paths();
+	come(0, 1, 9);
+	ck_assert_int_eq(reseq_offer(reseq, 0, 1, 5, now), RESEQ_HOLD);
+	ck_assert_ptr_nonnull(reseq_flush(reseq));
+	ck_assert(!reseq_hold(reseq, 1, 5, &item, now));
+	ck_assert_uint_eq(reseq_held(reseq), 0);
+	ck_assert_int_eq(come(0, 1, 10), RESEQ_DELIVER);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("reseq");
@@ -457,6 +471,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, copy_shows_how_far_a_redundant_path_is);
 	tcase_add_test(t, control_frames_are_held_like_packets);
 	tcase_add_test(t, flush_gives_everything_in_order);
+	tcase_add_test(t, place_that_a_flush_has_passed_takes_nothing);
 	suite_add_tcase(s, t);
 	return s;
 }

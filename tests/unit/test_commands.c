@@ -6,6 +6,7 @@
 #include "config_text.h"
 #include "core/cli.h"
 #include "core/commands.h"
+#include "core/config_grammar.h"
 #include "core/config_secret.h"
 #include "core/config_starter.h"
 #include "core/paths.h"
@@ -147,6 +148,43 @@ START_TEST(example_is_good_once_keys_are_in)
 	read_file(name, text);
 	ck_assert_ptr_nonnull(strstr(text, KEY_PLACEHOLDER));
 	fill_in_keys(text);
+}
+END_TEST
+
+/* The text between two headings of the manual. */
+static void read_manual_section(const char *kind, char *ret)
+{
+	static char manual[TEXT_MAX];
+	char name[512];
+	char heading[64];
+	char *start;
+	char *end;
+
+	snprintf(name, sizeof(name), "%s/vtrunkd.conf.5", getenv("MANUALS"));
+	read_file(name, manual);
+	snprintf(heading, sizeof(heading), ".Sh KEYS OF [%s", kind);
+	start = strcasestr(manual, heading);
+	ck_assert_msg(start, "the manual has no %s", heading);
+	end = strstr(start + 1, ".Sh ");
+	*end = '\0';
+	strcpy(ret, start);
+}
+
+START_TEST(manual_has_every_key)
+{
+	char section[TEXT_MAX];
+	char item[64];
+
+	for (const struct section_kind *kind = section_kinds; kind->kind; kind++) {
+		read_manual_section(kind->kind, section);
+		for (const struct config_key *key = kind->keys; key->name; key++) {
+			snprintf(item, sizeof(item), "Ic %s\n", key->name);
+			ck_assert_msg(strstr(section, item), "[%s] %s", kind->kind, key->name);
+			ck_assert_msg(!key->alias || strstr(section, key->alias) ||
+					      !strcmp(kind->kind, "wireguard"),
+				      "[%s] %s", kind->kind, key->alias);
+		}
+	}
 }
 END_TEST
 
@@ -441,6 +479,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, starter_does_not_overwrite_unless_forced);
 	tcase_add_test(c, forced_starter_replaces_a_symbolic_link);
 	tcase_add_loop_test(c, example_is_good_once_keys_are_in, 0, 2);
+	tcase_add_test(c, manual_has_every_key);
 	tcase_add_test(c, pair_matches);
 	tcase_add_test(c, pair_does_not_overwrite_half_of_one);
 	tcase_add_loop_test(c, pair_takes_an_ipv6_endpoint, 0, 2);

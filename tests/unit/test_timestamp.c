@@ -131,6 +131,20 @@ START_TEST(file_is_ahead_of_all_stamps_and_written_seldom)
 }
 END_TEST
 
+START_TEST(file_never_goes_back)
+{
+	struct timestamp t;
+	long long before = 0;
+
+	for (unsigned start = 0; start < 3; start++) {
+		ck_assert_int_eq(timestamp_init(&t, path, WALL - start * 3600 * NSEC_PER_SEC), 0);
+		timestamp_deinit(&t); /* no stamp was asked for */
+		ck_assert_int_ge(read_number(), before);
+		before = read_number();
+	}
+}
+END_TEST
+
 static const char *const damaged[] = {
 	"",
 	"\n",
@@ -176,6 +190,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, stamp_is_the_time_of_day_when_the_clock_is_right);
 	tcase_add_test(t, stamps_grow_over_a_restart_into_the_past);
 	tcase_add_test(t, file_is_ahead_of_all_stamps_and_written_seldom);
+	tcase_add_test(t, file_never_goes_back);
 	tcase_add_loop_test(t, damaged_file_is_replaced, 0, sizeof(damaged) / sizeof(damaged[0]));
 	tcase_add_test(t, directory_that_cannot_be_written_is_told_and_stamps_go_on);
 	suite_add_tcase(s, t);

@@ -40,13 +40,6 @@ static const char *describe(const struct probe_path *pp, char buf[256])
 	return buf;
 }
 
-static void log_state(const struct probe_path *pp, const char *why)
-{
-	char buf[256];
-
-	log_notice("%s is %s: %s", describe(pp, buf), health_state_name(pp->health.state), why);
-}
-
 /* Publishes a new snapshot of the paths. */
 static void publish(struct probe *p)
 {
@@ -130,6 +123,29 @@ static void send_frames(struct probe_path *pp, const struct frame *frames, int n
 	if (e)
 		bond_send_control_rcu(pp->probe->bond, e, payload, len, now);
 	rcu_end();
+}
+
+/* Tells the peer, over the paths that work, that this one does not. */
+static void tell_down(const struct probe_path *pp, nsec_t now)
+{
+	struct probe *p = pp->probe;
+	const struct frame down = {.type = FRAME_DOWN, .down = {.path_id = pp->path->id}};
+
+	for (unsigned i = 0; p->is_multilink && i < PATHS_MAX; i++) {
+		if (p->paths[i] && p->paths[i]->health.state == HEALTH_UP)
+			send_frames(p->paths[i], &down, 1, now);
+	}
+}
+
+/* The path's state has changed. */
+static void announce(struct probe_path *pp, const char *why, nsec_t now)
+{
+	char buf[256];
+
+	log_notice("%s is %s: %s", describe(pp, buf), health_state_name(pp->health.state), why);
+	publish(pp->probe);
+	if (pp->health.state == HEALTH_DOWN)
+		tell_down(pp, now);
 }
 
 static struct frame hello_frame(const struct probe_path *pp, bool wants_answer)
@@ -241,10 +257,8 @@ static void path_tick(struct timer *t, nsec_t now)
 
 	has_changed = p->is_multilink ? health_expire(&pp->health, health_settings(p), now)
 				      : forgive(pp, now);
-	if (has_changed) {
-		log_state(pp, p->is_multilink ? "no answer" : "trying again");
-		publish(p);
-	}
+	if (has_changed)
+		announce(pp, p->is_multilink ? "no answer" : "trying again", now);
 	if (!pp->name && pp->health.state == HEALTH_DOWN && now - pp->health.since > FORGET_AFTER) {
 		remove_path(pp);
 		return;
@@ -415,8 +429,7 @@ void probe_heard(struct probe *p, const struct event *e)
 		forget_others(p, pp);
 	if (pp->health.state == HEALTH_PROBING && !p->is_multilink) {
 		health_heard(&pp->health, e->at);
-		log_state(pp, "heard from the peer");
-		publish(p);
+		announce(pp, "heard from the peer", e->at);
 	}
 }
 
@@ -526,14 +539,25 @@ static void handle_pong(struct probe *p, const struct event *e)
 		if (!pp || pp->path->id != pong->path_id || pp->path->link != e->link)
 			continue;
 		if (health_pong(&pp->health, health_settings(p), pong->number, e->at, &is_valid,
-				&ping)) {
-			log_state(pp, "the peer answers");
-			publish(p);
-		}
+				&ping))
+			announce(pp, "the peer answers", e->at);
 		if (is_valid)
 			measure_loss(&pp->tx_loss, ping.tx_packets, pong->rx_packets);
 		arm(pp);
 		return;
+	}
+}
+
+static void handle_down(struct probe *p, const struct event *e)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || !pp->remote_id || pp->remote_id != e->frame.down.path_id)
+			continue;
+		if (health_peer_down(&pp->health, e->at))
+			announce(pp, "the peer says so", e->at);
+		arm(pp);
 	}
 }
 
@@ -570,6 +594,9 @@ void probe_frame(struct probe *p, const struct event *e)
 		break;
 	case FRAME_PONG:
 		handle_pong(p, e);
+		break;
+	case FRAME_DOWN:
+		handle_down(p, e);
 		break;
 	}
 }
@@ -662,10 +689,9 @@ bool probe_path_failed(struct probe *p, uint32_t path_id, int error, nsec_t now)
 		had_source = addr_is_set(&pp->to.local);
 		memset(&pp->to.local, 0, sizeof(pp->to.local));
 		if (health_link_error(&pp->health, health_settings(p), now))
-			log_state(pp, strerror(error));
-		else if (!had_source)
-			return true;
-		publish(p);
+			announce(pp, strerror(error), now);
+		else if (had_source)
+			publish(p);
 		arm(pp);
 		return true;
 	}
@@ -682,7 +708,7 @@ void probe_link_changed(struct probe *p, struct link *l, nsec_t now)
 		if (!pp || pp->path->link != l)
 			continue;
 		if (!is_open && health_link_error(&pp->health, health_settings(p), now))
-			log_state(pp, "the link has no socket");
+			announce(pp, "the link has no socket", now);
 		if (is_open)
 			pp->health.next_ping = now;
 		arm(pp);

@@ -162,6 +162,14 @@ bool health_link_error(struct health *h, const struct health_settings *s, nsec_t
 	return true;
 }
 
+bool health_peer_down(struct health *h, nsec_t now)
+{
+	if (h->state == HEALTH_DOWN)
+		return false;
+	set_state(h, HEALTH_DOWN, now);
+	return true;
+}
+
 bool health_expire(struct health *h, const struct health_settings *s, nsec_t now)
 {
 	if (h->state == HEALTH_DOWN || !h->unanswered_since ||

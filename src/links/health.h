@@ -82,6 +82,8 @@ void health_heard(struct health *h, nsec_t now);
 
 /* Sending failed, or the link lost its socket. True if the state changed. */
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now);
+/* The peer says that the path is down for it. True if the state changed. */
+bool health_peer_down(struct health *h, nsec_t now);
 /* Call at the deadline. True if the state changed. */
 bool health_expire(struct health *h, const struct health_settings *s, nsec_t now);
 

@@ -34,6 +34,9 @@ static void write_body(struct writer *w, const struct frame *f)
 		writer_be64(w, f->pong.rx_packets);
 		writer_be64(w, f->pong.rx_bytes);
 		break;
+	case FRAME_DOWN:
+		writer_be32(w, f->down.path_id);
+		break;
 	}
 }
 
@@ -92,6 +95,9 @@ static bool read_body(struct reader *body, uint8_t type, struct frame *ret)
 		ret->pong.path_id = reader_be32(body);
 		ret->pong.rx_packets = reader_be64(body);
 		ret->pong.rx_bytes = reader_be64(body);
+		return true;
+	case FRAME_DOWN:
+		ret->down.path_id = reader_be32(body);
 		return true;
 	default:
 		return false;

@@ -21,6 +21,7 @@ enum frame_type {
 	FRAME_HELLO = 1,
 	FRAME_PING = 2,
 	FRAME_PONG = 3,
+	FRAME_DOWN = 4,
 };
 
 /* "I speak this protocol, and this path is the one that I call path_id." */
@@ -47,12 +48,18 @@ struct frame_pong {
 	uint64_t rx_bytes;
 };
 
+/* "For me this path is down": sent over the others, so that both ends leave it at once. */
+struct frame_down {
+	uint32_t path_id; /* the sender's, not 0 */
+};
+
 struct frame {
 	enum frame_type type;
 	union {
 		struct frame_hello hello;
 		struct frame_ping ping;
 		struct frame_pong pong;
+		struct frame_down down;
 	};
 };
 

@@ -20,6 +20,8 @@ static const struct frame pong = {
 	.pong = {.number = 5, .path_id = 6, .rx_packets = 7, .rx_bytes = 1ULL << 50},
 };
 
+static const struct frame down = {.type = FRAME_DOWN, .down = {.path_id = 0xa0b0c0d0}};
+
 /* docs/protocol.md, "Ping" */
 static const uint8_t ping_bytes[] = {
 	1, 2, 0, 24, 1, 2, 3, 4, 0, 0, 0, 9, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77,
@@ -36,15 +38,15 @@ END_TEST
 
 START_TEST(frames_in_a_row_come_back)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down};
 	uint8_t buf[FRAME_PACKET_MAX] = {0};
 	size_t len = 0;
 	size_t offset = 0;
 	struct frame got;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		len += (size_t)frame_write(all[i], buf + len, sizeof(buf) - len);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		ck_assert_int_eq(frame_read(buf, len, &offset, &got), 1);
 		ck_assert_int_eq(got.type, all[i]->type);
 		if (got.type == FRAME_HELLO) {
@@ -54,6 +56,8 @@ START_TEST(frames_in_a_row_come_back)
 			ck_assert(got.hello.wants_answer);
 		} else if (got.type == FRAME_PING) {
 			ck_assert_mem_eq(&got.ping, &ping.ping, sizeof(got.ping));
+		} else if (got.type == FRAME_DOWN) {
+			ck_assert_uint_eq(got.down.path_id, down.down.path_id);
 		} else {
 			ck_assert_mem_eq(&got.pong, &pong.pong, sizeof(got.pong));
 		}
@@ -66,11 +70,11 @@ END_TEST
 
 START_TEST(every_cut_frame_is_malformed)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down};
 	uint8_t buf[FRAME_PACKET_MAX];
 	struct frame got;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		int len = frame_write(all[i], buf, sizeof(buf));
 
 		for (int cut = 1; cut < len; cut++) {

@@ -123,7 +123,7 @@ static int add_bond(struct network *n, const struct peer_settings *p)
 				       : strerror(-r));
 		return r;
 	}
-	n->n_bonds++;
+	n->peers[n->n_bonds++] = &bond->peer;
 	return 0;
 }
 
@@ -160,7 +160,9 @@ static int make_peers(struct network *n)
 
 	if (r < 0)
 		return fail(n, "cannot make the device", r);
-	if (posix_memalign((void **)&n->bonds, 64, (s->n_peers + 1) * sizeof(*n->bonds)))
+	n->peers = calloc(s->n_peers + 1, sizeof(*n->peers));
+	if (!n->peers ||
+	    posix_memalign((void **)&n->bonds, 64, (s->n_peers + 1) * sizeof(*n->bonds)))
 		return fail(n, "cannot allocate peers", -ENOMEM);
 	memset(n->bonds, 0, (s->n_peers + 1) * sizeof(*n->bonds));
 	for (size_t i = 0; i < s->n_peers; i++) {
@@ -300,10 +302,10 @@ void network_stop(struct network *n)
 		link_deinit(&n->links[i]);
 		rx_free(n->links[i].user);
 	}
-	for (size_t i = 0; i < n->n_bonds; i++) {
-		device_remove_peer(n->device, &n->bonds[i].peer);
+	for (size_t i = 0; i < n->n_bonds; i++)
 		lane_deinit(&n->bonds[i]);
-	}
+	if (n->n_bonds)
+		device_remove_peers(n->device, n->peers, n->n_bonds);
 	handshaker_free(n->handshaker);
 	allowedips_retire(rcu_own(&n->allowed_ips));
 	rcu_drain();
@@ -314,6 +316,7 @@ void network_stop(struct network *n)
 	pool_free(n->cells);
 	pool_free(n->bursts);
 	free(n->bonds);
+	free(n->peers);
 	free(n->links);
 	free(n);
 }

@@ -34,6 +34,7 @@ struct network {
 	struct link *links;
 	size_t n_links;
 	struct bond *bonds;
+	struct peer **peers; /* those in the bonds */
 	size_t n_bonds;
 	/* RCU; the main thread writes: struct bond by inner address */
 	RCU_SLOT(struct allowedips) allowed_ips;

@@ -17,7 +17,6 @@
 /* Room for what the kernel may queue while our thread does not run: 20 ms of 1 Gbit/s. */
 #define RECEIVE_BUFFER_BYTES (4 << 20)
 #define SEND_BUFFER_BYTES (512 << 10)
-#define GRO_BYTES_MAX 65535
 
 union control {
 	struct cmsghdr align;
@@ -73,7 +72,7 @@ static int set_options(struct udp_socket *u, const struct link_settings *s, size
 		set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	else if (u->is_wildcard)
 		set_int(u->fd, IPPROTO_IP, IP_PKTINFO, 1);
-	u->has_gro = bytes >= GRO_BYTES_MAX && set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
+	u->has_gro = bytes >= BURST_BYTES_MAX && set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
 	u->has_gso = set_int(u->fd, IPPROTO_UDP, UDP_SEGMENT, 0) == 0;
 	return 0;
 }

@@ -158,7 +158,8 @@ def endpoint(address, port=PORT):
 class Pair:
     """A client and a server with one cable for each element of `rates` (None: unlimited).
 
-    The client has a link per cable, of the cable's name; the server one passive link "wan".
+    The client has a link per cable, of the cable's name; the server one passive link for each
+    of the underlay's families, "wan4" and "wan6".
     """
 
     def __init__(self, lab, mode="aggregate", rates=(None, None), families=None, weights=None,
@@ -172,7 +173,8 @@ class Pair:
         links = {
             f"link {cable.name}": {"endpoint": endpoint(self.server_address(cable, family)), "weight": weight}
             for cable, family, weight in zip(self.cables, families, weights)}
-        wildcard = "[::]" if 6 in families else "0.0.0.0"
+        wildcards = {f"link wan{family}": {"bind": endpoint({4: "0.0.0.0", 6: "::"}[family])}
+                     for family in sorted(set(families) or {4})}
         self.client = Daemon(self.client_node, {
             "network": network_section(CLIENT_IP, CLIENT_IP6),
             "wireguard": {**HEALTH, "private_key": self.client_keys.private,
@@ -184,7 +186,7 @@ class Pair:
             "wireguard": {**HEALTH, "private_key": self.server_keys.private,
                           "peer_public_key": self.client_keys.public,
                           "bonding_mode": mode, **(server or {})},
-            "link wan": {"bind": f"{wildcard}:{PORT}"}}, start=False)
+            **wildcards}, start=False)
         if start:
             self.start()
 

@@ -29,19 +29,20 @@ class Tap:
     def __exit__(self, *_):
         self.socket.close()
 
-    def datagrams(self, to_port, count):
+    def wait_for(self, count, to_port):
         """The payloads of the first `count` datagrams to that port."""
-        wait_until(lambda: self._read(to_port) >= count, 5, f"{count} datagrams to port {to_port}")
-        return self.seen[:count]
+        return wait_until(lambda: len(self.datagrams(to_port)) >= count and self.seen, 5,
+                          f"{count} datagrams to port {to_port}")[:count]
 
-    def _read(self, to_port):
+    def datagrams(self, to_port=None):
+        """The payloads of what has passed so far, to that port or any."""
         while select.select([self.socket], [], [], 0)[0]:
             packet = self.socket.recv(65536)
             if len(packet) > IP_HEADER + 8 and packet[0] == 0x45 and packet[9] == socket.IPPROTO_UDP:
                 _, port, length, _ = struct.unpack_from("!4H", packet, IP_HEADER)
-                if port == to_port:
+                if to_port in (None, port):
                     self.seen.append(packet[IP_HEADER + 8:IP_HEADER + length])
-        return len(self.seen)
+        return self.seen
 
 
 def send_forged(node, source, target, payload):

@@ -4,7 +4,7 @@
 
     client 10.10.0.2                       server 10.10.0.1
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
-                 mallory sends from either end, of course not from the daemon's socket
+    The rubbish comes from the other end's address, but not from its daemon's port.
 """
 import base64
 import os

@@ -59,7 +59,7 @@ def test_a_taken_port_is_named_and_fails_the_start(lab):
 
 def test_an_interface_that_exists_is_named_and_fails_the_start(lab):
     daemon = lone_daemon(lab)
-    daemon.node.ip("link add tun0 type dummy")
+    daemon.node.ip("link add tun0 type veth")
 
     assert "tun0" in daemon.fails_to_start()
     assert daemon.node.has_interface("tun0"), "what is not ours stays"
@@ -174,7 +174,7 @@ def daemon_pid(daemon):
 
 def test_in_the_background_the_parent_returns_the_failure_with_its_cause(lab):
     daemon = lone_daemon(lab)
-    daemon.node.ip("link add tun0 type dummy")
+    daemon.node.ip("link add tun0 type veth")
 
     parent = in_background(daemon)
 

@@ -49,9 +49,10 @@ def test_the_server_follows_a_client_whose_address_changes(lab):
     handshake_age = pair.server.peer()["handshake_age_s"]
 
     with PingTrain(pair.client_node, SERVER_IP) as train:
-        pair.client_node.ip("addr add 10.0.1.99/24 dev wan1")
+        pair.client_node.ip("addr add 10.0.1.99/32 dev wan1")
+        pair.client_node.ip("route replace 10.0.1.0/24 dev wan1 src 10.0.1.99")
+        pair.client_node.ip("route replace default via 10.0.1.1 src 10.0.1.99")
         pair.client_node.ip("addr del 10.0.1.2/24 dev wan1")
-        pair.client_node.ip("route replace default via 10.0.1.1")
         wait_until(lambda: pair.server.path_to("10.0.1.99"), 10, "the server knows the new address")
         wait_until(lambda: pair.server.path_to("10.0.1.99")["state"] == "up", 10, "the path is up")
         assert ping_lost(pair.client_node, SERVER_IP) == 0
@@ -91,7 +92,7 @@ def captured(pair, count=50):
     """Datagrams that the server has already had from the client."""
     with Tap(pair.client_node, "wan1") as tap:
         assert ping_lost(pair.client_node, SERVER_IP, count) == 0
-        return tap.datagrams(to_port=PORT, count=count)
+        return tap.wait_for(count, to_port=PORT)
 
 
 def replays(pair):

@@ -304,16 +304,21 @@ static void wait_for_work(struct monitor *m, nsec_t until)
 	waker_awake(&m->waker);
 }
 
+nsec_t monitor_work(struct monitor *m, nsec_t now)
+{
+	struct event e;
+
+	while (ring_pop(m->events, &e))
+		handle_event(m, &e);
+	return timerq_run(&m->timers, now);
+}
+
 static void run(void *arg)
 {
 	struct monitor *m = arg;
-	struct event e;
 
-	while (!atomic_load_explicit(&m->stop, memory_order_relaxed)) {
-		while (ring_pop(m->events, &e))
-			handle_event(m, &e);
-		wait_for_work(m, timerq_run(&m->timers, clock_now()));
-	}
+	while (!atomic_load_explicit(&m->stop, memory_order_relaxed))
+		wait_for_work(m, monitor_work(m, clock_now()));
 }
 
 int monitor_start(struct monitor *m)

@@ -49,6 +49,11 @@ void monitor_free(struct monitor *m);
  * taken, no privilege) is -errno, logged.
  */
 int monitor_prepare(struct monitor *m, nsec_t now);
+/*
+ * The monitor's thread: handles the events and timers that are due; returns when the next is
+ * (NSEC_NEVER: when something is posted).
+ */
+nsec_t monitor_work(struct monitor *m, nsec_t now);
 int monitor_start(struct monitor *m);
 void monitor_stop(struct monitor *m);
 

@@ -23,6 +23,7 @@ GAIN_MIN = 1.25  # both links over the better one alone
 SURVIVOR_MIN = 0.5  # of the remaining link's rate, while the other one is cut
 RETURNED_MIN = 0.25  # of the mended link's own rate, on it
 
+PAUSE_MBPS = 1  # less than this is none
 TICK_SECONDS = 0.25
 BAR_WIDTH = 28
 
@@ -165,13 +166,14 @@ class Cut:
         self.phase = "whole"
         self.went_down = self.came_up = False
         self.best_while_cut = self.best_after = 0.0
+        self.pause = self.longest_pause = 0.0
         self.failure = None
 
     def run(self):
         transfer, meter = Transfer(self.pair, self.seconds - 1), RateMeter(self.pair.client_node)
         self.start = time.monotonic()
         printed_at = 0.0
-        while transfer.is_running():
+        while transfer.is_running() and self.now() < self.seconds - 2 * TICK_SECONDS:
             time.sleep(TICK_SECONDS)
             while self.plan and self.now() >= self.plan[0][0]:
                 self.plan.pop(0)[1]()
@@ -208,6 +210,8 @@ class Cut:
 
     def watch(self, tunnel_mbps, path):
         """Notes what the cut link does, and whether the transfer goes on."""
+        self.pause = self.pause + TICK_SECONDS if tunnel_mbps < PAUSE_MBPS else 0.0
+        self.longest_pause = max(self.longest_pause, self.pause)
         if self.phase == "cut":
             if path["state"] == "down" and not self.went_down:
                 self.went_down = True
@@ -234,9 +238,9 @@ class Cut:
         return lines + [""] + [event.ljust(78) for event in self.events]
 
     def plain(self, tunnel_mbps, paths):
-        links = [f"{cable.name} {path['state']:<7} rtt {rtt:>7}  out {out:5.1f}  in {back:4.1f}"
+        links = [f"{cable.name} {path['state']:<5}{rtt:>7} {out:6.1f} out{back:5.1f} in"
                  for cable, path in zip(self.pair.cables, paths) for rtt, out, back in [numbers(path)]]
-        return f"  {self.now():5.1f} s  {'   '.join(links)}   tunnel {tunnel_mbps:5.1f} Mbit/s"
+        return f"  {self.now():5.1f} s  {' | '.join(links)} | tunnel {tunnel_mbps:5.1f} Mbit/s"
 
 
 def numbers(path):
@@ -247,11 +251,13 @@ def numbers(path):
 
 def summarize(screen, throughput, cut):
     """Prints what was shown and what was not; True if all was."""
+    pause = f"pausing for {cut.longest_pause:.1f} s" if cut.longest_pause else "without a pause"
     claims = [
         (throughput.gain >= GAIN_MIN,
-         f"both links together carried {throughput.gain:.2f} x what the better one did alone"),
+         f"both links carried {throughput.results['both']:.1f} Mbit/s, {throughput.gain:.2f} x what "
+         "the better one did alone"),
         (cut.failure is None,
-         "the TCP connection lived through the cut" + (f": {cut.failure}" if cut.failure else "")),
+         f"the TCP connection lived through the cut{f': {cut.failure}' if cut.failure else ', ' + pause}"),
         (cut.went_down and cut.best_while_cut >= SURVIVOR_MIN * cut.other_mbps,
          f"with one link cut, the other one carried on at up to {cut.best_while_cut:.1f} Mbit/s"),
         (cut.came_up and cut.best_after >= RETURNED_MIN * cut.rate_mbps,
@@ -267,12 +273,12 @@ def summarize(screen, throughput, cut):
 def picture(screen):
     screen.print()
     for line in [
-            "    client                                            server",
-            "   10.10.0.2  ══ wan1 ═══ 60 Mbit/s ═══ weight 6 ══  10.10.0.1",
-            "              ══ wan2 ═══ 40 Mbit/s ═══ weight 4 ══"]:
-        screen.print(f"  {line}")
+            "  client   ╔═ wan1 ══ 60 Mbit/s ══ weight 6 ═╗   server",
+            "  tun0 ════╣                                 ╠════ tun0",
+            "10.10.0.2  ╚═ wan2 ══ 40 Mbit/s ══ weight 4 ═╝  10.10.0.1"]:
+        screen.print(f"        {line}")
     screen.print()
-    screen.print(screen.faint("  mode aggregate: the weights are the rates, so both links fill at the same time"))
+    screen.print(screen.faint("  Mode aggregate, weights as the rates: both links fill at the same time."))
 
 
 def run(screen, is_quick):

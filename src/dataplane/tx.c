@@ -23,6 +23,9 @@
 
 /* A burst that finds no room for so long is dropped: the path is as good as dead. */
 #define BLOCKED_MAX (200 * NSEC_PER_MSEC)
+/* Bursts that wait for a session, over all peers, and for how long. */
+#define STAGED_TOTAL_MAX (BURSTS_SHARED / 2)
+#define STAGED_TIME_MAX (10 * NSEC_PER_SEC)
 /* The largest super-packet that the kernel hands over. */
 #define READ_BYTES 65536
 /* Reads between two looks at the clock. */
@@ -40,6 +43,8 @@ struct tx {
 	struct burst *blocked; /* sealed, but no path has room: oldest first */
 	struct burst **blocked_end;
 	nsec_t blocked_since; /* the oldest */
+	unsigned n_staged;    /* bursts of all bonds that wait for a session */
+	bool is_staged_left;  /* some could not be sent when there was one: no path had room */
 	struct log_limit no_path_limit;
 	struct split split;
 	uint8_t packet[READ_BYTES];
@@ -164,24 +169,56 @@ static bool send_rcu(struct tx *t, struct burst *b)
 	return true;
 }
 
+/* Takes the oldest staged burst out; there is one. */
+static struct burst *unstage(struct tx *t, struct bond *bond)
+{
+	struct burst *b = bond->staged_first;
+
+	bond->staged_first = b->next;
+	if (!bond->staged_first)
+		bond->staged_end = &bond->staged_first;
+	bond->n_staged--;
+	t->n_staged--;
+	return b;
+}
+
+/* Keeps a burst of plaintexts until the peer has a session. */
 static void stage(struct tx *t, struct burst *b)
 {
 	struct bond *bond = b->bond;
 
 	peer_poke(&bond->peer, POKE_HANDSHAKE);
-	if (bond->n_staged == STAGED_BURSTS_MAX) {
-		struct burst *oldest = bond->staged_first;
-
-		bond->staged_first = oldest->next;
-		if (!bond->staged_first)
-			bond->staged_end = &bond->staged_first;
-		bond->n_staged--;
-		drop(t, DROP_tx_no_session, oldest);
+	if (t->n_staged == STAGED_TOTAL_MAX && !bond->n_staged) {
+		/* Peers that are away must not take the buffers of those that are there. */
+		drop(t, DROP_tx_no_session, b);
+		return;
 	}
+	if (bond->n_staged == STAGED_BURSTS_MAX || t->n_staged == STAGED_TOTAL_MAX)
+		drop(t, DROP_tx_no_session, unstage(t, bond));
+	b->received = t->now;
 	b->next = NULL;
 	*bond->staged_end = b;
 	bond->staged_end = &b->next;
 	bond->n_staged++;
+	t->n_staged++;
+}
+
+/* Sends what has waited for a session, unless it has waited so long that nobody wants it. */
+static void send_staged(struct tx *t, struct bond *bond)
+{
+	struct burst *b;
+
+	rcu_begin();
+	while (!t->blocked && (b = bond->staged_first) &&
+	       peer_send_session_rcu(&bond->peer, t->now)) {
+		unstage(t, bond);
+		if (t->now - b->received > STAGED_TIME_MAX)
+			drop(t, DROP_tx_no_session, b);
+		else if (!send_rcu(t, b))
+			drop(t, DROP_tx_no_session, b); /* the session ended just now */
+	}
+	rcu_end();
+	t->is_staged_left |= t->blocked && bond->staged_first;
 }
 
 static void close_burst(struct tx *t)
@@ -191,27 +228,11 @@ static void close_burst(struct tx *t)
 	if (!b)
 		return;
 	t->open = NULL;
+	if (b->bond->n_staged)
+		send_staged(t, b->bond);
 	rcu_begin();
 	if (b->bond->n_staged || !send_rcu(t, b))
 		stage(t, b);
-	rcu_end();
-}
-
-static void send_staged(struct tx *t, struct bond *bond)
-{
-	struct burst *b;
-
-	rcu_begin();
-	while (!t->blocked && (b = bond->staged_first)) {
-		struct burst *next = b->next;
-
-		if (!send_rcu(t, b))
-			break;
-		bond->staged_first = next;
-		bond->n_staged--;
-	}
-	if (!bond->staged_first)
-		bond->staged_end = &bond->staged_first;
 	rcu_end();
 }
 
@@ -363,7 +384,9 @@ static void run(void *arg)
 
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		t->now = clock_now();
-		if (atomic_exchange_explicit(&t->has_kick, false, memory_order_acquire)) {
+		if (atomic_exchange_explicit(&t->has_kick, false, memory_order_acquire) ||
+		    (t->is_staged_left && unblock(t))) {
+			t->is_staged_left = false;
 			for (size_t i = 0; i < n->n_bonds; i++)
 				send_staged(t, &n->bonds[i]);
 		}

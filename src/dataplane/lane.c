@@ -91,20 +91,32 @@ static struct held *copy_packet(struct network *n, const uint8_t *packet, size_t
 	return h;
 }
 
-/* Keeps a packet (NULL: only its place) until its turn; if that cannot be, all goes out now. */
+/* There is no cell for a packet: all that is held goes out now, and it goes in its place. */
+static void release_all(struct lane_worker *w, struct reseq *q, const struct burst *b,
+			uint64_t counter, uint8_t *packet, size_t len)
+{
+	bool is_held = reseq_hold(q, b->session->rx_session, counter, packet, b->received);
+	void *item;
+
+	while ((item = reseq_flush(q))) {
+		if (item == packet)
+			merge_add(&w->merge, packet, len);
+		else
+			deliver_held(w, item);
+	}
+	if (!is_held)
+		merge_add(&w->merge, packet, len);
+}
+
+/* Keeps a packet (NULL: only its place) until its turn. */
 static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, uint64_t counter,
 		 uint8_t *packet, size_t len)
 {
-	struct held *h = packet ? copy_packet(w->network, packet, len) : NULL;
-	void *item;
+	void *item = packet ? copy_packet(w->network, packet, len) : (void *)reseq_nothing;
 
-	if (packet && !h) {
-		while ((item = reseq_flush(q)))
-			deliver_held(w, item);
-		merge_add(&w->merge, packet, len);
-	}
-	item = h ? (void *)h : reseq_nothing;
-	if (!reseq_hold(q, b->session->rx_session, counter, item, b->received))
+	if (!item)
+		release_all(w, q, b, counter, packet, len);
+	else if (!reseq_hold(q, b->session->rx_session, counter, item, b->received))
 		deliver_held(w, item);
 }
 
@@ -117,6 +129,10 @@ static void take_frames(struct lane_worker *w, struct bond *bond, const struct b
 	size_t offset = 0;
 	int r;
 
+	if (len > FRAME_PACKET_MAX) {
+		drops_add(&w->network->drops, DROP_rx_bad_frame, 1);
+		return;
+	}
 	e.link = b->link;
 	e.from = b->from;
 	if (path) {
@@ -195,6 +211,7 @@ static bool is_fresh(struct lane_worker *w, struct reseq *q, const struct burst 
 	}
 	/* From a path of the peer: another one was faster. It still tells how far this one is. */
 	reseq_copy(q, b->path_slot, b->session->rx_session, counter, b->received);
+	deliver_ready(w, q, b->received);
 	atomic_fetch_add_explicit(&path->path->duplicates, 1, memory_order_relaxed);
 	drops_add(&w->network->drops, DROP_rx_duplicate, 1);
 	return false;
@@ -216,12 +233,39 @@ static struct reseq *prepare(struct bond *bond, struct keypair *k)
 	return q;
 }
 
+/* Tells the monitor of a source that no path of the peer has. */
+static void report_source(struct network *n, struct bond *bond, const struct burst *b)
+{
+	const struct event e = {
+		.kind = EVENT_HEARD,
+		.bond = bond,
+		.link = b->link,
+		.from = b->from,
+		.at = b->received,
+	};
+
+	monitor_post(n, &e); /* if it is lost: the next packet tells it again */
+}
+
+/* Something authentic has come that is no replay: only that says where and that the peer is. */
+static void note_fresh(struct lane_worker *w, struct bond *bond, const struct burst *b,
+		       bool is_data)
+{
+	if (b->path_slot == PATH_SLOT_NONE)
+		report_source(w->network, bond, b);
+	path_count_add(&bond->inner_received, w->n_inner, w->inner_bytes);
+	w->n_inner = w->inner_bytes = 0;
+	peer_mark_received(&bond->peer, b->received, is_data);
+	peer_check_rekey_received(&bond->peer, b->session, b->received);
+}
+
 static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b)
 {
 	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), b->path_slot);
 	struct reseq *q = prepare(bond, b->session);
 	uint64_t n = 0;
 	uint64_t bytes = 0;
+	bool has_fresh = false;
 	bool is_data = false;
 
 	if (!q) {
@@ -238,18 +282,16 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 			continue; /* not authentic */
 		n++;
 		bytes += len;
-		if (is_fresh(w, q, b, path, counter))
-			is_data |= take_packet(w, bond, q, b, datagram + sizeof(*header),
-					       len - MESSAGE_DATA_OVERHEAD, counter);
+		if (!is_fresh(w, q, b, path, counter))
+			continue;
+		has_fresh = true;
+		is_data |= take_packet(w, bond, q, b, datagram + sizeof(*header),
+				       len - MESSAGE_DATA_OVERHEAD, counter);
 	}
-	if (!n)
-		return;
 	if (path)
 		path_count_add(&path->path->received, n, bytes);
-	path_count_add(&bond->inner_received, w->n_inner, w->inner_bytes);
-	w->n_inner = w->inner_bytes = 0;
-	peer_mark_received(&bond->peer, b->received, is_data);
-	peer_check_rekey_received(&bond->peer, b->session, b->received);
+	if (has_fresh)
+		note_fresh(w, bond, b, is_data);
 }
 
 /* The queue holds the newest first. */

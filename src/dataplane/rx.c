@@ -154,20 +154,6 @@ static uint32_t open_burst(struct burst *b, struct keypair *k)
 	return opened;
 }
 
-/* Tells the monitor of a source that no path of the peer has. */
-static void report_source(struct network *n, struct bond *bond, const struct burst *b)
-{
-	const struct event e = {
-		.kind = EVENT_HEARD,
-		.bond = bond,
-		.link = b->link,
-		.from = b->from,
-		.at = b->received,
-	};
-
-	monitor_post(n, &e); /* if it is lost: the next packet tells it again */
-}
-
 /* A burst that is one run. Takes it over. */
 static void take_run(struct rx *r, struct link *l, struct burst *b)
 {
@@ -199,8 +185,6 @@ static void take_run(struct rx *r, struct link *l, struct burst *b)
 	bond = bond_of(k->peer);
 	b->path_slot = path_set_slot(rcu_read(&bond->paths), l, &b->from.remote);
 	b->session = keypair_get(k);
-	if (b->path_slot == PATH_SLOT_NONE)
-		report_source(r->network, bond, b);
 	rcu_end();
 	gather(r, bond, b);
 }

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * A network put together by hand: links without sockets, a memory file for the tunnel
+ * interface, no threads, and sessions whose far end the test holds. Peer i owns 10.0.i.0/24.
+ * Time is what the test says.
+ */
+#pragma once
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "crypto/keys.h"
+#include "dataplane/handshaker.h"
+#include "dataplane/network_state.h"
+#include "dataplane/probe.h"
+#include "dataplane/rx.h"
+#include "dataplane/tx.h"
+#include "peers/internal.h"
+#include "util/thread.h"
+#include "wire/ip.h"
+
+#define T0 (1000 * NSEC_PER_SEC)
+#define HANDMADE_PEERS 3
+#define HANDMADE_LINKS 3
+#define HANDMADE_BURSTS 256
+#define HANDMADE_BURST_BYTES 8192
+#define HANDMADE_CELLS 256
+
+static struct network net;
+static struct network_settings settings;
+static struct peer_settings peer_settings[HANDMADE_PEERS];
+static struct link_settings link_settings[HANDMADE_LINKS];
+/* The far ends of the sessions begun last: what they seal, our peer opens, and the reverse. */
+static struct keypair *far[HANDMADE_PEERS];
+
+static void fail_unexpectedly(void *ctx, const char *why)
+{
+	(void)ctx;
+	ck_abort_msg("the network failed: %s", why);
+}
+
+static void handmade_settings(size_t n_peers, size_t n_links)
+{
+	static struct prefix prefixes[HANDMADE_PEERS];
+
+	memset(&settings, 0, sizeof(settings));
+	memset(peer_settings, 0, sizeof(peer_settings));
+	memset(link_settings, 0, sizeof(link_settings));
+	strcpy(settings.name, "handmade");
+	settings.mtu = 1420;
+	settings.health = (struct health_settings){.interval = NSEC_PER_SEC,
+						   .timeout = 5 * NSEC_PER_SEC,
+						   .error_backoff = 5 * NSEC_PER_SEC};
+	settings.peers = peer_settings;
+	settings.n_peers = n_peers;
+	settings.links = link_settings;
+	settings.n_links = n_links;
+	for (size_t i = 0; i < n_links; i++) {
+		snprintf(link_settings[i].name, sizeof(link_settings[i].name), "link %zu", i);
+		link_settings[i].weight = 1;
+	}
+	for (size_t i = 0; i < n_peers; i++) {
+		snprintf(peer_settings[i].name, sizeof(peer_settings[i].name), "peer %zu", i);
+		prefixes[i] = (struct prefix){.family = AF_INET, .len = 24};
+		prefixes[i].bytes[0] = 10;
+		prefixes[i].bytes[2] = (uint8_t)i;
+		peer_settings[i].allowed_ips = &prefixes[i];
+		peer_settings[i].n_allowed_ips = 1;
+	}
+}
+
+static void handmade_peers(void)
+{
+	struct allowedip owners[HANDMADE_PEERS];
+	struct allowedips *allowed_ips;
+	uint8_t key[KEY_LEN];
+
+	keys_generate(key);
+	ck_assert_int_eq(device_new(&net.device, key, &handshaker_device_calls, &net), 0);
+	net.bonds = aligned_alloc(64, settings.n_peers * sizeof(*net.bonds));
+	memset(net.bonds, 0, settings.n_peers * sizeof(*net.bonds));
+	for (size_t i = 0; i < settings.n_peers; i++) {
+		struct bond *bond = &net.bonds[i];
+
+		bond->network = &net;
+		bond->settings = &peer_settings[i];
+		bond->number = (uint32_t)i;
+		bond->staged_end = &bond->staged_first;
+		atomic_init(&bond->lane.deadline, NSEC_NEVER);
+		keys_generate(key);
+		keys_public(peer_settings[i].public_key, key);
+		ck_assert_int_eq(device_add_peer(net.device, &bond->peer,
+						 peer_settings[i].public_key, NULL, 0, false),
+				 0);
+		owners[i] = (struct allowedip){peer_settings[i].allowed_ips[0], bond};
+	}
+	net.n_bonds = settings.n_peers;
+	ck_assert_int_eq(allowedips_new(&allowed_ips, owners, settings.n_peers), 0);
+	rcu_publish(&net.allowed_ips, allowed_ips);
+}
+
+static void handmade_links(void)
+{
+	net.links = aligned_alloc(64, settings.n_links * sizeof(*net.links));
+	for (size_t i = 0; i < settings.n_links; i++) {
+		struct link *l = &net.links[i];
+
+		ck_assert_int_eq(link_init(l, (uint32_t)i, &link_settings[i], net.bursts,
+					   net.burst_bytes, &rx_link_calls, &net),
+				 0);
+		ck_assert_int_eq(rx_new((struct rx **)&l->user, &net), 0);
+	}
+	net.n_links = settings.n_links;
+}
+
+/* After handmade_settings(), of which the test may change what it likes before. */
+static void handmade_begin(void)
+{
+	ck_assert_int_eq(thread_adopt(), 0);
+	memset(&net, 0, sizeof(net));
+	memset(far, 0, sizeof(far));
+	net.settings = &settings;
+	net.failed = fail_unexpectedly;
+	net.burst_bytes = HANDMADE_BURST_BYTES;
+	net.cell_bytes = 1500;
+	net.tun.fd = memfd_create("tunnel", MFD_CLOEXEC);
+	ck_assert_int_ge(net.tun.fd, 0);
+	ck_assert_int_eq(pool_new(&net.bursts, HANDMADE_BURSTS,
+				  sizeof(struct burst) + HANDMADE_BURST_BYTES + 64),
+			 0);
+	ck_assert_int_eq(pool_new(&net.cells, HANDMADE_CELLS, sizeof(size_t) + net.cell_bytes), 0);
+	handmade_peers();
+	handmade_links();
+	ck_assert_int_eq(tx_new(&net.tx, &net), 0);
+	ck_assert_int_eq(handshaker_new(&net.handshaker, &net), 0);
+	ck_assert_int_eq(monitor_new(&net.monitor, &net), 0);
+}
+
+/* Takes it apart; every burst and cell must be back. */
+static void handmade_end(void)
+{
+	monitor_free(net.monitor);
+	tx_free(net.tx);
+	for (size_t i = 0; i < net.n_links; i++) {
+		link_deinit(&net.links[i]);
+		rx_free(net.links[i].user);
+	}
+	for (size_t i = 0; i < net.n_bonds; i++) {
+		device_remove_peer(net.device, &net.bonds[i].peer);
+		lane_deinit(&net.bonds[i]);
+		keypair_put(far[i]);
+	}
+	handshaker_free(net.handshaker);
+	allowedips_retire(rcu_own(&net.allowed_ips));
+	rcu_drain();
+	device_free(net.device);
+	close(net.tun.fd);
+	ck_assert_uint_eq(pool_available(net.bursts), pool_cells(net.bursts));
+	ck_assert_uint_eq(pool_available(net.cells), pool_cells(net.cells));
+	pool_free(net.cells);
+	pool_free(net.bursts);
+	free(net.bonds);
+	free(net.links);
+	thread_disown();
+}
+
+/* A new session with the peer, to send and receive on; its far end is far[]. */
+static inline struct keypair *begin_session(struct bond *bond, nsec_t now)
+{
+	struct noise_session_keys keys;
+	struct keypair *k;
+	uint32_t index;
+
+	keys_random(&keys, sizeof(keys));
+	ck_assert_int_eq(index_take(&net.device->index, &bond->peer, &index), 0);
+	ck_assert_int_eq(session_new(&k, &bond->peer, &keys, index, 7, now), 0);
+	session_add_initiated(&bond->peer, k);
+	keypair_put(far[bond->number]);
+	ck_assert_int_eq(keypair_new(&far[bond->number], keys.recv, keys.send), 0);
+	far[bond->number]->remote_index = index;
+	return k;
+}
+
+static inline struct endpoint endpoint_of(const char *remote)
+{
+	struct endpoint e = {0};
+
+	ck_assert_int_eq(addr_parse(&e.remote, remote, 51820), 0);
+	return e;
+}
+
+static inline bool leads_to(const struct probe_path *pp, const char *remote)
+{
+	struct endpoint e = endpoint_of(remote);
+
+	return pp && addr_equal(&pp->to.remote, &e.remote);
+}
+
+/* An inner packet of peer `i` with a number in it. Returns its length. */
+static inline size_t make_packet(uint8_t *ret, size_t peer, uint32_t number)
+{
+	struct ipv4_header *ip = (struct ipv4_header *)ret;
+	size_t len = sizeof(*ip) + sizeof(number);
+
+	memset(ret, 0, len);
+	ip->version_ihl = 0x45;
+	ip->total_length = be16_make((uint16_t)len);
+	ip->ttl = 64;
+	ip->protocol = 253; /* RFC 3692: for experiments */
+	ip->source[0] = 10;
+	ip->source[2] = (uint8_t)peer;
+	ip->source[3] = 1;
+	memcpy(ip->destination, "\x0a\x63\x00\x01", 4);
+	memcpy(ret + sizeof(*ip), &number, sizeof(number));
+	return len;
+}
+
+/*
+ * The numbers of the packets that came out of the tunnel interface, in their order; at most
+ * `max`. Returns how many there were.
+ */
+static inline size_t read_tunnel(uint32_t *ret, size_t max)
+{
+	struct {
+		struct virtio_net_hdr hdr;
+		struct ipv4_header ip;
+		uint32_t number;
+	} __attribute__((packed)) packet;
+	off_t at = 0;
+	size_t n = 0;
+
+	while (pread(net.tun.fd, &packet, sizeof(packet), at) == sizeof(packet)) {
+		size_t len = be16_get(packet.ip.total_length);
+
+		ck_assert_uint_eq(packet.hdr.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+		ck_assert_uint_eq(packet.ip.version_ihl, 0x45);
+		if (n < max)
+			ret[n] = packet.number;
+		n++;
+		at += (off_t)(sizeof(packet.hdr) + len);
+	}
+	ck_assert_int_eq(at, lseek(net.tun.fd, 0, SEEK_END));
+	return n;
+}
+
+/* Out came just the packets of these numbers, in this order. */
+#define ck_assert_tunnel(...)                                                                      \
+	do {                                                                                       \
+		const uint32_t expected_[] = {__VA_ARGS__};                                        \
+		uint32_t out_[64] = {0};                                                           \
+		size_t n_ = read_tunnel(out_, 64);                                                 \
+                                                                                                   \
+		ck_assert_uint_eq(n_, sizeof(expected_) / sizeof(expected_[0]));                   \
+		ck_assert_mem_eq(out_, expected_, sizeof(expected_));                              \
+	} while (0)
+
+static inline uint64_t drops_of(enum drop_reason reason)
+{
+	return drops_get(&net.drops, reason);
+}

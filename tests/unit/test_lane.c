@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "check_main.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "handmade.h"
+
+#define MANY 20000
+#define AHEAD_MAX 200 /* packets that one worker may be ahead of the other: fewer than cells */
+
+static struct bond *bond;
+static struct keypair *session;
+static struct lane_worker worker;
+
+static void setup(void)
+{
+	handmade_settings(2, 2);
+	handmade_begin();
+	bond = &net.bonds[0];
+	session = begin_session(bond, T0);
+	lane_worker_init(&worker, &net);
+}
+
+static void teardown(void)
+{
+	handmade_end();
+}
+
+/* An opened burst without datagrams. */
+static struct burst *make_burst(uint8_t slot, nsec_t received)
+{
+	struct burst *b = burst_take(net.bursts);
+
+	ck_assert_ptr_nonnull(b);
+	b->session = keypair_get(session);
+	b->link = &net.links[0];
+	b->from = endpoint_of("192.0.2.1");
+	b->received = received;
+	b->path_slot = slot;
+	b->stride = 64 + MESSAGE_DATA_OVERHEAD;
+	return b;
+}
+
+static uint8_t *add_datagram(struct burst *b, uint64_t counter, size_t len)
+{
+	uint8_t *datagram = b->data + b->n * b->stride;
+	const struct wg_data header = {
+		.type = le32_make(MESSAGE_DATA),
+		.counter = le64_make(counter),
+	};
+
+	ck_assert_uint_eq(b->len, b->n * b->stride);
+	memcpy(datagram, &header, sizeof(header));
+	memset(datagram + sizeof(header), 0, len + NOISE_AUTHTAG_LEN);
+	b->n++;
+	b->len += (uint32_t)(len + MESSAGE_DATA_OVERHEAD);
+	return datagram + sizeof(header);
+}
+
+/* The packet's number is its counter. */
+static void add_number(struct burst *b, uint32_t counter)
+{
+	make_packet(add_datagram(b, counter, 64), 0, counter);
+}
+
+static void submit(struct burst *b)
+{
+	lane_submit(bond, &worker, b, b, b->received);
+}
+
+static void submit_number(uint8_t slot, uint32_t counter, nsec_t received)
+{
+	struct burst *b = make_burst(slot, received);
+
+	add_number(b, counter);
+	submit(b);
+}
+
+static void submit_payload(uint8_t slot, uint64_t counter, const void *payload, size_t len)
+{
+	struct burst *b = make_burst(slot, T0);
+
+	memcpy(add_datagram(b, counter, len), payload, len);
+	submit(b);
+}
+
+static nsec_t deadline(void)
+{
+	return atomic_load(&bond->lane.deadline);
+}
+
+/* Two paths over two links, to 192.0.2.1 and 192.0.2.2. */
+static void make_paths(void)
+{
+	struct path_set *set = calloc(1, sizeof(*set));
+
+	for (uint8_t i = 0; i < 2; i++) {
+		struct path *p = aligned_alloc(_Alignof(struct path), sizeof(*p));
+
+		memset(p, 0, sizeof(*p));
+		p->id = i + 1U;
+		p->slot = i;
+		p->link = &net.links[i];
+		set->entries[i].path = p;
+		set->entries[i].to = endpoint_of(i ? "192.0.2.2" : "192.0.2.1");
+	}
+	set->n = 2;
+	rcu_publish(&bond->paths, set);
+}
+
+static struct path *path(unsigned i)
+{
+	return rcu_own(&bond->paths)->entries[i].path;
+}
+
+static void setup_paths(void)
+{
+	setup();
+	make_paths();
+}
+
+static void teardown_paths(void)
+{
+	struct path_set *set = rcu_own(&bond->paths);
+
+	rcu_publish(&bond->paths, NULL);
+	path_retire(set->entries[0].path);
+	path_retire(set->entries[1].path);
+	path_set_retire(set);
+	teardown();
+}
+
+START_TEST(packets_of_a_burst_are_delivered_in_order)
+{
+	struct burst *b = make_burst(0, T0);
+
+	for (uint32_t i = 0; i < 5; i++)
+		add_number(b, i);
+	submit(b);
+	ck_assert_tunnel(0, 1, 2, 3, 4);
+	ck_assert_uint_eq(atomic_load(&bond->inner_received.packets), 5);
+	ck_assert_int_eq(deadline(), NSEC_NEVER);
+}
+END_TEST
+
+START_TEST(chain_is_taken_oldest_first)
+{
+	struct burst *chain[3];
+
+	for (uint32_t i = 0; i < 3; i++) {
+		chain[i] = make_burst(0, T0);
+		add_number(chain[i], i);
+		if (i)
+			chain[i - 1]->next = chain[i];
+	}
+	lane_submit(bond, &worker, chain[0], chain[2], T0);
+	ck_assert_tunnel(0, 1, 2);
+	ck_assert_uint_eq(pool_available(net.bursts), HANDMADE_BURSTS);
+}
+END_TEST
+
+START_TEST(datagram_that_is_not_authentic_is_skipped)
+{
+	struct burst *b = make_burst(0, T0);
+
+	for (uint32_t i = 0; i < 3; i++)
+		add_number(b, i);
+	burst_datagram(b, 1)[0] = 0;
+	submit(b);
+	ck_assert_tunnel(0, 2);
+	ck_assert_uint_eq(atomic_load(&path(0)->received.packets), 2);
+}
+END_TEST
+
+START_TEST(packet_from_the_slower_path_is_waited_for)
+{
+	submit_number(0, 0, T0);
+	submit_number(1, 1, T0);
+	submit_number(0, 3, T0);
+	ck_assert_tunnel(0, 1);
+	ck_assert_int_gt(deadline(), T0);
+	submit_number(1, 2, T0);
+	ck_assert_tunnel(0, 1, 2, 3);
+	ck_assert_int_eq(deadline(), NSEC_NEVER);
+}
+END_TEST
+
+START_TEST(deadline_releases_what_is_held)
+{
+	submit_number(0, 0, T0);
+	submit_number(1, 1, T0);
+	submit_number(0, 3, T0);
+	lane_expire(bond, &worker, deadline() - 1);
+	ck_assert_tunnel(0, 1);
+	lane_expire(bond, &worker, deadline());
+	ck_assert_tunnel(0, 1, 3);
+	ck_assert_int_eq(deadline(), NSEC_NEVER);
+	submit_number(1, 2, T0 + NSEC_PER_SEC);
+	ck_assert_tunnel(0, 1, 3, 2);
+}
+END_TEST
+
+START_TEST(copy_is_not_delivered_but_counted_for_its_path)
+{
+	submit_number(0, 0, T0);
+	submit_number(1, 0, T0);
+	ck_assert_tunnel(0);
+	ck_assert_uint_eq(drops_of(DROP_rx_duplicate), 1);
+	ck_assert_uint_eq(atomic_load(&path(1)->duplicates), 1);
+	ck_assert_uint_eq(atomic_load(&path(1)->received.packets), 1);
+	ck_assert_uint_eq(atomic_load(&bond->inner_received.packets), 1);
+}
+END_TEST
+
+/* 2 was lost on both paths: what both have passed need not be waited for. */
+START_TEST(copy_proves_a_loss)
+{
+	submit_number(0, 0, T0);
+	submit_number(1, 0, T0);
+	submit_number(0, 1, T0);
+	submit_number(0, 3, T0);
+	ck_assert_tunnel(0, 1);
+	submit_number(1, 3, T0);
+	ck_assert_tunnel(0, 1, 3);
+}
+END_TEST
+
+START_TEST(replay_from_elsewhere_is_dropped_without_a_trace)
+{
+	submit_number(0, 0, T0);
+	atomic_store(&bond->peer.sent_since, T0);
+	submit_number(PATH_SLOT_NONE, 0, T0 + 1);
+	ck_assert_tunnel(0);
+	ck_assert_uint_eq(drops_of(DROP_rx_replay), 1);
+	/* ... nor may it pass for a sign of life. */
+	ck_assert_int_eq(atomic_load(&bond->peer.last_received), T0);
+	ck_assert_int_eq(atomic_load(&bond->peer.sent_since), T0);
+}
+END_TEST
+
+START_TEST(counter_behind_the_window_is_dropped)
+{
+	submit_number(0, REPLAY_BITS + 1, T0);
+	submit_number(0, 0, T0);
+	ck_assert_tunnel(REPLAY_BITS + 1);
+	ck_assert_uint_eq(drops_of(DROP_rx_replay), 1);
+}
+END_TEST
+
+START_TEST(inner_source_of_another_peer_is_dropped_but_keeps_its_place)
+{
+	uint8_t packet[64];
+	size_t len = make_packet(packet, 1, 1);
+
+	submit_number(0, 0, T0);
+	submit_payload(0, 1, packet, len);
+	submit_number(0, 2, T0);
+	ck_assert_tunnel(0, 2);
+	ck_assert_uint_eq(drops_of(DROP_rx_source_not_allowed), 1);
+}
+END_TEST
+
+START_TEST(payload_that_is_no_packet_is_dropped_but_keeps_its_place)
+{
+	uint8_t packet[64];
+	size_t len = make_packet(packet, 0, 1);
+
+	submit_number(0, 0, T0);
+	submit_payload(0, 1, packet, len - 1);
+	submit_payload(0, 2, "\x50", 1);
+	submit_number(0, 3, T0);
+	ck_assert_tunnel(0, 3);
+	ck_assert_uint_eq(drops_of(DROP_rx_not_ip), 2);
+}
+END_TEST
+
+START_TEST(padding_is_cut_off)
+{
+	uint8_t packet[64] = {0};
+	size_t len = make_packet(packet, 0, 7);
+
+	submit_payload(0, 0, packet, 48);
+	ck_assert_tunnel(7); /* read_tunnel() would stumble over more bytes than the header says */
+	ck_assert_uint_eq(atomic_load(&bond->inner_received.bytes), len);
+}
+END_TEST
+
+START_TEST(keepalive_delivers_nothing_and_is_no_data)
+{
+	submit_payload(0, 0, "", 0);
+	submit_number(0, 1, T0);
+	ck_assert_tunnel(1);
+	ck_assert_int_eq(atomic_load(&bond->peer.last_received), T0);
+}
+END_TEST
+
+START_TEST(keepalive_alone_begins_no_wait_for_an_answer)
+{
+	submit_payload(0, 0, "", 0);
+	ck_assert_int_eq(atomic_load(&bond->peer.received_since), 0);
+	submit_number(0, 1, T0);
+	ck_assert_int_eq(atomic_load(&bond->peer.received_since), T0);
+}
+END_TEST
+
+START_TEST(held_keepalive_keeps_its_place)
+{
+	submit_number(0, 0, T0);
+	submit_number(1, 1, T0);
+	submit_payload(0, 3, "", 0);
+	submit_number(0, 4, T0);
+	ck_assert_tunnel(0, 1);
+	submit_number(1, 2, T0);
+	ck_assert_tunnel(0, 1, 2, 4);
+	ck_assert_uint_eq(pool_available(net.cells), HANDMADE_CELLS);
+}
+END_TEST
+
+static struct probe *make_probe(struct timerq *timers)
+{
+	static struct resolver *resolver;
+	const struct probe_context context = {&net, timers, &resolver};
+	struct probe *p;
+
+	timerq_init(timers);
+	ck_assert_int_eq(probe_new(&p, &context, bond, T0), 0);
+	bond->probe = p;
+	return p;
+}
+
+static void free_probe(struct timerq *timers)
+{
+	probe_free(bond->probe);
+	bond->probe = NULL;
+	timerq_deinit(timers);
+}
+
+START_TEST(control_frame_reaches_the_monitor)
+{
+	const struct frame ping = {.type = FRAME_PING, .ping = {.number = 1, .path_id = 9}};
+	struct timerq timers;
+	struct probe *p = make_probe(&timers);
+	uint8_t payload[FRAME_PACKET_MAX];
+	int len = frame_write(&ping, payload, sizeof(payload));
+
+	submit_payload(PATH_SLOT_NONE, 0, payload, (size_t)len);
+	ck_assert_uint_eq(read_tunnel(NULL, 0), 0);
+	monitor_work(net.monitor, T0);
+	ck_assert(p->is_multilink);
+	ck_assert_uint_eq(p->paths[0]->remote_id, 9);
+	free_probe(&timers);
+}
+END_TEST
+
+START_TEST(malformed_control_frame_is_counted)
+{
+	submit_payload(0, 0, "\x01\x02\x00\x09", 4);
+	ck_assert_uint_eq(drops_of(DROP_rx_bad_frame), 1);
+}
+END_TEST
+
+START_TEST(control_packet_beyond_its_limit_is_not_looked_at)
+{
+	uint8_t payload[FRAME_PACKET_MAX + 1] = {0};
+	const struct frame ping = {.type = FRAME_PING, .ping = {.number = 1, .path_id = 9}};
+	struct timerq timers;
+	struct probe *p = make_probe(&timers);
+
+	ck_assert_int_gt(frame_write(&ping, payload, sizeof(payload)), 0);
+	submit_payload(0, 0, payload, sizeof(payload));
+	monitor_work(net.monitor, T0);
+	ck_assert(!p->is_multilink);
+	ck_assert_uint_eq(drops_of(DROP_rx_bad_frame), 1);
+	free_probe(&timers);
+}
+END_TEST
+
+START_TEST(new_source_is_told_to_the_monitor)
+{
+	struct timerq timers;
+	struct probe *p = make_probe(&timers);
+
+	submit_number(PATH_SLOT_NONE, 0, T0);
+	monitor_work(net.monitor, T0);
+	ck_assert_ptr_nonnull(p->paths[0]);
+	ck_assert(leads_to(p->paths[0], "192.0.2.1"));
+	free_probe(&timers);
+}
+END_TEST
+
+/* Else whoever has recorded a datagram could lead the traffic to himself with it. */
+START_TEST(source_of_a_replay_is_not_believed)
+{
+	struct timerq timers;
+	struct probe *p = make_probe(&timers);
+	struct burst *replay;
+
+	submit_number(PATH_SLOT_NONE, 0, T0);
+	monitor_work(net.monitor, T0);
+	replay = make_burst(PATH_SLOT_NONE, T0);
+	replay->from = endpoint_of("203.0.113.66");
+	add_number(replay, 0);
+	submit(replay);
+	monitor_work(net.monitor, T0);
+	ck_assert(leads_to(p->paths[0], "192.0.2.1"));
+	free_probe(&timers);
+}
+END_TEST
+
+/* Without cells nothing can be held: then the order suffers, but nothing is lost. */
+START_TEST(nothing_is_lost_when_there_are_no_cells)
+{
+	void *cells[HANDMADE_CELLS];
+
+	submit_number(0, 0, T0);
+	submit_number(1, 1, T0);
+	submit_number(0, 5, T0);
+	for (unsigned i = 0; i < HANDMADE_CELLS - 1; i++)
+		cells[i] = pool_take(net.cells);
+	submit_number(0, 4, T0);
+	ck_assert_tunnel(0, 1, 4, 5);
+	submit_number(1, 2, T0);
+	submit_number(1, 3, T0);
+	ck_assert_tunnel(0, 1, 4, 5, 2, 3);
+	for (unsigned i = 0; i < HANDMADE_CELLS - 1; i++)
+		pool_give(net.cells, cells[i]);
+}
+END_TEST
+
+START_TEST(packets_of_the_next_session_follow)
+{
+	submit_number(0, 0, T0);
+	session = begin_session(bond, T0);
+	submit_number(0, 0, T0);
+	submit_number(0, 1, T0);
+	submit_number(0, 2, T0);
+	ck_assert_tunnel(0, 0, 1, 2);
+}
+END_TEST
+
+START_TEST(what_is_queued_and_held_is_given_back_in_the_end)
+{
+	struct burst *b;
+
+	submit_number(0, 0, T0);
+	submit_number(1, 1, T0);
+	submit_number(0, 3, T0);
+	atomic_store(&bond->lane.is_taken, true); /* by a worker that never came back */
+	b = make_burst(1, T0);
+	add_number(b, 2);
+	submit(b);
+	ck_assert_tunnel(0, 1);
+	/* teardown() checks the pools */
+}
+END_TEST
+
+START_TEST(refused_packet_is_counted)
+{
+	int fd = net.tun.fd;
+
+	net.tun.fd = -1;
+	submit_number(0, 0, T0);
+	net.tun.fd = fd;
+	ck_assert_uint_eq(drops_of(DROP_rx_tun_write), 1);
+}
+END_TEST
+
+/* Two workers on two paths, each with every other few packets. */
+struct submitter {
+	struct thread thread;
+	struct lane_worker worker;
+	uint8_t slot;
+	_Atomic uint32_t at; /* all its packets before this one are submitted */
+	struct submitter *other;
+	unsigned seed;
+};
+
+/* Which of the two carries packet i: runs of up to 40 packets. */
+static uint8_t carrier[MANY];
+
+static void deal_packets(unsigned seed)
+{
+	uint8_t who = 0;
+
+	for (uint32_t i = 2; i < MANY;) {
+		uint32_t run = (uint32_t)rand_r(&seed) % 40 + 1;
+
+		for (; run && i < MANY; run--)
+			carrier[i++] = who;
+		who = !who;
+	}
+}
+
+static struct burst *next_burst(struct submitter *s, uint32_t *at, unsigned datagrams)
+{
+	struct burst *b = NULL;
+
+	for (; *at < MANY && datagrams; (*at)++) {
+		if (carrier[*at] != s->slot)
+			continue;
+		if (!b)
+			b = make_burst(s->slot, T0);
+		add_number(b, *at);
+		datagrams--;
+	}
+	return b;
+}
+
+static void run_submitter(void *arg)
+{
+	struct submitter *s = arg;
+	uint32_t at = 2;
+
+	while (at < MANY) {
+		struct burst *first = NULL;
+		struct burst *last = NULL;
+
+		for (int i = rand_r(&s->seed) % 3; i >= 0; i--) {
+			struct burst *b = next_burst(s, &at, (unsigned)rand_r(&s->seed) % 8 + 1);
+
+			if (!b)
+				continue;
+			if (first)
+				last->next = b;
+			else
+				first = b;
+			last = b;
+		}
+		if (first)
+			lane_submit(bond, &s->worker, first, last, T0);
+		atomic_store(&s->at, at);
+		while (at < MANY && at > atomic_load(&s->other->at) + AHEAD_MAX)
+			sched_yield();
+	}
+}
+
+static void run_two_submitters(unsigned seed)
+{
+	struct submitter s[2] = {{.slot = 0, .other = &s[1], .seed = seed},
+				 {.slot = 1, .other = &s[0], .seed = seed + 1}};
+
+	deal_packets(seed);
+	/* Both paths are known to be active before it begins. */
+	submit_number(0, 0, T0);
+	submit_number(1, 1, T0);
+	for (int i = 0; i < 2; i++) {
+		atomic_init(&s[i].at, 2);
+		lane_worker_init(&s[i].worker, &net);
+	}
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(thread_start(&s[i].thread, "submitter", run_submitter, &s[i]), 0);
+	for (int i = 0; i < 2; i++)
+		thread_join(&s[i].thread);
+}
+
+START_TEST(packets_of_two_workers_leave_once_and_in_order)
+{
+	static uint32_t out[MANY];
+
+	run_two_submitters((unsigned)_i * 100 + 1);
+	ck_assert_uint_eq(read_tunnel(out, MANY), MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		ck_assert_uint_eq(out[i], i);
+	ck_assert_ptr_null(atomic_load(&bond->lane.queue));
+	ck_assert(!atomic_load(&bond->lane.is_taken));
+	ck_assert_int_eq(deadline(), NSEC_NEVER);
+	ck_assert_uint_eq(pool_available(net.bursts), HANDMADE_BURSTS);
+	ck_assert_uint_eq(pool_available(net.cells), HANDMADE_CELLS);
+}
+END_TEST
+
+/* Every packet over both paths: whoever is first delivers it. */
+static void run_redundant(void *arg)
+{
+	struct submitter *s = arg;
+
+	for (uint32_t at = 1; at < MANY; at++) {
+		struct burst *b = make_burst(s->slot, T0);
+
+		add_number(b, at);
+		lane_submit(bond, &s->worker, b, b, T0);
+		atomic_store(&s->at, at);
+		while (at > atomic_load(&s->other->at) + AHEAD_MAX / 2)
+			sched_yield();
+	}
+	atomic_store(&s->at, MANY);
+}
+
+START_TEST(copies_of_two_workers_leave_once)
+{
+	static uint32_t out[MANY];
+	struct submitter s[2] = {{.slot = 0, .other = &s[1]}, {.slot = 1, .other = &s[0]}};
+
+	submit_number(0, 0, T0);
+	submit_number(1, 0, T0);
+	for (int i = 0; i < 2; i++) {
+		lane_worker_init(&s[i].worker, &net);
+		ck_assert_int_eq(thread_start(&s[i].thread, "submitter", run_redundant, &s[i]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		thread_join(&s[i].thread);
+	ck_assert_uint_eq(read_tunnel(out, MANY), MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		ck_assert_uint_eq(out[i], i);
+	ck_assert_uint_eq(drops_of(DROP_rx_duplicate), MANY);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("lane");
+	TCase *plain = tcase_create("without paths");
+	TCase *paths = tcase_create("with paths");
+	TCase *threads = tcase_create("threads");
+
+	tcase_add_checked_fixture(plain, setup, teardown);
+	tcase_add_test(plain, control_frame_reaches_the_monitor);
+	tcase_add_test(plain, control_packet_beyond_its_limit_is_not_looked_at);
+	tcase_add_test(plain, new_source_is_told_to_the_monitor);
+	tcase_add_test(plain, source_of_a_replay_is_not_believed);
+	suite_add_tcase(s, plain);
+
+	tcase_add_checked_fixture(paths, setup_paths, teardown_paths);
+	tcase_add_test(paths, packets_of_a_burst_are_delivered_in_order);
+	tcase_add_test(paths, chain_is_taken_oldest_first);
+	tcase_add_test(paths, datagram_that_is_not_authentic_is_skipped);
+	tcase_add_test(paths, packet_from_the_slower_path_is_waited_for);
+	tcase_add_test(paths, deadline_releases_what_is_held);
+	tcase_add_test(paths, copy_is_not_delivered_but_counted_for_its_path);
+	tcase_add_test(paths, copy_proves_a_loss);
+	tcase_add_test(paths, replay_from_elsewhere_is_dropped_without_a_trace);
+	tcase_add_test(paths, counter_behind_the_window_is_dropped);
+	tcase_add_test(paths, inner_source_of_another_peer_is_dropped_but_keeps_its_place);
+	tcase_add_test(paths, payload_that_is_no_packet_is_dropped_but_keeps_its_place);
+	tcase_add_test(paths, padding_is_cut_off);
+	tcase_add_test(paths, keepalive_delivers_nothing_and_is_no_data);
+	tcase_add_test(paths, keepalive_alone_begins_no_wait_for_an_answer);
+	tcase_add_test(paths, held_keepalive_keeps_its_place);
+	tcase_add_test(paths, malformed_control_frame_is_counted);
+	tcase_add_test(paths, nothing_is_lost_when_there_are_no_cells);
+	tcase_add_test(paths, packets_of_the_next_session_follow);
+	tcase_add_test(paths, what_is_queued_and_held_is_given_back_in_the_end);
+	tcase_add_test(paths, refused_packet_is_counted);
+	suite_add_tcase(s, paths);
+
+	tcase_add_checked_fixture(threads, setup_paths, teardown_paths);
+	tcase_set_timeout(threads, 100);
+	tcase_add_loop_test(threads, packets_of_two_workers_leave_once_and_in_order, 0, 4);
+	tcase_add_test(threads, copies_of_two_workers_leave_once);
+	suite_add_tcase(s, threads);
+	return s;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Sends equal UDP datagrams as fast as the kernel takes them (or at a pace), and counts those
+ * that arrive. IPv4; a tool of scripts/bench.
+ *
+ *   udpflood receive ADDRESS PORT [gro]     until SIGINT or SIGTERM; prints "PACKETS SECONDS",
+ *                                           the time being that from the first to the last
+ *   udpflood send ADDRESS PORT BYTES SECONDS [SEGMENTS [RATE]]
+ *                                           prints "PACKETS"; SEGMENTS > 1 go by one UDP_SEGMENT
+ *                                           send; RATE is in packets a second, 0 for a flood
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+#define BATCH 64
+#define DATAGRAM_MAX 65507
+#define SOCKET_BUFFER (8 << 20)
+#define PACE_NS 100000 /* a paced sender sends what is due this often */
+#define NSEC 1000000000LL
+
+static volatile sig_atomic_t is_stopped;
+
+static void stop(int number)
+{
+	(void)number;
+	is_stopped = 1;
+}
+
+static void need(bool is_fine, const char *what)
+{
+	if (is_fine)
+		return;
+	fprintf(stderr, "udpflood: %s: %s\n", what, strerror(errno));
+	exit(EXIT_FAILURE);
+}
+
+static int64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
+static struct sockaddr_in parse_address(const char *address, const char *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+
+	need(inet_pton(AF_INET, address, &a.sin_addr) == 1, address);
+	return a;
+}
+
+static int open_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), size = SOCKET_BUFFER;
+
+	need(fd >= 0, "socket");
+	need(!setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), "SO_RCVBUFFORCE");
+	need(!setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)), "SO_SNDBUFFORCE");
+	return fd;
+}
+
+/* Buffers for BATCH messages of `len` bytes at most. */
+struct batch {
+	struct mmsghdr messages[BATCH];
+	struct iovec iov[BATCH];
+	uint8_t control[BATCH][CMSG_SPACE(sizeof(int))];
+};
+
+static struct batch *new_batch(size_t len, bool shares_buffer)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	uint8_t *buffer = calloc(shares_buffer ? 1 : BATCH, len);
+
+	need(b && buffer, "memory");
+	for (size_t i = 0; i < BATCH; i++) {
+		b->iov[i].iov_base = shares_buffer ? buffer : buffer + i * len;
+		b->iov[i].iov_len = len;
+		b->messages[i].msg_hdr.msg_iov = &b->iov[i];
+		b->messages[i].msg_hdr.msg_iovlen = 1;
+	}
+	return b;
+}
+
+static uint64_t count_datagrams(struct mmsghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr);
+	unsigned stride = 0;
+
+	if (c && c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
+		memcpy(&stride, CMSG_DATA(c), sizeof(int));
+	return stride ? (m->msg_len + stride - 1) / stride : 1;
+}
+
+/* How many datagrams came; waits for at most a tenth of a second. */
+static uint64_t receive_batch(int fd, struct batch *b)
+{
+	uint64_t n_datagrams = 0;
+	int n;
+
+	for (size_t i = 0; i < BATCH; i++) {
+		b->messages[i].msg_hdr.msg_control = b->control[i];
+		b->messages[i].msg_hdr.msg_controllen = sizeof(b->control[i]);
+	}
+	n = recvmmsg(fd, b->messages, BATCH, MSG_WAITFORONE, NULL);
+	need(n >= 0 || errno == EAGAIN || errno == EINTR || errno == ECONNREFUSED, "recvmmsg");
+	for (int i = 0; i < n; i++)
+		n_datagrams += count_datagrams(&b->messages[i]);
+	return n_datagrams;
+}
+
+static int receive(const char *address, const char *port, bool wants_gro)
+{
+	const struct timeval patience = {.tv_usec = 100000};
+	const struct sigaction action = {.sa_handler = stop};
+	struct sockaddr_in local = parse_address(address, port);
+	struct batch *b = new_batch(DATAGRAM_MAX, false);
+	int fd = open_socket(), on = wants_gro;
+	uint64_t n_datagrams = 0, n_new;
+	int64_t first = 0, last = 0;
+
+	need(!setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on)), "UDP_GRO");
+	need(!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), "SO_RCVTIMEO");
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	need(bind(fd, (struct sockaddr *)&local, sizeof(local)) == 0, "bind");
+
+	while (!is_stopped) {
+		n_new = receive_batch(fd, b);
+		if (n_new == 0)
+			continue;
+		last = now();
+		if (n_datagrams == 0)
+			first = last;
+		n_datagrams += n_new;
+	}
+	printf("%llu %.6f\n", (unsigned long long)n_datagrams, (double)(last - first) / NSEC);
+	return EXIT_SUCCESS;
+}
+
+static void send_all(int fd, struct batch *b, unsigned n)
+{
+	int sent;
+
+	for (unsigned done = 0; done < n; done += (unsigned)sent) {
+		sent = sendmmsg(fd, b->messages + done, n - done, 0);
+		need(sent > 0 || errno == ENOBUFS || errno == ECONNREFUSED, "sendmmsg");
+		if (sent < 0)
+			sent = 0;
+	}
+}
+
+/* Waits until sends are due, and returns how many: up to a batch. */
+static unsigned wait_due(int64_t start, uint64_t n_sent, uint64_t rate)
+{
+	const struct timespec pace = {.tv_nsec = PACE_NS};
+	uint64_t due;
+
+	if (rate == 0)
+		return BATCH;
+	while ((due = (uint64_t)(now() - start) * rate / NSEC) <= n_sent)
+		nanosleep(&pace, NULL);
+	return due - n_sent < BATCH ? (unsigned)(due - n_sent) : BATCH;
+}
+
+static int flood(struct sockaddr_in remote, size_t len, double seconds, int segments, uint64_t rate)
+{
+	struct batch *b = new_batch(len * (size_t)segments, true);
+	int64_t start = now(), end = start + (int64_t)(seconds * NSEC);
+	int fd = open_socket(), gso_size = (int)len;
+	uint64_t n_sends = 0;
+	unsigned n;
+
+	need(connect(fd, (struct sockaddr *)&remote, sizeof(remote)) == 0, "connect");
+	if (segments > 1)
+		need(!setsockopt(fd, SOL_UDP, UDP_SEGMENT, &gso_size, sizeof(gso_size)),
+		     "UDP_SEGMENT");
+	while (now() < end) {
+		n = wait_due(start, n_sends, rate / (uint64_t)segments);
+		send_all(fd, b, n);
+		n_sends += n;
+	}
+	printf("%llu\n", (unsigned long long)n_sends * (unsigned)segments);
+	return EXIT_SUCCESS;
+}
+
+static int usage(void)
+{
+	fputs("usage: udpflood receive ADDRESS PORT [gro]\n"
+	      "       udpflood send ADDRESS PORT BYTES SECONDS [SEGMENTS [RATE]]\n",
+	      stderr);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	int segments = argc > 6 ? atoi(argv[6]) : 1;
+	long len = argc > 4 ? atol(argv[4]) : 0;
+
+	if (argc >= 4 && strcmp(argv[1], "receive") == 0)
+		return receive(argv[2], argv[3], argc > 4 && strcmp(argv[4], "gro") == 0);
+	if (argc < 6 || strcmp(argv[1], "send") != 0 || len < 1 || segments < 1 ||
+	    len * segments > DATAGRAM_MAX)
+		return usage();
+	return flood(parse_address(argv[2], argv[3]), (size_t)len, atof(argv[5]), segments,
+		     argc > 7 ? strtoull(argv[7], NULL, 10) : 0);
+}

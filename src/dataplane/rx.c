@@ -46,10 +46,17 @@ void rx_free(struct rx *r)
 	free(r);
 }
 
+/* Promises to watch the deadline, if there is one and nobody else does. */
 static void arm(struct rx *r, struct bond *bond)
 {
+	/*
+	 * Orders "set the deadline, then look at is_armed" against "give up is_armed, then look
+	 * at the deadline": either we promise, or who just gave up does so again.
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	/* acquire: the one before us has finished with next_armed */
 	if (atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed) == NSEC_NEVER ||
-	    atomic_exchange_explicit(&bond->lane.is_armed, true, memory_order_relaxed))
+	    atomic_exchange_explicit(&bond->lane.is_armed, true, memory_order_acquire))
 		return;
 	bond->lane.next_armed = r->armed;
 	r->armed = bond;
@@ -253,6 +260,14 @@ static void received(void *ctx, struct link *l, struct burst *b)
 	burst_put(b);
 }
 
+/* For a bond just taken out of the list; returns the deadline if there is a new one by now. */
+static nsec_t disarm(struct rx *r, struct bond *bond)
+{
+	atomic_store_explicit(&bond->lane.is_armed, false, memory_order_release);
+	arm(r, bond);
+	return atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed);
+}
+
 /* Watches the deadlines that it has promised to; returns the earliest that is left. */
 static nsec_t watch_deadlines(struct rx *r, nsec_t now)
 {
@@ -269,7 +284,7 @@ static nsec_t watch_deadlines(struct rx *r, nsec_t now)
 		}
 		if (deadline == NSEC_NEVER) {
 			*at = bond->lane.next_armed;
-			atomic_store_explicit(&bond->lane.is_armed, false, memory_order_release);
+			earliest = nsec_min(earliest, disarm(r, bond));
 			continue;
 		}
 		/* Another holder may be about to move it: look again soon, not at once. */

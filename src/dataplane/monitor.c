@@ -193,6 +193,8 @@ void monitor_free(struct monitor *m)
 {
 	if (!m)
 		return;
+	/* It may have begun to look up names though the monitor's thread never ran. */
+	resolver_free(m->resolver);
 	for (size_t i = 0; i < m->network->n_bonds; i++) {
 		probe_free(m->network->bonds[i].probe);
 		m->network->bonds[i].probe = NULL;

@@ -669,7 +669,7 @@ void probe_resolved(struct probe *p, const struct event *e)
 				 pp->name->host, (int)(RESOLVE_INTERVAL / NSEC_PER_SEC));
 		} else if (!addr_equal(&pp->to.remote, &to.remote)) {
 			move_path(pp, &to);
-			pp->health.next_ping = clock_now();
+			pp->health.next_ping = e->at;
 			peer_poke(&p->bond->peer, POKE_HANDSHAKE);
 		}
 		arm(pp);

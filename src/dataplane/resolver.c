@@ -15,6 +15,8 @@
 #include "util/waker.h"
 
 #define QUEUE_SLOTS 64
+/* Between two tries while the monitor's queue is full. */
+#define POST_RETRY_MS 20
 
 struct resolver {
 	struct network *network;
@@ -89,7 +91,10 @@ static void run(void *arg)
 			};
 
 			e.error = look_up(&q, &e.from.remote);
-			monitor_post(r->network, &e);
+			e.at = clock_now();
+			/* Lost, it would leave the path waiting for ever. */
+			while (!monitor_post(r->network, &e) && !atomic_load(&r->stop))
+				poll(NULL, 0, POST_RETRY_MS);
 		}
 		waker_sleep(&r->waker);
 		if (!atomic_load(&r->stop) && !ring_used(r->requests))

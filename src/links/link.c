@@ -99,7 +99,7 @@ static void adopt_socket(struct link *l)
 
 bool link_has_room(const struct link *l)
 {
-	return ring_has_room(l->tx) &&
+	return ring_used(l->tx) < LINK_RING_SLOTS - LINK_CONTROL_SLOTS &&
 	       atomic_load_explicit(&l->queued_bytes, memory_order_relaxed) < LINK_QUEUE_BYTES;
 }
 

@@ -19,6 +19,8 @@
 /* Bursts that wait in the ring, and bytes: the queue belongs in our box, but short. */
 #define LINK_RING_SLOTS 32
 #define LINK_QUEUE_BYTES (192 << 10)
+/* Of the slots, those that data leaves for pings, their answers and handshake messages. */
+#define LINK_CONTROL_SLOTS 8
 
 struct link;
 
@@ -84,7 +86,7 @@ void link_deinit(struct link *l);
  * -ENOMEM. */
 int link_set_socket(struct link *l, const struct udp_socket *u);
 
-/* Any thread: is it worth pushing more? */
+/* Any thread: is it worth pushing more data? */
 bool link_has_room(const struct link *l);
 /* Any thread: asks for the has_room call. */
 void link_want_room(struct link *l);

@@ -1,190 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-/*
- * libcrypto works on one packet at a time, so a batch is a loop here. Where another back-end
- * takes its place it is behind aead_seal() and aead_open(), and struct aead_key holds what it
- * needs per key.
- */
 #include "crypto/aead.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "util/endian.h"
-#include "util/thread.h"
+#include "crypto/aead_backend.h"
+#include "util/log.h"
 
-#define NONCE_LEN 12
-
-struct aead_key {
-	uint8_t key[AEAD_KEY_LEN];
-	EVP_CIPHER_CTX *contexts[THREAD_SLOTS]; /* each: the thread with that number */
+/* The one to prefer first; the last serves every CPU. */
+static const struct aead_backend *const backends[] = {
+#ifdef HAVE_IPSEC_MB
+	&aead_ipsec_mb,
+#endif
+	&aead_openssl,
 };
 
-static EVP_CIPHER *fetched_cipher;
+#define N_BACKENDS (sizeof(backends) / sizeof(*backends))
 
-static void fetch_cipher(void)
+_Static_assert(N_BACKENDS <= AEAD_BACKENDS_MAX, "all must fit in what aead_backends() returns");
+
+/* Written before other threads start. */
+static const struct aead_backend *chosen = &aead_openssl;
+
+const char *const *aead_backends(void)
 {
-	fetched_cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+	static const char *names[AEAD_BACKENDS_MAX + 1];
+
+	for (size_t i = 0; i < N_BACKENDS; i++)
+		names[i] = backends[i]->name;
+	return names;
 }
 
-/* Fetching costs more than sealing a packet, so it happens once. NULL if there is none. */
-static const EVP_CIPHER *cipher(void)
+int aead_choose(const struct aead_backend **ret, const struct aead_backend *const *list, size_t n,
+		const char *wanted)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	bool is_free = !wanted || !strcmp(wanted, AEAD_AUTO);
+	int r = -ENOENT;
 
-	pthread_once(&once, fetch_cipher);
-	return fetched_cipher;
+	for (size_t i = 0; i < n; i++) {
+		if (is_free ? !list[i]->is_preferable() : strcmp(list[i]->name, wanted) != 0)
+			continue;
+		r = aead_check(list[i]);
+		if (r == 0) {
+			*ret = list[i];
+			return 0;
+		}
+		if (is_free)
+			log_warn("AEAD back-end %s fails its check (%s) and is not used",
+				 list[i]->name, strerror(-r));
+	}
+	return r;
 }
 
-static EVP_CIPHER_CTX *context_new(const uint8_t key[AEAD_KEY_LEN])
+int aead_init(const char *wanted)
 {
-	EVP_CIPHER_CTX *ctx = cipher() ? EVP_CIPHER_CTX_new() : NULL;
-
-	if (!ctx)
-		return NULL;
-	if (EVP_EncryptInit_ex2(ctx, cipher(), key, NULL, NULL) == 1)
-		return ctx;
-	EVP_CIPHER_CTX_free(ctx);
-	return NULL;
+	return aead_choose(&chosen, backends, N_BACKENDS, wanted);
 }
 
-static bool seal_start(EVP_CIPHER_CTX *ctx, const uint8_t nonce[NONCE_LEN])
+const char *aead_backend(void)
 {
-	return EVP_EncryptInit_ex2(ctx, NULL, NULL, nonce, NULL) == 1;
-}
-
-static bool open_start(EVP_CIPHER_CTX *ctx, const uint8_t nonce[NONCE_LEN])
-{
-	return EVP_DecryptInit_ex2(ctx, NULL, NULL, nonce, NULL) == 1;
-}
-
-static bool seal_text(EVP_CIPHER_CTX *ctx, uint8_t *dst, const uint8_t *src, size_t len)
-{
-	uint8_t *tag = dst + len;
-	int n;
-
-	if (len && EVP_EncryptUpdate(ctx, dst, &n, src, (int)len) != 1)
-		return false;
-	return EVP_EncryptFinal_ex(ctx, tag, &n) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, tag) == 1;
-}
-
-static bool open_text(EVP_CIPHER_CTX *ctx, uint8_t *dst, const uint8_t *src, size_t len)
-{
-	void *tag = (void *)(src + len);
-	uint8_t nothing[1];
-	int n;
-
-	if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_LEN, tag) != 1)
-		return false;
-	if (len && EVP_DecryptUpdate(ctx, dst, &n, src, (int)len) != 1)
-		return false;
-	return EVP_DecryptFinal_ex(ctx, nothing, &n) == 1;
+	return chosen->name;
 }
 
 int aead_key_new(struct aead_key **ret, const uint8_t key[AEAD_KEY_LEN])
 {
-	struct aead_key *k;
-
-	if (!cipher())
-		return -EIO;
-	k = calloc(1, sizeof(*k));
-	if (!k)
-		return -ENOMEM;
-	memcpy(k->key, key, AEAD_KEY_LEN);
-	*ret = k;
-	return 0;
+	return chosen->key_new(ret, key);
 }
 
 void aead_key_free(struct aead_key *k)
 {
-	if (!k)
-		return;
-	for (unsigned i = 0; i < THREAD_SLOTS; i++)
-		EVP_CIPHER_CTX_free(k->contexts[i]);
-	OPENSSL_cleanse(k->key, sizeof(k->key));
-	free(k);
-}
-
-/* NULL without memory; the batch is then not done, and the next one tries again. */
-static EVP_CIPHER_CTX *my_context(struct aead_key *k)
-{
-	EVP_CIPHER_CTX **ctx = &k->contexts[thread_slot()];
-
-	if (!*ctx)
-		*ctx = context_new(k->key);
-	return *ctx;
-}
-
-static void make_nonce(uint8_t ret[NONCE_LEN], uint64_t counter)
-{
-	struct le64 c = le64_make(counter);
-
-	memset(ret, 0, NONCE_LEN - sizeof(c));
-	memcpy(ret + NONCE_LEN - sizeof(c), &c, sizeof(c));
+	if (k)
+		k->backend->key_free(k);
 }
 
 size_t aead_seal(struct aead_key *k, struct aead_job *jobs, size_t n)
 {
-	EVP_CIPHER_CTX *ctx = my_context(k);
-	uint8_t nonce[NONCE_LEN];
-	size_t done = 0;
-
-	for (struct aead_job *job = jobs; job < jobs + n; job++) {
-		make_nonce(nonce, job->counter);
-		job->is_done = ctx && seal_start(ctx, nonce) &&
-			       seal_text(ctx, job->dst, job->src, job->len);
-		done += job->is_done;
-	}
-	return done;
+	return k->backend->seal(k, jobs, n);
 }
 
 size_t aead_open(struct aead_key *k, struct aead_job *jobs, size_t n)
 {
-	EVP_CIPHER_CTX *ctx = my_context(k);
-	uint8_t nonce[NONCE_LEN];
-	size_t done = 0;
-
-	for (struct aead_job *job = jobs; job < jobs + n; job++) {
-		make_nonce(nonce, job->counter);
-		job->is_done = ctx && open_start(ctx, nonce) &&
-			       open_text(ctx, job->dst, job->src, job->len);
-		done += job->is_done;
-	}
-	return done;
-}
-
-/* Both directions take it by the same call: output goes nowhere. */
-static bool add_aad(EVP_CIPHER_CTX *ctx, const uint8_t *aad, size_t len)
-{
-	int n;
-
-	return !len || EVP_CipherUpdate(ctx, NULL, &n, aad, (int)len) == 1;
-}
-
-int aead_seal_once(uint8_t *dst, const uint8_t *src, size_t len, const uint8_t *aad, size_t aad_len,
-		   const uint8_t nonce[12], const uint8_t key[AEAD_KEY_LEN])
-{
-	EVP_CIPHER_CTX *ctx = context_new(key);
-	bool is_sealed = ctx && seal_start(ctx, nonce) && add_aad(ctx, aad, aad_len) &&
-			 seal_text(ctx, dst, src, len);
-
-	EVP_CIPHER_CTX_free(ctx);
-	return is_sealed ? 0 : -EIO;
-}
-
-int aead_open_once(uint8_t *dst, const uint8_t *src, size_t len, const uint8_t *aad, size_t aad_len,
-		   const uint8_t nonce[12], const uint8_t key[AEAD_KEY_LEN])
-{
-	EVP_CIPHER_CTX *ctx = context_new(key);
-	int r = -EIO;
-
-	if (ctx && open_start(ctx, nonce) && add_aad(ctx, aad, aad_len))
-		r = open_text(ctx, dst, src, len) ? 0 : -EBADMSG;
-	EVP_CIPHER_CTX_free(ctx);
-	return r;
+	return k->backend->open(k, jobs, n);
 }

@@ -20,13 +20,32 @@ static struct aead_key *key;
 static void setup(void)
 {
 	ck_assert_int_eq(thread_adopt(), 0);
-	ck_assert_int_eq(aead_key_new(&key, test_key), 0);
 }
 
 static void teardown(void)
 {
 	aead_key_free(key);
+	key = NULL;
 	thread_disown();
+}
+
+/* What is about batches is tried with each back-end that is built in. */
+static void begin(int backend)
+{
+	const char *name = aead_backends()[backend];
+
+	ck_assert_int_eq(aead_init(name), 0);
+	ck_assert_str_eq(aead_backend(), name);
+	ck_assert_int_eq(aead_key_new(&key, test_key), 0);
+}
+
+static int n_backends(void)
+{
+	int n = 0;
+
+	while (aead_backends()[n])
+		n++;
+	return n;
 }
 
 /* One group of cases that aead_..._once() and xaead_...() share. */
@@ -91,6 +110,7 @@ START_TEST(nonce_is_the_counter)
 	struct json_object *root = vectors_open("aead.json");
 	struct json_object *cases = vectors_cases(root, "transport");
 
+	begin(_i);
 	for (size_t i = 0; i < json_object_array_length(cases); i++) {
 		struct json_object *c = json_object_array_get_idx(cases, i);
 		struct bytes nonce = vectors_bytes(c, "nonce");
@@ -146,6 +166,7 @@ static bool is_plain(const uint8_t *text, size_t packet)
 
 START_TEST(batch_opens_to_what_was_sealed)
 {
+	begin(_i);
 	make_batch();
 	for (size_t p = 1; p < BATCH; p++)
 		ck_assert(!is_plain(packets[p], p));
@@ -159,6 +180,7 @@ END_TEST
 
 START_TEST(bad_packet_does_not_harm_its_neighbours)
 {
+	begin(_i);
 	make_batch();
 	packets[7][3] ^= 1;
 	packets[9][jobs[9].len + 15] ^= 0x80;
@@ -173,6 +195,26 @@ START_TEST(bad_packet_does_not_harm_its_neighbours)
 }
 END_TEST
 
+/* More than a back-end takes at once, and none. */
+START_TEST(batches_may_have_any_size)
+{
+	static uint8_t many[200][40 + AEAD_TAG_LEN];
+	static struct aead_job long_batch[200];
+
+	begin(_i);
+	memset(many, 0, sizeof(many));
+	for (size_t i = 0; i < 200; i++)
+		long_batch[i] = (struct aead_job){
+			.dst = many[i], .src = many[i], .len = i % 41, .counter = i};
+	ck_assert_uint_eq(aead_seal(key, long_batch, 0), 0);
+	ck_assert_uint_eq(aead_seal(key, long_batch, 200), 200);
+	many[130][0] ^= 1;
+	ck_assert_uint_eq(aead_open(key, long_batch, 200), 199);
+	for (size_t i = 0; i < 200; i++)
+		ck_assert_int_eq(long_batch[i].is_done, i != 130);
+}
+END_TEST
+
 START_TEST(every_corrupted_bit_is_noticed)
 {
 	uint8_t sealed[32 + AEAD_TAG_LEN] = "thirty-two bytes of plain text..";
@@ -180,6 +222,7 @@ START_TEST(every_corrupted_bit_is_noticed)
 	struct aead_job seal = {.dst = sealed, .src = sealed, .len = 32, .counter = 5};
 	struct aead_job open = {.dst = plain, .src = sealed, .len = 32, .counter = 5};
 
+	begin(_i);
 	ck_assert_uint_eq(aead_seal(key, &seal, 1), 1);
 	for (size_t bit = 0; bit < 8 * sizeof(sealed); bit++) {
 		sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -200,6 +243,7 @@ START_TEST(output_elsewhere_leaves_the_input_alone)
 	uint8_t opened[50 + 1];
 	struct aead_job job = {.dst = sealed, .src = plain, .len = 50, .counter = 1};
 
+	begin(_i);
 	ck_assert_uint_eq(aead_seal(key, &job, 1), 1);
 	memcpy(before, sealed, sizeof(sealed));
 	opened[50] = 0x5a;
@@ -217,6 +261,7 @@ START_TEST(another_key_opens_nothing)
 	const uint8_t other_key[AEAD_KEY_LEN] = {1};
 	struct aead_key *other;
 
+	begin(_i);
 	make_batch();
 	ck_assert_int_eq(aead_key_new(&other, other_key), 0);
 	ck_assert_uint_eq(aead_open(other, jobs, BATCH), 0);
@@ -232,6 +277,7 @@ START_TEST(single_message_and_batch_agree)
 	uint8_t b[100 + AEAD_TAG_LEN];
 	struct aead_job job = {.dst = a, .src = plain, .len = sizeof(plain), .counter = 0x0102};
 
+	begin(_i);
 	nonce[4] = 2;
 	nonce[5] = 1;
 	ck_assert_uint_eq(aead_seal(key, &job, 1), 1);
@@ -268,6 +314,7 @@ START_TEST(threads_share_a_key)
 	struct worker workers[3] = {
 		{.first_counter = 0}, {.first_counter = 1ULL << 20}, {.first_counter = 1ULL << 40}};
 
+	begin(_i);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_eq(
 			thread_start(&workers[i].thread, "worker", seal_and_open, &workers[i]), 0);
@@ -288,19 +335,21 @@ static Suite *make_suite(void)
 {
 	Suite *s = suite_create("aead");
 	TCase *c = tcase_create("aead");
+	int n = n_backends();
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, single_messages_are_as_published);
 	tcase_add_test(c, long_nonces_are_as_published);
 	tcase_add_test(c, hchacha20_is_as_published);
-	tcase_add_test(c, nonce_is_the_counter);
-	tcase_add_test(c, batch_opens_to_what_was_sealed);
-	tcase_add_test(c, bad_packet_does_not_harm_its_neighbours);
-	tcase_add_test(c, every_corrupted_bit_is_noticed);
-	tcase_add_test(c, output_elsewhere_leaves_the_input_alone);
-	tcase_add_test(c, another_key_opens_nothing);
-	tcase_add_test(c, single_message_and_batch_agree);
-	tcase_add_test(c, threads_share_a_key);
+	tcase_add_loop_test(c, nonce_is_the_counter, 0, n);
+	tcase_add_loop_test(c, batch_opens_to_what_was_sealed, 0, n);
+	tcase_add_loop_test(c, bad_packet_does_not_harm_its_neighbours, 0, n);
+	tcase_add_loop_test(c, batches_may_have_any_size, 0, n);
+	tcase_add_loop_test(c, every_corrupted_bit_is_noticed, 0, n);
+	tcase_add_loop_test(c, output_elsewhere_leaves_the_input_alone, 0, n);
+	tcase_add_loop_test(c, another_key_opens_nothing, 0, n);
+	tcase_add_loop_test(c, single_message_and_batch_agree, 0, n);
+	tcase_add_loop_test(c, threads_share_a_key, 0, n);
 	tcase_add_test(c, freeing_no_key_is_fine);
 	suite_add_tcase(s, c);
 	return s;

@@ -268,6 +268,7 @@ static void add_machine(struct json_object *o, const struct network_status *s)
 	struct json_object *offloads = json_object_new_object();
 	struct json_object *buffers = json_object_new_object();
 
+	add_text(o, "aead", s->aead);
 	if (offloads) {
 		add_bool(offloads, "tso", s->can_tso);
 		add_bool(offloads, "uso", s->can_uso);

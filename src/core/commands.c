@@ -10,6 +10,7 @@
 
 #include "core/config.h"
 #include "core/paths.h"
+#include "crypto/aead.h"
 #include "crypto/keys.h"
 
 /* Room for a key and some white space around it. */
@@ -160,6 +161,18 @@ static int run_pubkey(void)
 	return status;
 }
 
+static int run_version(void)
+{
+	const char *const *names = aead_backends();
+
+	puts("vtrunkd " VERSION);
+	printf("aead:");
+	while (*names)
+		printf(" %s", *names++);
+	putchar('\n');
+	return finish_output();
+}
+
 int command_run(const struct cli *cli)
 {
 	switch (cli->command) {
@@ -179,8 +192,7 @@ int command_run(const struct cli *cli)
 		fputs(cli_help(), stdout);
 		return finish_output();
 	case COMMAND_VERSION:
-		puts("vtrunkd " VERSION);
-		return finish_output();
+		return run_version();
 	case COMMAND_DAEMON:
 		break;
 	}

@@ -16,7 +16,8 @@ struct daemon_settings {
 	char control_socket[CONFIG_PATH_MAX];
 	char pid_file[CONFIG_PATH_MAX]; /* "": none */
 	char state_dir[CONFIG_PATH_MAX];
-	int log_level; /* a syslog priority */
+	int log_level;	  /* a syslog priority */
+	const char *aead; /* AEAD_AUTO or the name of a back-end; a constant */
 };
 
 struct config {

@@ -9,6 +9,7 @@
 
 #include "core/config_grammar.h"
 #include "core/paths.h"
+#include "crypto/aead.h"
 #include "crypto/keys.h"
 
 static const struct section_kind *find_kind(const char *name)
@@ -170,7 +171,8 @@ int config_draft_init(struct config_draft *ret, struct config_ini *ini,
 		.peers = calloc(ini->n_sections + 1, sizeof(*d.peers)),
 		.daemon = {.control_socket = RUN_DIR "/vtrunkd.sock",
 			   .state_dir = STATE_DIR,
-			   .log_level = LOG_INFO},
+			   .log_level = LOG_INFO,
+			   .aead = AEAD_AUTO},
 	};
 	int r = -ENOMEM;
 

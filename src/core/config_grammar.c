@@ -88,6 +88,7 @@ static const struct config_key daemon_keys[] = {
 	{KEY("pid_file", value_path, daemon_settings, pid_file)},
 	{KEY("state_dir", value_path, daemon_settings, state_dir)},
 	{KEY("log_level", value_log_level, daemon_settings, log_level)},
+	{KEY("aead", value_aead, daemon_settings, aead)},
 	{NULL},
 };
 

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <syslog.h>
 
+#include "crypto/aead.h"
 #include "dataplane/settings.h"
 
 /* A key in base64 has 43 letters and a '='; a mistyped one a few less or more. */
@@ -210,6 +211,20 @@ int value_log_level(struct value *v, void *field)
 	};
 
 	return choose(v, choices, field) ? 0 : -EINVAL;
+}
+
+int value_aead(struct value *v, void *field)
+{
+	struct choice choices[AEAD_BACKENDS_MAX + 2] = {{AEAD_AUTO, 0}};
+	const char *const *names = aead_backends();
+	int choice;
+
+	for (int i = 0; names[i]; i++)
+		choices[i + 1] = (struct choice){names[i], i + 1};
+	if (!choose(v, choices, &choice))
+		return -EINVAL;
+	*(const char **)field = choices[choice].name;
+	return 0;
 }
 
 static bool is_plain_name(const char *name, size_t len_max)

@@ -36,6 +36,7 @@ value_parse value_bool;		/* bool */
 value_parse value_mode;		/* enum bond_mode */
 value_parse value_multilink;	/* enum multilink */
 value_parse value_log_level;	/* int, a syslog priority */
+value_parse value_aead;		/* const char *, AEAD_AUTO or a back-end that is built in */
 value_parse value_interface;	/* char[IFNAMSIZ] */
 value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */
 value_parse value_path;		/* char[CONFIG_PATH_MAX], absolute */

@@ -26,6 +26,7 @@
 #include "core/daemonize.h"
 #include "core/networks.h"
 #include "core/pidfile.h"
+#include "crypto/aead.h"
 #include "util/log.h"
 #include "util/thread.h"
 
@@ -85,6 +86,19 @@ static enum control_error handle_status(void *ctx, const struct control_request 
 		return control_fail(reply, CONTROL_network_not_found, "no network named \"%s\"",
 				    request->network);
 	return control_fail(reply, CONTROL_internal_error, "%s", strerror(-r));
+}
+
+/* Before there are threads that use keys. */
+static int choose_aead(struct daemon *d)
+{
+	const char *wanted = d->config.daemon.aead;
+	int r = aead_init(wanted);
+
+	if (r == 0)
+		log_info("packets are sealed by %s", aead_backend());
+	else
+		log_error("aead = %s: no back-end passes its check: %s", wanted, strerror(-r));
+	return r;
 }
 
 /* One descriptor tells of all signals; the threads started later have them blocked anyway. */
@@ -220,7 +234,8 @@ static int get_ready(struct daemon *d)
 static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
-		open_signals, make_state_dir, take_pidfile, open_control, start_networks, get_ready,
+		choose_aead,  open_signals,   make_state_dir, take_pidfile,
+		open_control, start_networks, get_ready,
 	};
 	int r = 0;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/aead.h"
 #include "dataplane/network_state.h"
 #include "dataplane/probe.h"
 #include "dataplane/status_fill.h"
@@ -137,6 +138,7 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	ret->mtu = n->settings->mtu;
 	ret->mode = n->settings->mode;
 	memcpy(ret->public_key, device_public_key(n->device), sizeof(ret->public_key));
+	ret->aead = aead_backend();
 	ret->can_tso = n->tun.can_tso;
 	ret->can_uso = n->tun.can_uso;
 	ret->buffers = pool_cells(n->bursts);

@@ -72,6 +72,7 @@ struct network_status {
 	uint32_t mtu;
 	enum bond_mode mode;
 	uint8_t public_key[32];
+	const char *aead; /* name of the back-end, a constant */
 	bool can_tso, can_uso;
 	size_t buffers, buffers_free;
 	struct drops drops; /* those that belong to no link */

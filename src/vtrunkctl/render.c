@@ -289,8 +289,8 @@ static void render_network(const struct screen *screen, struct json_object *netw
 	struct json_object *peer;
 
 	screen_print(screen, STYLE_NAME, "network %s", field_text(network, "name", "-").s);
-	fprintf(screen->out, ": %s, %s, mtu %u\n", field_text(network, "interface", "-").s, mode.s,
-		(unsigned)field_count(network, "mtu"));
+	fprintf(screen->out, ": %s, %s, mtu %u, AEAD %s\n", field_text(network, "interface", "-").s,
+		mode.s, (unsigned)field_count(network, "mtu"), field_text(network, "aead", "-").s);
 	screen_print(screen, STYLE_FAINT, "  key %s", field_text(network, "public_key", "-").s);
 	fputs("\n\n", screen->out);
 	render_links(screen, network);

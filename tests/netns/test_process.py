@@ -6,6 +6,7 @@
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
 """
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -15,7 +16,7 @@ import subprocess
 
 import pytest
 
-from bond import PORT, SERVER_IP, VTRUNKD, Daemon, Keys, Pair, ini, network_section
+from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKD, Daemon, Keys, Pair, ini, network_section
 from hostile import UDP
 from lab import wait_until
 from traffic import PingTrain, ping_lost, transfer, wait_for_ping
@@ -233,6 +234,27 @@ def test_the_client_finds_a_server_that_restarts(lab):
         wait_until(lambda: pair.server.peer()["session"], 25, "a new session")
         wait_for_ping(pair.client_node, SERVER_IP, 25)
     assert len(train.replies) > answered
+
+
+def aead_backends():
+    version = subprocess.run([VTRUNKD, "--version"], check=True, capture_output=True, text=True).stdout
+    return next(line.split()[1:] for line in version.splitlines() if line.startswith("aead:"))
+
+
+def test_every_aead_back_end_understands_every_other(lab):
+    pair = Pair(lab, start=False)
+
+    for ours, theirs in itertools.product(aead_backends(), repeat=2):
+        pair.client.sections["daemon"] = {"aead": ours}
+        pair.server.sections["daemon"] = {"aead": theirs}
+        pair.start()
+        assert (pair.client.network()["aead"], pair.server.network()["aead"]) == (ours, theirs)
+        assert ping_lost(pair.client_node, SERVER_IP) == 0
+        transfer(pair.client_node, pair.server_node, SERVER_IP)
+        transfer(pair.server_node, pair.client_node, CLIENT_IP)
+        assert pair.client.dropped("rx_bad_tag") == pair.server.dropped("rx_bad_tag") == 0
+        pair.client.stop()
+        pair.server.stop()
 
 
 def test_genpair_writes_two_files_that_connect_at_once(lab):

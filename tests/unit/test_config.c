@@ -104,6 +104,7 @@ START_TEST(defaults_are_filled_in)
 	ck_assert_str_eq(config.daemon.state_dir, STATE_DIR);
 	ck_assert_str_eq(config.daemon.pid_file, "");
 	ck_assert_int_eq(config.daemon.log_level, LOG_INFO);
+	ck_assert_str_eq(config.daemon.aead, "auto");
 }
 END_TEST
 

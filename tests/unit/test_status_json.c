@@ -105,6 +105,7 @@ static void make_network(void)
 		.interface = "tun0",
 		.mtu = 1420,
 		.mode = BOND_FAILOVER,
+		.aead = "openssl",
 		.can_tso = true,
 		.buffers = 256,
 		.buffers_free = 200,
@@ -146,6 +147,7 @@ START_TEST(network_tells_its_settings_and_totals)
 		  "\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
 		  "\"totals\":{\"peers\":2,\"peers_active\":1,\"peers_healthy\":1,"
 		  "\"tx_packets\":10,\"tx_bytes\":101,\"rx_packets\":20,\"rx_bytes\":200},"
+		  "\"aead\":\"openssl\","
 		  "\"offloads\":{\"tso\":true,\"uso\":false},"
 		  "\"buffers\":{\"total\":256,\"free\":200}}");
 	json_object_put(o);

@@ -16,7 +16,7 @@
 
 static const char status_text[] =
 	"{'schema':1,'version':'0.1.0','pid':1,'networks':[{"
-	"'name':'default','interface':'tun0','mode':'aggregate','mtu':1420,"
+	"'name':'default','interface':'tun0','mode':'aggregate','mtu':1420,'aead':'ipsec-mb',"
 	"'public_key':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=',"
 	"'drops':{'rx_bad_mac1':3,'rx_replay':0,'some_new_reason':1},"
 	"'links':["
@@ -44,7 +44,7 @@ static const char status_text[] =
 
 /* clang-format off */
 static const char expected_text[] =
-	"network default: tun0, aggregate, mtu 1420\n"
+	"network default: tun0, aggregate, mtu 1420, AEAD ipsec-mb\n"
 	"  key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
 	"\n"
 	"  link    state   local               device       tx       rx  last error\n"

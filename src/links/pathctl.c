@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "links/pathctl.h"
+
+#include <string.h>
+
+/* A step of control needs so much time of deliveries to mean something. */
+#define STEP_MIN (10 * NSEC_PER_MSEC)
+#define BASE_SPAN (20 * NSEC_PER_SEC)
+#define STANDING_SPAN_MIN (20 * NSEC_PER_MSEC)
+#define ROUND_TRIP_SPAN (10 * NSEC_PER_SEC)
+/* The capacity is the maximum over so many round trips, but no less than this time. */
+#define CAPACITY_ROUND_TRIPS 8
+#define CAPACITY_SPAN_MIN (250 * NSEC_PER_MSEC)
+/* Start: double per round, until so many rounds have not brought this much more. */
+#define START_GAIN 2.0
+#define START_GROWTH 1.2
+#define START_ROUNDS 2
+#define RESTART_GROWTH 1.1
+/* Then a cycle: ask for more, give back the queue that this made, and hold for the rest. */
+#define PHASES 8
+#define PHASE_MIN (20 * NSEC_PER_MSEC)
+#define PROBE_GAIN_MAX 0.25
+#define HOLD_GAIN 0.98
+/* A queue so much longer than wanted says that the path has become slower. */
+#define DRAIN_QUEUES 2.5
+#define DRAIN_GAIN 0.75
+/* How far behind its pace a path may catch up, and the window's share for the report's delay. */
+#define PACE_CREDIT (2 * NSEC_PER_MSEC)
+#define REPORT_DELAY (15 * NSEC_PER_MSEC)
+#define WINDOW_MIN (64 << 10)
+/* Silence: so many round trips, within these bounds. */
+#define SILENCE_ROUND_TRIPS 4
+#define SILENCE_MIN (60 * NSEC_PER_MSEC)
+#define SILENCE_MAX NSEC_PER_SEC
+/* While nothing is known of the round trip. */
+#define ROUND_TRIP_START (100 * NSEC_PER_MSEC)
+
+void pathctl_init(struct pathctl *c, uint32_t path_id, double cap, nsec_t now)
+{
+	memset(c, 0, sizeof(*c));
+	c->path_id = path_id;
+	c->cap = cap;
+	c->rate = PATHCTL_RATE_START;
+	c->is_starting = true;
+	c->next_send = now;
+	c->phase_since = c->capacity_since = now;
+	c->progress = now;
+	c->base = c->standing = c->round_trip = (struct pathctl_min){NSEC_NEVER, NSEC_NEVER, now};
+}
+
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static nsec_t min_get(const struct pathctl_min *m)
+{
+	return nsec_min(m->now, m->before);
+}
+
+static void min_add(struct pathctl_min *m, nsec_t value, nsec_t span, nsec_t now)
+{
+	if (now - m->since > span) {
+		m->before = now - m->since > 2 * span ? NSEC_NEVER : m->now;
+		m->now = NSEC_NEVER;
+		m->since = now;
+	}
+	m->now = nsec_min(m->now, value);
+}
+
+static nsec_t round_trip(const struct pathctl *c)
+{
+	nsec_t rtt = min_get(&c->round_trip);
+
+	return rtt == NSEC_NEVER ? ROUND_TRIP_START : rtt;
+}
+
+static nsec_t duration(double bytes, double rate)
+{
+	return (nsec_t)(bytes / rate * (double)NSEC_PER_SEC);
+}
+
+uint64_t pathctl_inflight(const struct pathctl *c)
+{
+	return c->sent_bytes - c->acked_bytes;
+}
+
+static double window(const struct pathctl *c)
+{
+	nsec_t span = round_trip(c) + 2 * PATHCTL_QUEUE + REPORT_DELAY;
+	double rate = c->is_starting ? c->rate : c->capacity;
+	double bytes = rate * (double)span / (double)NSEC_PER_SEC;
+
+	return larger(bytes, WINDOW_MIN);
+}
+
+static struct pathctl_record *record_at(struct pathctl *c, unsigned position)
+{
+	return &c->records[position % PATHCTL_RECORDS];
+}
+
+void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
+		  uint64_t bytes, nsec_t now)
+{
+	struct pathctl_record *last = record_at(c, c->head - 1);
+
+	if (c->acked_bytes == c->sent_bytes)
+		c->progress = now; /* nothing was outstanding: the wait begins here */
+	if (c->head == c->tail || last->session != session || now - last->at > PATHCTL_RECORD) {
+		if (c->head - c->tail == PATHCTL_RECORDS)
+			c->tail++; /* what it told will be told by the next */
+		last = record_at(c, c->head++);
+		*last = (struct pathctl_record){
+			.first = counter,
+			.bytes_before = c->sent_bytes,
+			.at = now,
+			.session = session,
+		};
+	}
+	last->end = counter + packets;
+	last->bytes += bytes;
+	c->sent_bytes += bytes;
+	c->next_send = nsec_max(c->next_send, now - PACE_CREDIT) + duration((double)bytes, c->rate);
+}
+
+/* Finds the record of a reported packet and forgets those before it; NULL if there is none. */
+static const struct pathctl_record *acknowledge(struct pathctl *c, const struct pathctl_report *r)
+{
+	unsigned at = c->tail;
+
+	while (at != c->head &&
+	       (record_at(c, at)->session != r->session || record_at(c, at)->end <= r->counter))
+		at++;
+	if (at == c->head || record_at(c, at)->first > r->counter)
+		return NULL;
+	c->tail = at;
+	return record_at(c, at);
+}
+
+/* The part of a record that lies before and with the packet. */
+static double bytes_until(const struct pathctl_record *rec, uint64_t counter)
+{
+	return (double)rec->bytes * (double)(counter - rec->first + 1) /
+	       (double)(rec->end - rec->first);
+}
+
+static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
+			  const struct pathctl_report *r, nsec_t now)
+{
+	/* With the time that the record itself took to pass, which PATHCTL_BURST bounds. */
+	nsec_t delay = r->arrival - rec->at;
+	nsec_t span = nsec_max(round_trip(c), STANDING_SPAN_MIN);
+
+	min_add(&c->base, delay, BASE_SPAN, now);
+	min_add(&c->standing, delay, span / 2, now);
+	min_add(&c->round_trip, now - rec->at, ROUND_TRIP_SPAN, now);
+	c->queue = nsec_max(min_get(&c->standing) - min_get(&c->base), 0);
+	c->has_delay = true;
+}
+
+static void note_capacity(struct pathctl *c, double delivered, nsec_t now)
+{
+	nsec_t span = nsec_max(CAPACITY_ROUND_TRIPS * round_trip(c), CAPACITY_SPAN_MIN) / 2;
+
+	/* A rate that was not asked for says nothing, unless it is more than was known. */
+	if (!c->is_wanted && delivered < c->capacity)
+		return;
+	if (now - c->capacity_since > span) {
+		c->capacity_before = c->capacity_now;
+		c->capacity_now = 0;
+		c->capacity_since = now;
+	}
+	if (delivered > c->capacity_now)
+		c->capacity_now = delivered;
+	c->capacity = larger(c->capacity_now, c->capacity_before);
+}
+
+static void set_capacity(struct pathctl *c, double capacity, nsec_t now)
+{
+	c->capacity = c->capacity_now = capacity;
+	c->capacity_before = 0;
+	c->capacity_since = now;
+}
+
+/*
+ * A round is over: has the path given more than in the one before? In the cycle, a probe that
+ * finds much more says that the path has become faster: then the start begins anew.
+ */
+static void end_round(struct pathctl *c)
+{
+	c->round_mark = c->sent_bytes;
+	if (!c->is_wanted)
+		return;
+	if (!c->is_starting && !c->is_draining && c->queue < PATHCTL_QUEUE / 2 &&
+	    c->capacity > c->round_capacity * RESTART_GROWTH) {
+		c->is_starting = true;
+		c->rounds_without_growth = 0;
+	}
+	if (c->capacity < c->round_capacity * START_GROWTH)
+		c->rounds_without_growth++;
+	else
+		c->rounds_without_growth = 0;
+	c->round_capacity = c->capacity;
+	if (c->is_starting && c->rounds_without_growth >= START_ROUNDS)
+		c->is_starting = false;
+}
+
+static void watch_queue(struct pathctl *c, nsec_t now)
+{
+	if (c->is_starting && c->queue > PATHCTL_QUEUE) {
+		c->is_starting = false;
+		c->is_draining = true;
+	} else if (!c->is_draining && (double)c->queue > DRAIN_QUEUES * (double)PATHCTL_QUEUE) {
+		c->is_draining = true;
+		set_capacity(c, c->delivered, now);
+	} else if (c->is_draining && c->queue < PATHCTL_QUEUE / 2) {
+		c->is_draining = false;
+		c->phase = 2;
+		c->phase_since = now;
+	}
+}
+
+/* The probe asks for no more than would build the wanted queue within its time. */
+static double phase_gain(const struct pathctl *c, nsec_t length)
+{
+	double gain = (double)PATHCTL_QUEUE / (double)length;
+
+	if (gain > PROBE_GAIN_MAX)
+		gain = PROBE_GAIN_MAX;
+	if (c->phase == 0)
+		return 1 + gain;
+	return c->phase == 1 ? 1 - gain : HOLD_GAIN;
+}
+
+static void set_rate(struct pathctl *c, nsec_t now)
+{
+	nsec_t length = nsec_max(round_trip(c) + REPORT_DELAY, PHASE_MIN);
+
+	if (now - c->phase_since > length) {
+		c->phase = (c->phase + 1) % PHASES;
+		c->phase_since = now;
+	}
+	if (c->is_starting)
+		c->rate = larger(c->capacity * START_GAIN, PATHCTL_RATE_START);
+	else
+		c->rate = c->capacity * (c->is_draining ? DRAIN_GAIN : phase_gain(c, length));
+	c->rate = larger(c->rate, PATHCTL_RATE_MIN);
+	if (c->cap > 0 && c->rate > c->cap)
+		c->rate = c->cap;
+}
+
+static void step(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
+{
+	nsec_t elapsed = r->arrival - c->step_arrival;
+
+	if (c->has_step && elapsed >= 0 && r->rx_bytes >= c->step_bytes) {
+		if (elapsed < nsec_max(STEP_MIN, round_trip(c) / 4))
+			return;
+		c->delivered = (double)(r->rx_bytes - c->step_bytes) * (double)NSEC_PER_SEC /
+			       (double)elapsed;
+		if (elapsed < NSEC_PER_SEC)
+			note_capacity(c, c->delivered, now);
+		if (c->acked_bytes >= c->round_mark)
+			end_round(c);
+		watch_queue(c, now);
+		set_rate(c, now);
+		c->is_wanted = false;
+	}
+	c->has_step = true;
+	c->step_bytes = r->rx_bytes;
+	c->step_arrival = r->arrival;
+}
+
+bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
+{
+	const struct pathctl_record *rec = acknowledge(c, r);
+	uint64_t acked;
+
+	if (!rec)
+		return false;
+	acked = rec->bytes_before + (uint64_t)bytes_until(rec, r->counter);
+	if (acked <= c->acked_bytes)
+		return false;
+	c->acked_bytes = acked;
+	c->progress = now;
+	measure_delay(c, rec, r, now);
+	step(c, r, now);
+	return true;
+}
+
+nsec_t pathctl_silent_at(const struct pathctl *c)
+{
+	nsec_t patience =
+		c->has_delay ? SILENCE_ROUND_TRIPS * (round_trip(c) + c->queue) : SILENCE_MAX;
+
+	if (c->acked_bytes == c->sent_bytes)
+		return NSEC_NEVER;
+	return c->progress + nsec_min(nsec_max(patience, SILENCE_MIN), SILENCE_MAX);
+}
+
+bool pathctl_is_silent(const struct pathctl *c, nsec_t now)
+{
+	return now >= pathctl_silent_at(c);
+}
+
+nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
+{
+	uint64_t inflight = pathctl_inflight(c);
+
+	if (inflight && (double)(inflight + bytes) > window(c)) {
+		c->is_wanted = true;
+		return NSEC_NEVER;
+	}
+	if (c->next_send > now)
+		c->is_wanted = true;
+	return c->next_send;
+}
+
+nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now)
+{
+	nsec_t delay = c->has_delay ? min_get(&c->standing) : 0;
+
+	return nsec_max(c->next_send, now) + duration((double)bytes, c->rate) + delay;
+}
+
+uint64_t pathctl_burst_bytes(const struct pathctl *c)
+{
+	return (uint64_t)(c->rate * (double)PATHCTL_BURST / (double)NSEC_PER_SEC);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Path control: how fast a path may be sent on, learnt from the peer's receive reports. It
+ * keeps the queue that our own packets build on the path short (PATHCTL_QUEUE) and its
+ * sending rate at what arrives; random loss is no signal. In the spirit of BBR (a delivery
+ * rate, pacing, a window) and LEDBAT (one-way queueing delay as the signal; the two clocks'
+ * offset cancels in differences). docs/design/path-control.md
+ * Owner: the TUN reader. Pure: time comes in as an argument.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/clock.h"
+
+/* The standing queue aimed at. */
+#define PATHCTL_QUEUE (4 * NSEC_PER_MSEC)
+/* Bytes per second: before anything is known, and at the least. */
+#define PATHCTL_RATE_START (1250.0 * 1000)
+#define PATHCTL_RATE_MIN (12.5 * 1000)
+/* Bursts are cut to this much of a path's rate. */
+#define PATHCTL_BURST (2 * NSEC_PER_MSEC)
+/* Bursts sent within this time share a record. */
+#define PATHCTL_RECORD (NSEC_PER_MSEC / 2)
+#define PATHCTL_RECORDS 1024
+
+/* What the peer tells of the data that came over a path. */
+struct pathctl_report {
+	uint32_t session;  /* index of the session ... */
+	uint64_t counter;  /* ... and counter of the packet that came last */
+	uint64_t rx_bytes; /* of data, up to and with that packet, since the path was made */
+	nsec_t arrival;	   /* when it came, by the peer's clock */
+};
+
+/* Data sent in a row: counters [first, end) of a session. */
+struct pathctl_record {
+	uint64_t first, end;
+	uint64_t bytes_before, bytes; /* cumulative, and of this record */
+	nsec_t at;
+	uint32_t session;
+};
+
+/* The minimum of the last one to two spans. */
+struct pathctl_min {
+	nsec_t now, before;
+	nsec_t since;
+};
+
+struct pathctl {
+	uint32_t path_id; /* the caller's: whose state this is */
+	/* control */
+	double rate; /* bytes per second that may leave now: the capacity times the phase's gain */
+	double cap;  /* by configuration; 0: none */
+	bool is_starting;
+	bool is_draining; /* the queue is too long: a little less than arrives, until it is short */
+	bool is_wanted;	  /* somebody wanted to send more than was allowed, since the last step */
+	unsigned phase;
+	nsec_t phase_since;
+	nsec_t next_send;
+	/* rounds: one begins when what was sent before the last one began has arrived */
+	uint64_t round_mark;
+	unsigned rounds_without_growth;
+	double round_capacity;
+	/* outstanding */
+	uint64_t sent_bytes, acked_bytes;
+	nsec_t progress; /* when the last report acknowledged something new */
+	/* delay: differences of the two clocks */
+	struct pathctl_min base;     /* of the path itself, over many seconds */
+	struct pathctl_min standing; /* about one round trip */
+	bool has_delay;
+	struct pathctl_min round_trip; /* sent to reported */
+	nsec_t queue;		       /* standing - base */
+	/* delivery: bytes per second */
+	double capacity; /* the largest delivery rate of late */
+	double capacity_now, capacity_before;
+	nsec_t capacity_since;
+	double delivered; /* in the last step */
+	uint64_t step_bytes;
+	nsec_t step_arrival;
+	bool has_step;
+	/* records, oldest at tail */
+	struct pathctl_record records[PATHCTL_RECORDS];
+	unsigned head, tail; /* modulo PATHCTL_RECORDS; equal: none */
+};
+
+/* `cap` in bytes per second; 0: none. */
+void pathctl_init(struct pathctl *c, uint32_t path_id, double cap, nsec_t now);
+
+/* Data was given to the path. */
+void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
+		  uint64_t bytes, nsec_t now);
+/* A report has come. False: it is about nothing that is outstanding. */
+bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t now);
+
+/*
+ * When the path may be given `bytes` more: now or earlier, later (pacing), or NSEC_NEVER (its
+ * window is full: ask again after a report, or when it is silent).
+ */
+nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now);
+/* When bytes given to it now would arrive, on a scale that all paths of a peer share. */
+nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now);
+/*
+ * Something is outstanding, and reports have failed to come for several round trips: nothing
+ * should depend on this path now.
+ */
+bool pathctl_is_silent(const struct pathctl *c, nsec_t now);
+nsec_t pathctl_silent_at(const struct pathctl *c);
+/* How large a burst should be at most. */
+uint64_t pathctl_burst_bytes(const struct pathctl *c);
+uint64_t pathctl_inflight(const struct pathctl *c);

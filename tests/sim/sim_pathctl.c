@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * One sender that always has data, path control, one path, and reports that come back: is the
+ * path filled, is the queue short, are changes of rate followed?
+ */
+#include "links/pathctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "check_main.h"
+#include "sim/simnet.h"
+
+#define PACKET_BYTES 1452
+#define REPORT_INTERVAL (5 * NSEC_PER_MSEC)
+#define CLOCK_OFFSET (-77777 * NSEC_PER_SEC) /* the peer's clock is another one */
+#define FORWARD 0
+#define BACKWARD 1
+#define MBIT(x) ((uint64_t)(x)*1000 * 1000)
+
+struct run {
+	struct simnet *net;
+	struct pathctl ctl;
+	uint64_t counter;
+	/* receiver */
+	struct pathctl_report last;
+	bool has_news, is_report_armed;
+	struct pathctl_report reports[4096];
+	unsigned n_reports;
+	/* the sender's timer */
+	nsec_t timer_at;
+	nsec_t demand_until; /* after it nothing is sent */
+	uint64_t demand_bps; /* 0: all that is allowed */
+	nsec_t next_demand;
+	/* measured since reset() */
+	uint64_t delivered;
+	nsec_t queue_max, queue_sum;
+	uint64_t queue_samples;
+};
+
+static void try_send(struct run *r);
+
+static void on_report(struct simnet *net, void *context, uint64_t value)
+{
+	struct run *r = context;
+
+	pathctl_report(&r->ctl, &r->reports[value % 4096], simnet_now(net));
+	try_send(r);
+}
+
+static void send_report(struct simnet *net, void *context, uint64_t value)
+{
+	struct run *r = context;
+
+	(void)value;
+	r->is_report_armed = false;
+	if (!r->has_news)
+		return;
+	r->has_news = false;
+	r->reports[r->n_reports % 4096] = r->last;
+	simnet_send(net, BACKWARD, 100, on_report, r, r->n_reports++);
+}
+
+static void on_packet(struct simnet *net, void *context, uint64_t counter)
+{
+	struct run *r = context;
+
+	r->last.counter = counter;
+	r->last.session = 1;
+	r->last.rx_bytes += PACKET_BYTES;
+	r->last.arrival = simnet_now(net) + CLOCK_OFFSET;
+	r->has_news = true;
+	r->delivered += PACKET_BYTES;
+	if (!r->is_report_armed)
+		simnet_at(net, simnet_now(net) + REPORT_INTERVAL, send_report, r, 0);
+	r->is_report_armed = true;
+}
+
+static void on_timer(struct simnet *net, void *context, uint64_t value)
+{
+	struct run *r = context;
+
+	(void)net;
+	(void)value;
+	r->timer_at = NSEC_NEVER;
+	try_send(r);
+}
+
+static void set_timer(struct run *r, nsec_t at)
+{
+	if (at >= r->timer_at)
+		return;
+	r->timer_at = at;
+	simnet_at(r->net, at, on_timer, r, 0);
+}
+
+static uint64_t burst_packets(const struct run *r)
+{
+	uint64_t n = pathctl_burst_bytes(&r->ctl) / PACKET_BYTES;
+
+	if (n < 1 || r->demand_bps)
+		return 1;
+	return n > 45 ? 45 : n;
+}
+
+static void send_burst(struct run *r, uint64_t n)
+{
+	nsec_t now = simnet_now(r->net);
+	nsec_t queue = simnet_backlog(r->net, FORWARD);
+
+	r->queue_max = nsec_max(r->queue_max, queue);
+	r->queue_sum += queue;
+	r->queue_samples++;
+	pathctl_sent(&r->ctl, 1, r->counter, (uint32_t)n, n * PACKET_BYTES, now);
+	for (uint64_t i = 0; i < n; i++)
+		simnet_send(r->net, FORWARD, PACKET_BYTES, on_packet, r, r->counter++);
+}
+
+static void try_send(struct run *r)
+{
+	nsec_t now = simnet_now(r->net);
+
+	for (int budget = 1000; budget && now < r->demand_until; budget--) {
+		uint64_t n = burst_packets(r);
+		nsec_t at;
+
+		if (r->demand_bps && now < r->next_demand) {
+			set_timer(r, r->next_demand);
+			return;
+		}
+		at = pathctl_ready_at(&r->ctl, n * PACKET_BYTES, now);
+		if (at == NSEC_NEVER)
+			at = now + 20 * NSEC_PER_MSEC;
+		if (at > now) {
+			set_timer(r, nsec_max(at, now + 250 * NSEC_PER_USEC));
+			return;
+		}
+		send_burst(r, n);
+		if (r->demand_bps)
+			r->next_demand = nsec_max(r->next_demand, now - NSEC_PER_MSEC) +
+					 (nsec_t)(PACKET_BYTES * 8 * 1e9 / (double)r->demand_bps);
+	}
+}
+
+static void run_begin(struct run *r, uint64_t seed, uint64_t rate_bps, nsec_t delay)
+{
+	memset(r, 0, sizeof(*r));
+	r->net = simnet_new(seed);
+	*simnet_path(r->net, FORWARD) = (struct simnet_path){
+		.rate_bps = rate_bps, .queue = 100 * NSEC_PER_MSEC, .delay = delay};
+	*simnet_path(r->net, BACKWARD) = (struct simnet_path){.delay = delay};
+	pathctl_init(&r->ctl, 1, 0, simnet_now(r->net));
+	r->timer_at = NSEC_NEVER;
+	r->demand_until = NSEC_NEVER;
+}
+
+/* Runs on for `elapsed`. */
+static void measure(struct run *r, nsec_t elapsed)
+{
+	nsec_t until = simnet_now(r->net) + elapsed;
+
+	r->delivered = 0;
+	r->queue_max = r->queue_sum = 0;
+	r->queue_samples = 0;
+	try_send(r);
+	simnet_run(r->net, until);
+}
+
+static double goodput(const struct run *r, nsec_t elapsed)
+{
+	return (double)r->delivered * 8 * 1e9 / (double)elapsed;
+}
+
+static double queue_mean_ms(const struct run *r)
+{
+	return r->queue_samples ? (double)r->queue_sum / (double)r->queue_samples / 1e6 : 0;
+}
+
+static void report(const char *what, const struct run *r, nsec_t elapsed)
+{
+	printf("%-44s %7.1f Mbit/s, queue mean %5.1f max %5.1f ms, rate %7.1f\n", what,
+	       goodput(r, elapsed) / 1e6, queue_mean_ms(r), (double)r->queue_max / 1e6,
+	       r->ctl.rate * 8 / 1e6);
+}
+
+static void fill(const char *what, uint64_t seed, struct simnet_path path, double share,
+		 double queue_ms)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, seed, path.rate_bps, path.delay);
+	*simnet_path(r.net, FORWARD) = path;
+	measure(&r, 1 * s);
+	report(what, &r, 1 * s);
+	measure(&r, 30 * s);
+	report("    ... then for 30 s", &r, 30 * s);
+	ck_assert_double_ge(goodput(&r, 30 * s), (double)path.rate_bps * share);
+	ck_assert_double_le(queue_mean_ms(&r), queue_ms);
+	simnet_free(r.net);
+}
+
+START_TEST(a_path_is_filled_and_its_queue_stays_short)
+{
+	static const struct {
+		const char *what;
+		struct simnet_path path;
+		double share, queue_ms;
+	} cases[] = {
+		{"100 Mbit/s, 10 ms",
+		 {MBIT(100), 100000000, 10000000, 0, 0, false, 0, 0, 0, 0},
+		 0.95,
+		 8},
+		{"10 Mbit/s, 30 ms",
+		 {MBIT(10), 100000000, 30000000, 0, 0, false, 0, 0, 0, 0},
+		 0.95,
+		 10},
+		{"1 Mbit/s, 30 ms",
+		 {MBIT(1), 300000000, 30000000, 0, 0, false, 0, 0, 0, 0},
+		 0.9,
+		 40},
+		{"1 Gbit/s, 1 ms",
+		 {MBIT(1000), 50000000, 1000000, 0, 0, false, 0, 0, 0, 0},
+		 0.95,
+		 8},
+		{"100 Mbit/s, 300 ms",
+		 {MBIT(100), 100000000, 300000000, 0, 0, false, 0, 0, 0, 0},
+		 0.85,
+		 12},
+		{"100 Mbit/s, 10 ms, 1 % loss",
+		 {MBIT(100), 100000000, 10000000, 0, 0.01, false, 0, 0, 0, 0},
+		 0.93,
+		 8},
+		{"50 Mbit/s, 30 ms, jitter 5 ms",
+		 {MBIT(50), 100000000, 30000000, 5000000, 0, false, 0, 0, 0, 0},
+		 0.9,
+		 12},
+	};
+
+	fill(cases[_i].what, 1 + (uint64_t)_i, cases[_i].path, cases[_i].share, cases[_i].queue_ms);
+}
+END_TEST
+
+START_TEST(changes_of_rate_are_followed_within_a_second)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 5, MBIT(100), 10 * NSEC_PER_MSEC);
+	measure(&r, 4 * s);
+	for (int round = 0; round < 5; round++) {
+		simnet_path(r.net, FORWARD)->rate_bps = MBIT(20);
+		measure(&r, s);
+		report("down to 20 Mbit/s, the first second", &r, s);
+		measure(&r, 3 * s);
+		report("    ... and then", &r, 3 * s);
+		ck_assert_double_ge(goodput(&r, 3 * s), 0.93 * MBIT(20));
+		ck_assert_double_le(queue_mean_ms(&r), 10);
+		simnet_path(r.net, FORWARD)->rate_bps = MBIT(100);
+		measure(&r, s);
+		report("up to 100 Mbit/s, the first second", &r, s);
+		ck_assert_double_ge(goodput(&r, s), 0.6 * MBIT(100));
+		measure(&r, 3 * s);
+		report("    ... and then", &r, 3 * s);
+		ck_assert_double_ge(goodput(&r, 3 * s), 0.93 * MBIT(100));
+	}
+	simnet_free(r.net);
+}
+END_TEST
+
+START_TEST(a_slow_sender_is_not_taken_for_a_slow_path)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 6, MBIT(100), 10 * NSEC_PER_MSEC);
+	measure(&r, 3 * s);
+	r.demand_bps = MBIT(5);
+	measure(&r, 17 * s);
+	report("5 of 100 Mbit/s wanted", &r, 17 * s);
+	ck_assert_double_ge(goodput(&r, 17 * s), 0.97 * MBIT(5));
+	r.demand_bps = 0;
+	measure(&r, s);
+	report("    ... then all", &r, s);
+	ck_assert_double_ge(goodput(&r, s), 0.85 * MBIT(100));
+	simnet_free(r.net);
+}
+END_TEST
+
+START_TEST(a_dead_path_is_silent_soon_and_costs_no_more_than_its_window)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+	nsec_t began;
+
+	run_begin(&r, 7, MBIT(100), 10 * NSEC_PER_MSEC);
+	measure(&r, 3 * s);
+	began = simnet_now(r.net);
+	ck_assert(!pathctl_is_silent(&r.ctl, began));
+	simnet_path(r.net, FORWARD)->dead_from = began;
+	simnet_path(r.net, FORWARD)->dead_to = began + 100 * s;
+	/* Stop at the first sign, as the dataplane does. */
+	for (nsec_t t = began; t < began + s; t += NSEC_PER_MSEC) {
+		simnet_run(r.net, t);
+		if (!pathctl_is_silent(&r.ctl, t))
+			continue;
+		printf("silent after %.0f ms, %.0f kB outstanding\n", (double)(t - began) / 1e6,
+		       (double)pathctl_inflight(&r.ctl) / 1e3);
+		ck_assert_int_le(t - began, 200 * NSEC_PER_MSEC);
+		simnet_free(r.net);
+		return;
+	}
+	ck_abort_msg("never silent");
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("pathctl");
+	TCase *t = tcase_create("one path");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, a_path_is_filled_and_its_queue_stays_short, 0, 7);
+	tcase_add_test(t, changes_of_rate_are_followed_within_a_second);
+	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
+	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);
+	suite_add_tcase(s, t);
+	return s;
+}

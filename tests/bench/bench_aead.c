@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Sealing and opening, by length of the packet and of the batch. Sealed in place; opened into
- * another buffer, so that what is opened stays sealed.
+ * Sealing and opening, by back-end and length of the packet and of the batch. Sealed in place;
+ * opened into another buffer, so that what is opened stays sealed.
  */
 #include "bench.h"
 
@@ -47,29 +47,40 @@ static void measure(struct batch *b, uint8_t *sealed, uint8_t *opened, size_t le
 			.len = len,
 			.counter = i,
 		};
-	snprintf(name, sizeof(name), "aead/seal/%zu/batch=%zu", len, n);
+	snprintf(name, sizeof(name), "%s/seal/%zu/batch=%zu", aead_backend(), len, n);
 	bench_run(name, "packet", n, seal, b);
 
 	for (size_t i = 0; i < n; i++)
 		b->jobs[i].dst = opened + i * STRIDE;
-	snprintf(name, sizeof(name), "aead/open/%zu/batch=%zu", len, n);
+	snprintf(name, sizeof(name), "%s/open/%zu/batch=%zu", aead_backend(), len, n);
 	bench_run(name, "packet", n, open_all, b);
 }
 
-int main(void)
+static void measure_backend(const char *backend, uint8_t *sealed, uint8_t *opened)
 {
 	static const size_t lens[] = {64, 256, LEN_MAX}, batches[] = {1, 8, BATCH_MAX};
 	static const uint8_t key[AEAD_KEY_LEN] = {1, 2, 3};
-	uint8_t *sealed = bench_alloc((size_t)BATCH_MAX * STRIDE, 0x5a);
-	uint8_t *opened = bench_alloc((size_t)BATCH_MAX * STRIDE, 0);
 	struct batch b = {0};
 
-	bench_need(thread_adopt() == 0, "becoming a thread");
+	if (aead_init(backend) < 0) {
+		printf("aead/%s: not on this machine\n", backend);
+		return;
+	}
 	bench_need(aead_key_new(&b.key, key) == 0, "making a key");
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
 		for (size_t j = 0; j < sizeof(batches) / sizeof(batches[0]); j++)
 			measure(&b, sealed, opened, lens[i], batches[j]);
 	aead_key_free(b.key);
+}
+
+int main(void)
+{
+	uint8_t *sealed = bench_alloc((size_t)BATCH_MAX * STRIDE, 0x5a);
+	uint8_t *opened = bench_alloc((size_t)BATCH_MAX * STRIDE, 0);
+
+	bench_need(thread_adopt() == 0, "becoming a thread");
+	for (const char *const *name = aead_backends(); *name; name++)
+		measure_backend(*name, sealed, opened);
 	thread_disown();
 	free(sealed);
 	free(opened);

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""Results: kept while they come in, written as JSON and as Markdown, compared with earlier ones."""
+import statistics
+
+# Of each metric: how it reads, and with how many digits.
+METRICS = {
+    "gbps": ("Gbit/s", 2),
+    "kpps": ("k packets/s", 1),
+    "cpu_s_per_gb": ("CPU s/GB, daemons", 2),
+    "machine_s_per_gb": ("CPU s/GB, machine", 2),
+    "cpu_us_per_packet": ("CPU µs/packet, daemons", 2),
+    "machine_us_per_packet": ("CPU µs/packet, machine", 2),
+    "retransmits": ("segments resent", 0),
+    "lost_percent": ("lost, %", 2),
+    "average_us": ("average, µs", 0),
+    "median_us": ("median, µs", 0),
+    "p99_us": ("p99, µs", 0),
+    "average_ms": ("average, ms", 2),
+    "median_ms": ("median, ms", 2),
+    "p99_ms": ("p99, ms", 2),
+    "idle_mb": ("idle, MB", 1),
+    "peak_mb": ("peak, MB", 1),
+}
+WITHOUT_RATIO = {"retransmits", "lost_percent"}
+MODES = {
+    "whole": "Whole: the veth carries a burst of datagrams in one piece",
+    "cut": "Cut: each datagram crosses the veth alone",
+}
+
+
+class Results:
+    """values[mode][load][metric][subject] is a list, one number for each repetition."""
+
+    def __init__(self, reference, titles, subjects, values=None):
+        self.reference = reference  # to whom most are compared
+        self.titles = titles  # of the loads, by name
+        self.subjects = subjects  # by name: {"version": text, "compared_to": another's name or None}
+        self.values = values if values is not None else {}
+
+    @classmethod
+    def from_json(cls, document):
+        return cls(document["reference"], document["titles"], document["subjects"], document["results"])
+
+    def to_json(self):
+        return {"reference": self.reference, "titles": self.titles, "subjects": self.subjects,
+                "results": self.values}
+
+    def add(self, mode, load, subject, metrics):
+        for metric, value in metrics.items():
+            if value is not None:
+                of_load = self.values.setdefault(mode, {}).setdefault(load, {})
+                of_load.setdefault(metric, {}).setdefault(subject, []).append(round(value, 6))
+
+    def median(self, mode, load, metric, subject):
+        """None where it was not measured."""
+        found = self.values.get(mode, {}).get(load, {}).get(metric, {}).get(subject)
+        return statistics.median(found) if found else None
+
+    def ratio(self, mode, load, metric, subject):
+        """To whom it is compared to; None where there is nothing to compare."""
+        own = self.median(mode, load, metric, subject)
+        other = self.median(mode, load, metric, self.subjects[subject]["compared_to"])
+        if metric in WITHOUT_RATIO or own is None or not other:
+            return None
+        return own / other
+
+    def rows(self):
+        """(mode, load, metric, values of the subjects), in the order of METRICS within a load."""
+        for mode, loads in self.values.items():
+            for load, metrics in loads.items():
+                for metric in METRICS:
+                    if metric in metrics:
+                        yield mode, load, metric, metrics[metric]
+
+    def label(self, load, metric):
+        return f"{self.titles[load]}: {METRICS[metric][0]}"
+
+    def cell(self, mode, load, metric, subject):
+        """"median (range) ratio"."""
+        values = self.values[mode][load][metric].get(subject)
+        if not values:
+            return "-"
+        text = format_value(metric, statistics.median(values))
+        if len(values) > 1:
+            text += f" ({format_value(metric, min(values))}-{format_value(metric, max(values))})"
+        ratio = self.ratio(mode, load, metric, subject)
+        return f"{text} **x{ratio:.2f}**" if ratio is not None else text
+
+
+def format_value(metric, value):
+    return f"{value:.{METRICS[metric][1]}f}"
+
+
+def table(head, rows):
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+def markdown(document):
+    results = Results.from_json(document)
+    settings = document["settings"]
+    lines = ["# Benchmark of vtrunkd", ""]
+    lines += [f"- {key}: {value}" for key, value in document["environment"].items()]
+    lines += [f"- {name}: {subject['version']}" for name, subject in results.subjects.items()]
+    lines += [f"- **{note}**" for note in document["notes"]]
+    lines += ["", f"Medians of {settings['repeat']} runs of {settings['seconds']} s (range). GB are 10^9 bytes, "
+                  "MB 10^6.", ""]
+    for mode, title in MODES.items():
+        if mode in results.values:
+            lines += [f"## {title}", "", *mode_tables(results, mode)]
+    return "\n".join(lines)
+
+
+def mode_tables(results, mode):
+    """One for each subject that others are compared to, with those beside it."""
+    beside = {name: subject["compared_to"] or results.reference for name, subject in results.subjects.items()}
+    for reference in dict.fromkeys(beside.values()):
+        yield from subject_table(results, mode, reference,
+                                 [name for name in beside if reference in (name, beside[name])])
+
+
+def subject_table(results, mode, reference, names):
+    rows = [row for row in results.rows() if row[0] == mode]
+    names = [name for name in names if any(name in found for *_, found in rows)]
+    others = set(names) - {reference}
+    rows = [[results.label(load, metric), *(results.cell(mode, load, metric, name) for name in names)]
+            for _, load, metric, found in rows if others & set(found)]
+    if not rows:
+        return
+    yield f"**x** is the ratio to {reference}."
+    yield ""
+    yield from table(["", *names], rows)
+    yield ""
+
+
+def comparison(old_document, new_document):
+    """As Markdown. The ratios are what counts: both sides of them saw the same machine and hour."""
+    old, new = Results.from_json(old_document), Results.from_json(new_document)
+    rows = [comparison_row(old, new, mode, load, metric, name)
+            for mode, load, metric, found in new.rows() for name in found
+            if old.median(mode, load, metric, name) is not None]
+    lines = [f"## Against {old_document['environment']['date']}, commit {old_document['environment']['commit']}", ""]
+    for name in {subject["compared_to"] for subject in new.subjects.values()} & set(old.subjects):
+        before, after = (results.subjects[name]["version"] for results in (old, new))
+        if before != after:
+            lines += [f"{name} was {before} then and is {after} now.", ""]
+    lines += table(["", "", "then", "now", "change", "ratio then", "ratio now"], rows)
+    return "\n".join(lines) + "\n"
+
+
+def comparison_row(old, new, mode, load, metric, name):
+    before, after = (results.median(mode, load, metric, name) for results in (old, new))
+    ratios = [results.ratio(mode, load, metric, name) for results in (old, new)]
+    return [f"{mode}: {new.label(load, metric)}", name, format_value(metric, before), format_value(metric, after),
+            f"{100 * (after / before - 1):+.0f} %" if before else "-",
+            *("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)]

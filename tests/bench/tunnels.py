@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""What is measured: tunnels between two namespaces, each with a Lab of its own.
+
+    client 10.10.0.2 ==== tunnel, MTU 1420 ==== 10.10.0.1 server
+         10.0.1.1 ---- veth pair, MTU 1500 ---- 10.0.1.2
+"""
+import contextlib
+import itertools
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+
+from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKD, Keys, Pair
+from lab import Lab, wait_until
+from traffic import wait_for_ping
+
+MTU = 1420
+TICKS = os.sysconf("SC_CLK_TCK")
+_numbers = itertools.count()
+
+
+class Tunnel:
+    """Base of all: two nodes, what runs in them, and what these processes have used."""
+
+    address = SERVER_IP  # to send to, from the client
+
+    def __init__(self):
+        self.lab = Lab()
+        self.pids = []
+        try:
+            self.set_up()
+            wait_for_ping(self.client, self.address)
+            self.pids = [pid for node in (self.client, self.server) for pid in pids_in(node)]
+        except BaseException:
+            self.close()
+            raise
+
+    def set_up(self):
+        """Sets self.client and self.server, and makes address reachable between them."""
+        raise NotImplementedError
+
+    def close(self):
+        self.lab.close()
+
+    def cut_bursts(self):
+        """From now on each datagram crosses the veth alone, as it does on most wires."""
+        for cable in self.lab.cables:
+            for end in cable.ends:
+                end.run("ethtool", "-K", cable.name, "tx-udp-segmentation", "off")
+                features = end.run("ethtool", "-k", cable.name).stdout
+                assert "tx-udp-segmentation: off" in features, "the veth keeps cutting UDP itself"
+
+    def check(self):
+        """Fails if a daemon has ended."""
+        for pid in self.pids:
+            assert pathlib.Path(f"/proc/{pid}").exists(), f"process {pid} of the tunnel has ended"
+
+    def cpu_seconds(self):
+        """Used so far by the daemons of both ends, with all their threads."""
+        return sum(_cpu_ticks(pid) for pid in self.pids) / TICKS
+
+    def memory_mb(self, field):
+        """The larger of the two ends: VmRSS now, or VmHWM at its peak."""
+        return max((_memory_bytes(pid, field) / 1e6 for pid in self.pids), default=None)
+
+
+class RawVeth(Tunnel):
+    """No tunnel at all."""
+
+    def set_up(self):
+        self.client, self.server = self.lab.node("client"), self.lab.node("server")
+        self.address = self.lab.cable(self.client, self.server, "wan1").v4(self.server)
+
+
+class Vtrunkd(Tunnel):
+    def __init__(self, n_links=1, aead=None):
+        self.n_links, self.aead = n_links, aead
+        super().__init__()
+
+    def set_up(self):
+        # The health checks as they are by default, not those of the tests, which are in a hurry.
+        defaults = {"health_check_interval_ms": None, "health_check_timeout_ms": None, "error_backoff_secs": None}
+        pair = Pair(self.lab, rates=[None] * self.n_links, client=defaults, server=defaults, start=False)
+        for daemon in (pair.client, pair.server):
+            daemon.sections["daemon"] = {"log_level": "info", "aead": self.aead}
+            daemon.sections["network"]["mtu"] = MTU
+        pair.start()
+        self.client, self.server = pair.client_node, pair.server_node
+
+
+class Uapi(Tunnel):
+    """Any daemon that makes an interface and is configured as `wg` does it."""
+
+    def __init__(self, command):
+        self.command = command
+        super().__init__()
+
+    def set_up(self):
+        self.client, self.server = self.lab.node("client"), self.lab.node("server")
+        cable = self.lab.cable(self.client, self.server, "wan1")
+        keys, server_keys = Keys(), Keys()
+        self.run_end(self.server, SERVER_IP, server_keys, keys, CLIENT_IP)
+        self.run_end(self.client, CLIENT_IP, keys, server_keys, SERVER_IP,
+                     "endpoint", f"{cable.v4(self.server)}:{PORT}")
+
+    def run_end(self, node, address, keys, peer_keys, peer_address, *peer_options):
+        interface = self.start(node)
+        private_key = self.lab.file("key")
+        private_key.touch(0o600)
+        private_key.write_text(keys.private)
+        node.run("wg", "set", interface, "private-key", private_key, "listen-port", PORT,
+                 "peer", peer_keys.public, "allowed-ips", f"{peer_address}/32", *peer_options)
+        node.ip(f"addr add {address}/24 dev {interface}")
+        node.ip(f"link set {interface} mtu {MTU} up")
+
+    def start(self, node):
+        """The control sockets share one directory of the machine, so the interfaces' names are unique."""
+        interface = f"vb{os.getpid()}-{next(_numbers)}"
+        socket = pathlib.Path(f"/run/wireguard/{interface}.sock")
+        self.lab.stack.callback(socket.unlink, missing_ok=True)
+        process = node.spawn(*(interface if word == "IFACE" else word for word in shlex.split(self.command)))
+        wait_until(lambda: socket.exists() or (not process.is_running() and process.wait() != 0), 10,
+                   f"'{self.command}' has a control socket")
+        assert socket.exists(), f"'{self.command}' ended: {process.output()[-1000:]}"
+        self.lab.stack.callback(kill_all, pids_in(node), namespace_of(node.path))
+        return interface
+
+
+
+
+def namespace_of(path):
+    return os.stat(path).st_ino
+
+
+def kill_all(pids, namespace):
+    """Those that went to the background are no children of ours; a reused number is left alone."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if namespace_of(f"/proc/{pid}/ns/net") == namespace:
+                os.kill(pid, signal.SIGKILL)
+
+
+def pids_in(node):
+    done = subprocess.run(["ip", "netns", "pids", node.namespace], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in done.stdout.split()]
+
+
+def _cpu_ticks(pid):
+    # The name, in parentheses, may hold anything; behind it are the fields from the third on.
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _memory_bytes(pid, field):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def machine_cpu_seconds():
+    """Of all processes and the kernel: user, nice, system, irq, softirq."""
+    with open("/proc/stat") as stat:
+        fields = [int(field) for field in stat.readline().split()[1:]]
+    return (fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / TICKS
+
+
+def vtrunkd_version():
+    return subprocess.run([VTRUNKD, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def aead_backends():
+    """Those that `vtrunkd --version` names in a line "aead: NAME NAME"; [None] if there is no choice."""
+    for line in vtrunkd_version().splitlines():
+        if line.startswith("aead:"):
+            return line.split()[1:]
+    return [None]

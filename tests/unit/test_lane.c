@@ -86,9 +86,12 @@ static void submit_payload(uint8_t slot, uint64_t counter, const void *payload, 
 	submit(b);
 }
 
+/* The resequencer's; the lane may have other reasons to be looked at. */
 static nsec_t deadline(void)
 {
-	return atomic_load(&bond->lane.deadline);
+	struct reseq *q = atomic_load(&bond->lane.reseq);
+
+	return q ? reseq_deadline(q) : NSEC_NEVER;
 }
 
 /* Two paths over two links, to 192.0.2.1 and 192.0.2.2. */

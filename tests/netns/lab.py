@@ -166,12 +166,16 @@ class Cable:
         self.ends = (first, second)
         self.name = name
         self.number = number
-        first.ip(f"link add {name} type veth peer name {name} netns {second.namespace}")
+        self.join()
         for end in self.ends:
             self.address(end)
             end.ip(f"link set {name} up")
         if rate:
             self.limit(rate)
+
+    def join(self):
+        first, second = self.ends
+        first.ip(f"link add {self.name} type veth peer name {self.name} netns {second.namespace}")
 
     def v4(self, end):
         return f"10.0.{self.number}.{self.ends.index(end) + 1}"

@@ -55,7 +55,8 @@ def test_redundant_loses_nothing_while_one_link_loses_half(lab, is_upload):
     source, target, address = ends[0 if is_upload else 1]
     pair.cables[0].lose(50)
 
-    outcome = udp_probe(source, target, address, count=1000, interval=0.001)
+    # So slow that the queue of the good link does not fill while a busy machine lets it wait.
+    outcome = udp_probe(source, target, address, count=400, interval=0.003)
 
     assert outcome.lost == 0
     assert outcome.duplicates == 0

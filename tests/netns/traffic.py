@@ -16,6 +16,7 @@ from lab import wait_until
 
 PING_REPLY = re.compile(r"^\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
 IPERF_PORT = 5201
+SO_RCVBUFFORCE = 33  # Python has no name for it
 
 
 def answers_ping(node, address):
@@ -135,6 +136,8 @@ class UdpOutcome:
 def udp_probe(source, target, address, count=500, size=200, interval=0.002):
     """Sends numbered datagrams at a steady pace and looks at what arrives."""
     listener = target.socket(family_of(address), socket.SOCK_DGRAM, timeout=1)
+    # Room for all of it: what is lost is to be lost by the tunnel.
+    listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
     listener.bind((address, 0))
     sender = source.socket(family_of(address), socket.SOCK_DGRAM)
     sender.connect(listener.getsockname()[:2])

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""That scripts/bench measures, reports, and leaves nothing behind. Not what it measures."""
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+
+from lab import wait_until
+
+BENCH = pathlib.Path(__file__).parents[1] / "bench" / "bench.py"
+
+
+def bench_command(output, *options):
+    # The installed wireguard-go as a peer, so that nothing is downloaded.
+    return [sys.executable, "-B", BENCH, "--skip", "wireguard-go", "--peer", "stock=wireguard-go IFACE",
+            "--seconds", "1", "--repeat", "1", "--output", output, *options]
+
+
+def left_by(pid):
+    namespaces = [path for path in pathlib.Path("/run/netns").glob(f"vt{pid}-*")]
+    sockets = [path for path in pathlib.Path("/run/wireguard").glob(f"vb{pid}-*")]
+    daemons = [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if f"vb{pid}-".encode() in read(path)]
+    return namespaces + sockets + daemons
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_it_measures_and_writes_what_it_found(tmp_path):
+    output = tmp_path / "bench.json"
+    bench = subprocess.Popen(bench_command(output, "--only", "tcp1-cubic,udp64,ping"),
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    text, _ = bench.communicate(timeout=90)
+
+    assert bench.returncode == 0, text
+    results = json.loads(output.read_text())["results"]
+    assert set(results) == {"whole", "cut"}
+    assert {"stock", "raw"} <= set(results["whole"]["tcp1-cubic"]["gbps"])
+    assert any(name.startswith("vtrunkd") for name in results["cut"]["udp64"]["kpps"])
+    assert "UDP 64 B" in output.with_suffix(".md").read_text()
+    assert not left_by(bench.pid)
+
+
+def test_an_interrupted_one_cleans_up(tmp_path):
+    with open(tmp_path / "log", "w+") as log:
+        bench = subprocess.Popen(bench_command(tmp_path / "bench.json", "--only", "ping"), stdout=log, stderr=log)
+        wait_until(lambda: "Ping" in (tmp_path / "log").read_text(), 30, "it measures")
+        assert left_by(bench.pid)
+        bench.send_signal(signal.SIGINT)
+
+        assert bench.wait(timeout=20) == 130
+    assert not left_by(bench.pid)
+
+
+def test_a_result_can_be_compared_with_an_earlier_one(tmp_path):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    options = ["--only", "ping", "--modes", "whole"]
+    subprocess.run(bench_command(first, *options), check=True, capture_output=True, timeout=60)
+    subprocess.run(bench_command(second, *options, "--compare", first), check=True, capture_output=True, timeout=60)
+
+    assert "ratio then" in second.with_suffix(".md").read_text()

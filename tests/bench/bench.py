@@ -149,9 +149,8 @@ class ForeignUse:
         self.start, self.at_start = time.monotonic(), self.foreign_seconds()
 
     def __exit__(self, *failed):
-        with contextlib.suppress(OSError):  # a daemon that ended is told elsewhere
-            used = self.foreign_seconds() - self.at_start
-            self.shares.append(max(0.0, used) / (time.monotonic() - self.start) / os.cpu_count())
+        used = self.foreign_seconds() - self.at_start
+        self.shares.append(max(0.0, used) / (time.monotonic() - self.start) / os.cpu_count())
 
 
 class Bench:
@@ -197,7 +196,8 @@ class Bench:
                     with ForeignUse(tunnels.values(), self.foreign):
                         self.measure(mode, load, subject, tunnels[subject.name])
             for name, tunnel in tunnels.items():
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(AssertionError):  # has been told
+                    tunnel.check()
                     memory = {"idle_mb": idle[name], "peak_mb": tunnel.memory_mb("VmHWM")}
                     self.results.add(mode, MEMORY, name, memory)
 
@@ -218,10 +218,13 @@ class Bench:
     def measure(self, mode, load, subject, tunnel):
         left = (time.monotonic() - self.start) / max(1, self.n_done - 1) * (self.n_runs - self.n_done + 1)
         clock = f"{int(left) // 60}:{int(left) % 60:02} left" if self.n_done > 3 else ""
-        print(f"  {self.n_done:>4}/{self.n_runs} {clock:>11}  {load.title:<28} {subject.name:<18} ", end="", flush=True)
+        width = max(len(subject.name) for subject in self.subjects)
+        print(f"  {self.n_done:>4}/{self.n_runs} {clock:>11}  {load.title:<28} {subject.name:<{width}}  ",
+              end="", flush=True)
         try:
             tunnel.check()
             metrics = load.run(tunnel, self.options.seconds)
+            tunnel.check()
         except (AssertionError, OSError, ValueError, KeyError, subprocess.SubprocessError) as failure:
             print("failed")
             self.fail(f"{mode}, {load.name}, {subject.name}: {failure}")

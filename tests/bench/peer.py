@@ -25,7 +25,7 @@ Dir::Etc::main "-";
 Dir::Etc::parts "-";
 Dir::Etc::sourcelist "{root}/etc/sources.list";
 Dir::Etc::sourceparts "-";
-Dir::Etc::preferencesparts "-";
+Dir::Etc::preferencesparts "preferences.d";
 Dir::State "{root}/state";
 Dir::State::status "{root}/state/status";
 Dir::Cache "{root}/cache";
@@ -33,6 +33,7 @@ APT::Sandbox::User "root";
 Acquire::Languages "none";
 Acquire::Retries "2";
 Acquire::http::Timeout "20";
+APT::Update::Error-Mode "any";
 {proxy}
 """
 
@@ -48,7 +49,8 @@ def _output(*command, **options):
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           timeout=300, check=False, **options)
     if done.returncode != 0:
-        raise OSError(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
+        errors = [line for line in done.stderr.splitlines() if not line.startswith("W:")]
+        raise OSError(f"{command[0]}: {' '.join(errors)}")
     return done.stdout.strip()
 
 
@@ -59,7 +61,7 @@ def cache_directory():
 
 
 def _make_root(root, proxy):
-    for directory in ("etc", "state/lists/partial", "cache/archives/partial"):
+    for directory in ("etc/preferences.d", "state/lists/partial", "cache/archives/partial"):
         (root / directory).mkdir(parents=True)
     (root / "state/status").touch()
     (root / "etc/sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {SUITE} main\n")

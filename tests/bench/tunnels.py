@@ -18,6 +18,7 @@ from lab import Lab, wait_until
 from traffic import wait_for_ping
 
 MTU = 1420
+ENDED = ("X", "Z")  # states of a process
 TICKS = os.sysconf("SC_CLK_TCK")
 _numbers = itertools.count()
 
@@ -56,7 +57,7 @@ class Tunnel:
     def check(self):
         """Fails if a daemon has ended."""
         for pid in self.pids:
-            assert pathlib.Path(f"/proc/{pid}").exists(), f"process {pid} of the tunnel has ended"
+            assert _stat(pid)[0] not in ENDED, f"process {pid} of the tunnel has ended"
 
     def cpu_seconds(self):
         """Used so far by the daemons of both ends, with all their threads."""
@@ -148,10 +149,18 @@ def pids_in(node):
     return [int(pid) for pid in done.stdout.split()]
 
 
+def _stat(pid):
+    """The fields of /proc/PID/stat from the third on: the state comes first."""
+    try:
+        # The name, in parentheses, may hold anything.
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["X"]
+
+
 def _cpu_ticks(pid):
-    # The name, in parentheses, may hold anything; behind it are the fields from the third on.
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    stat = _stat(pid)
+    return 0 if stat[0] == "X" else int(stat[11]) + int(stat[12])
 
 
 def _memory_bytes(pid, field):

@@ -19,6 +19,7 @@ from traffic import PingTrain, answers_ping, ping_lost, tcp_mbps, transfer, udp_
 from wan import Wan
 
 SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
 HEADERS = 28  # IPv4 and UDP
 
 
@@ -37,7 +38,7 @@ def arrival_times(wan, count, payload):
     """Sends `count` datagrams at once; the kernel's time stamps of those that arrive, in seconds."""
     listener = wan.right.socket(socket.AF_INET, socket.SOCK_DGRAM, timeout=2)
     listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, 8 << 20)
+    listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     listener.bind((wan.there, 0))
     sender = wan.left.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sender.connect(listener.getsockname()[:2])
@@ -66,8 +67,8 @@ def round_trips(node, address, count=50, interval=0.02):
     return [float(ms) for ms in re.findall(r"time=([\d.]+) ms", done.stdout)]
 
 
-@pytest.mark.parametrize("mbit", [2, 30, 200])
-@pytest.mark.parametrize("payload", [100, 1472])
+# No faster than this sender is: the queue must not run empty.
+@pytest.mark.parametrize("mbit, payload", [(2, 100), (8, 100), (2, 1472), (30, 1472), (150, 1472)])
 def test_rate_is_within_two_percent(wire, mbit, payload):
     wan = wire(f"up.rate={mbit}mbit queue=none")
     wait_for_ping(wan.left, wan.there)
@@ -175,7 +176,7 @@ def test_packets_too_big_are_answered_with_icmp(wire):
 
     assert "mtu = 1300" in answer(wan.there)
     assert "mtu=1300" in answer(wan.there6)
-    assert "mtu=1300" in wan.left.ip(f"-o route get {wan.there}").stdout.replace("mtu 1300", "mtu=1300")
+    assert "mtu 1300" in wan.left.ip(f"-o route get {wan.there}").stdout, "the sender believes it"
     assert wan.stats()["up"]["icmp_sent"] == 2
     transfer(wan.left, wan.right, wan.there, n_bytes=1 << 20)
 

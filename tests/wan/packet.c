@@ -42,6 +42,18 @@ static bool has_ip_header(const uint8_t *frame, size_t len)
 	return eth_type(frame) == ETH_P_IPV6 && len >= ETH_HLEN + sizeof(struct ipv6_header);
 }
 
+/* 224.0.0.0/24 (RFC 5771, section 4) and ff02::/16 (RFC 4291, section 2.7): multicast DNS,
+ * reports of listeners and the like. */
+static bool is_for_local_group(const uint8_t *frame)
+{
+	const struct ipv4_header *v4 = (const struct ipv4_header *)(frame + ETH_HLEN);
+	const struct ipv6_header *v6 = (const struct ipv6_header *)(frame + ETH_HLEN);
+
+	if (is_v4(frame))
+		return memcmp(v4->destination, "\xe0\0\0", 3) == 0;
+	return v6->destination[0] == 0xff && (v6->destination[1] & 0x0f) == 2;
+}
+
 static bool is_neighbour_discovery(const uint8_t *frame, size_t len)
 {
 	const struct ipv6_header *ip = (const struct ipv6_header *)(frame + ETH_HLEN);
@@ -54,7 +66,7 @@ static bool is_neighbour_discovery(const uint8_t *frame, size_t len)
 
 bool frame_is_far(const uint8_t *frame, size_t len)
 {
-	if (len < ETH_HLEN || !has_ip_header(frame, len))
+	if (len < ETH_HLEN || !has_ip_header(frame, len) || is_for_local_group(frame))
 		return false;
 	return is_v4(frame) || !is_neighbour_discovery(frame, len);
 }

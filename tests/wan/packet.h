@@ -28,8 +28,9 @@ static inline size_t packet_ip_len(const struct packet *p)
 }
 
 /*
- * Is it the wire's to treat? ARP, IPv6 neighbour discovery (RFC 4861) and what is not IP are
- * between neighbours, not of the far link that is emulated.
+ * Is it the wire's to treat? ARP, IPv6 neighbour discovery (RFC 4861), what goes to a group of
+ * the local network only, and what is not IP are between neighbours, not of the far link that
+ * is emulated.
  */
 bool frame_is_far(const uint8_t *frame, size_t len);
 

@@ -306,6 +306,24 @@ START_TEST(neighbour_traffic_is_told_apart)
 }
 END_TEST
 
+START_TEST(local_groups_are_of_the_neighbours)
+{
+	struct test_packet p = {.protocol = IPPROTO_UDP, .payload_len = 100};
+	size_t len = build_frame(&p, whole);
+
+	put32(whole + ETH_HLEN + 16, 0xe00000fb); /* 224.0.0.251 */
+	ck_assert(!frame_is_far(whole, len));
+	put32(whole + ETH_HLEN + 16, 0xe0000101); /* 224.0.1.1 */
+	ck_assert(frame_is_far(whole, len));
+	p.is_v6 = true;
+	len = build_frame(&p, whole);
+	put16(whole + ETH_HLEN + 24, 0xff02);
+	ck_assert(!frame_is_far(whole, len));
+	put16(whole + ETH_HLEN + 24, 0xff05);
+	ck_assert(frame_is_far(whole, len));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("packet");
@@ -324,6 +342,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, packet_too_big_tells_the_mtu_and_quotes);
 	tcase_add_test(t, errors_and_groups_get_no_error);
 	tcase_add_test(t, neighbour_traffic_is_told_apart);
+	tcase_add_test(t, local_groups_are_of_the_neighbours);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* The monitor's care for the links' sockets, over a simulated clock. */
+#include "check_main.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+
+#include "handmade.h"
+
+static void setup(void)
+{
+	handmade_settings(1, 2);
+	for (unsigned i = 0; i < 2; i++)
+		must(addr_parse(&link_settings[i].bind, "127.0.0.1", 0) == 0);
+}
+
+static void teardown(void)
+{
+	handmade_end();
+}
+
+static bool is_open(unsigned link)
+{
+	return atomic_load(&net.links[link].is_open);
+}
+
+static void fail_link(unsigned link, int error, nsec_t now)
+{
+	const struct event e = {
+		.kind = EVENT_FAILED,
+		.link = &net.links[link],
+		.error = error,
+		.at = now,
+	};
+
+	ck_assert(monitor_post(&net, &e));
+	monitor_work(net.monitor, now);
+}
+
+static unsigned count_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	while (readdir(tasks))
+		n++;
+	closedir(tasks);
+	return n;
+}
+
+START_TEST(sockets_are_opened_before_the_threads_run)
+{
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	ck_assert(is_open(0) && is_open(1));
+}
+END_TEST
+
+START_TEST(device_that_is_missing_is_waited_for)
+{
+	strcpy(link_settings[0].device, "nosuchdev0");
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	ck_assert(!is_open(0) && is_open(1));
+	ck_assert_int_eq(atomic_load(&net.links[0].last_error), ENODEV);
+	strcpy(link_settings[0].device, "lo"); /* it has come */
+	monitor_work(net.monitor, T0 + settings.health.error_backoff - 1);
+	ck_assert(!is_open(0));
+	monitor_work(net.monitor, T0 + settings.health.error_backoff);
+	ck_assert(is_open(0));
+	ck_assert_int_eq(atomic_load(&net.links[0].last_error), 0);
+}
+END_TEST
+
+START_TEST(address_that_is_missing_is_waited_for)
+{
+	must(addr_parse(&link_settings[0].bind, "192.0.2.77", 0) == 0);
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	ck_assert(!is_open(0));
+	must(addr_parse(&link_settings[0].bind, "127.0.0.1", 0) == 0);
+	monitor_work(net.monitor, T0 + settings.health.error_backoff);
+	ck_assert(is_open(0));
+}
+END_TEST
+
+START_TEST(socket_of_a_vanished_device_is_closed_and_opened_anew)
+{
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	fail_link(0, ENODEV, T0 + 1);
+	ck_assert(!is_open(0) && is_open(1));
+	monitor_work(net.monitor, T0 + settings.health.error_backoff);
+	ck_assert(is_open(0));
+}
+END_TEST
+
+START_TEST(socket_outlives_errors_of_single_destinations)
+{
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	fail_link(0, ENETUNREACH, T0 + 1);
+	fail_link(0, EPERM, T0 + 1);
+	ck_assert(is_open(0));
+}
+END_TEST
+
+/* A look-up may have begun by then; its thread must not outlive the network. */
+START_TEST(port_that_is_taken_ends_it_without_a_thread_left)
+{
+	const struct link_settings other = {.name = "other", .bind = link_settings[1].bind};
+	struct udp_socket taken;
+	unsigned n_threads;
+
+	ck_assert_int_eq(udp_open(&taken, &other, AF_INET, BURST_BYTES_MAX), 0);
+	udp_local_addr(&taken, &link_settings[1].bind);
+	strcpy(peer_settings[0].endpoint.host, "localhost");
+	peer_settings[0].endpoint.port = 51820;
+	handmade_begin();
+	n_threads = count_threads();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), -EADDRINUSE);
+	ck_assert_uint_eq(count_threads(), n_threads + 1);
+	monitor_free(net.monitor);
+	net.monitor = NULL;
+	ck_assert_uint_eq(count_threads(), n_threads);
+	close(taken.fd);
+}
+END_TEST
+
+START_TEST(full_queue_of_events_refuses)
+{
+	const struct event e = {.kind = EVENT_FAILED, .link = NULL, .path_id = 0};
+	unsigned n = 0;
+
+	handmade_begin();
+	while (monitor_post(&net, &e)) {
+		n++;
+		ck_assert_uint_lt(n, 100000);
+	}
+	ck_assert_uint_ge(n, 100);
+	/* Nobody handles them: the monitor is freed with what is queued. */
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("monitor");
+	TCase *t = tcase_create("monitor");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, sockets_are_opened_before_the_threads_run);
+	tcase_add_test(t, device_that_is_missing_is_waited_for);
+	tcase_add_test(t, address_that_is_missing_is_waited_for);
+	tcase_add_test(t, socket_of_a_vanished_device_is_closed_and_opened_anew);
+	tcase_add_test(t, socket_outlives_errors_of_single_destinations);
+	tcase_add_test(t, port_that_is_taken_ends_it_without_a_thread_left);
+	tcase_add_test(t, full_queue_of_events_refuses);
+	suite_add_tcase(s, t);
+	return s;
+}

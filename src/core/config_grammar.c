@@ -111,6 +111,7 @@ static const struct config_key wireguard_keys[] = {
 	{KEY("private_key_file", value_key_file, network_draft, settings.private_key),
 	 .alias = "private_key_path"},
 	{KEY("bonding_mode", value_mode, network_draft, settings.mode)},
+	{KEY("scheduler", value_scheduler, network_draft, settings.scheduler)},
 	{KEY("error_backoff_secs", value_seconds, network_draft, settings.health.error_backoff),
 	 .min = 1, .max = DURATION_MAX_SECONDS},
 	{KEY("health_check_interval_ms", value_milliseconds, network_draft,

@@ -186,6 +186,21 @@ int value_mode(struct value *v, void *field)
 	return 0;
 }
 
+int value_scheduler(struct value *v, void *field)
+{
+	static const struct choice choices[] = {
+		{"adaptive", SCHEDULER_ADAPTIVE},
+		{"weight", SCHEDULER_WEIGHT},
+		{NULL, 0},
+	};
+	int choice;
+
+	if (!choose(v, choices, &choice))
+		return -EINVAL;
+	*(enum bond_scheduler *)field = (enum bond_scheduler)choice;
+	return 0;
+}
+
 int value_multilink(struct value *v, void *field)
 {
 	static const struct choice choices[] = {

@@ -34,6 +34,7 @@ value_parse value_milliseconds; /* nsec_t, min..max */
 value_parse value_keepalive;	/* uint16_t seconds, or "off" for 0 */
 value_parse value_bool;		/* bool */
 value_parse value_mode;		/* enum bond_mode */
+value_parse value_scheduler;	/* enum bond_scheduler */
 value_parse value_multilink;	/* enum multilink */
 value_parse value_log_level;	/* int, a syslog priority */
 value_parse value_aead;		/* const char *, AEAD_AUTO or a back-end that is built in */

@@ -32,67 +32,6 @@ bool bond_seal(struct burst *b, struct keypair *k)
 	return aead_seal(k->send, jobs, b->n) == b->n;
 }
 
-static bool push(const struct path_entry *e, struct burst *b)
-{
-	struct path *p = e->path;
-
-	if (!link_push(p->link, b, &e->to, p->id))
-		return false;
-	path_count_add(&p->sent, b->n, b->len);
-	return true;
-}
-
-/* Every active path gets a copy; one whose queue is full must not hold up the others. */
-static enum bond_sent transmit_all(const struct path_set *set, struct burst *b)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < set->n_active; i++) {
-		const struct path_entry *e = &set->entries[set->active[i]];
-
-		if (link_has_room(e->path->link) && push(e, b))
-			n++;
-	}
-	return n ? BOND_SENT : BOND_FULL;
-}
-
-/* By weight among those that have room, so that a slow path does not idle a fast one. */
-static enum bond_sent transmit_by_weight(struct bond *bond, const struct path_set *set,
-					 struct burst *b)
-{
-	struct sched_candidate candidates[PATHS_MAX];
-	uint8_t entry_of[PATHS_MAX];
-	unsigned n = 0;
-	unsigned pick;
-
-	for (unsigned i = 0; i < set->n_active; i++) {
-		const struct path_entry *e = &set->entries[set->active[i]];
-
-		if (!link_has_room(e->path->link))
-			continue;
-		candidates[n] = (struct sched_candidate){e->path->slot, e->weight};
-		entry_of[n++] = set->active[i];
-	}
-	if (!n)
-		return BOND_FULL;
-	pick = sched_pick(&bond->sched, candidates, n);
-	if (!push(&set->entries[entry_of[pick]], b))
-		return BOND_FULL;
-	sched_charge(&bond->sched, &candidates[pick], b->len);
-	return BOND_SENT;
-}
-
-enum bond_sent bond_transmit_rcu(struct bond *bond, struct burst *b)
-{
-	const struct path_set *set = rcu_read(&bond->paths);
-
-	if (!set || !set->n_active)
-		return BOND_NO_PATH;
-	if (set->mode == BOND_REDUNDANT)
-		return transmit_all(set, b);
-	return transmit_by_weight(bond, set, b);
-}
-
 bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
 			   size_t len, nsec_t now)
 {
@@ -115,9 +54,9 @@ bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, con
 	b->n = 1;
 	if (bond_seal(b, k)) {
 		if (path)
-			is_sent = push(path, b);
+			is_sent = path_push(path, b);
 		for (unsigned i = 0; !path && i < set->n_active; i++)
-			is_sent |= push(&set->entries[set->active[i]], b);
+			is_sent |= path_push(&set->entries[set->active[i]], b);
 	}
 	burst_put(b);
 	if (is_sent) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Bond: a peer with the paths that lead to it, the way out (sealing, choice of path) and the
+ * Bond: a peer with the paths that lead to it, the way out (sealing, spread over paths) and the
  * way in (its receive lane). Here peers and links meet.
  */
 #pragma once
 
 #include "dataplane/lane.h"
 #include "dataplane/settings.h"
+#include "dataplane/spread.h"
 #include "links/path.h"
-#include "links/sched.h"
 #include "peers/peer.h"
 
 struct network;
@@ -27,7 +27,7 @@ struct bond {
 	/* RCU; the monitor writes */
 	RCU_SLOT(struct path_set) paths;
 	/* TUN reader */
-	struct sched sched;
+	struct spread spread;
 	struct burst *staged_first; /* plaintext bursts without a session */
 	struct burst **staged_end;
 	unsigned n_staged;
@@ -55,15 +55,6 @@ static inline uint32_t datagram_len(size_t payload)
  * up, or libcrypto refused; the burst is then worthless. Any thread.
  */
 bool bond_seal(struct burst *b, struct keypair *k);
-
-enum bond_sent {
-	BOND_SENT,
-	BOND_FULL,    /* all paths' queues are full: try again when one has room */
-	BOND_NO_PATH, /* nowhere to send to */
-};
-
-/* TUN reader, inside a read section: sends a sealed burst over the path or paths of the mode. */
-enum bond_sent bond_transmit_rcu(struct bond *bond, struct burst *b);
 
 /*
  * Any thread, inside a read section: sends one control packet or keepalive (`len` 0) over

@@ -12,11 +12,14 @@
 #include "dataplane/lane.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/bond.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
+#include "dataplane/report.h"
+#include "dataplane/tx.h"
 #include "peers/allowedips.h"
 #include "wire/frame.h"
 #include "wire/inner.h"
@@ -142,7 +145,11 @@ static void take_frames(struct lane_worker *w, struct bond *bond, const struct b
 			atomic_load_explicit(&path->path->received.bytes, memory_order_relaxed);
 	}
 	while ((r = frame_read(payload, len, &offset, &e.frame)) > 0) {
-		if (!monitor_post(w->network, &e))
+		bool is_posted = e.frame.type == FRAME_REPORT
+					 ? tx_post_report(w->network->tx, bond, &e.frame.report)
+					 : monitor_post(w->network, &e);
+
+		if (!is_posted)
 			drops_add(&w->network->drops, DROP_rx_control_queue, 1);
 	}
 	if (r < 0)
@@ -224,6 +231,8 @@ static struct reseq *prepare(struct bond *bond, struct keypair *k)
 
 	if (!q && reseq_new(&q) < 0)
 		return NULL;
+	if (!bond->lane.reporter)
+		bond->lane.reporter = calloc(1, sizeof(*bond->lane.reporter));
 	/* release: status reads through it */
 	atomic_store_explicit(&bond->lane.reseq, q, memory_order_release);
 	if (!k->replay && replay_new(&k->replay) < 0)
@@ -265,6 +274,8 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 	struct reseq *q = prepare(bond, b->session);
 	uint64_t n = 0;
 	uint64_t bytes = 0;
+	uint64_t data_bytes = 0;
+	uint64_t newest = 0;
 	bool has_fresh = false;
 	bool is_data = false;
 
@@ -282,6 +293,11 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 			continue; /* not authentic */
 		n++;
 		bytes += len;
+		if (len > MESSAGE_DATA_OVERHEAD &&
+		    !frame_is_control(datagram + sizeof(*header), 1)) {
+			data_bytes += len;
+			newest = counter;
+		}
 		if (!is_fresh(w, q, b, path, counter))
 			continue;
 		has_fresh = true;
@@ -290,6 +306,10 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 	}
 	if (path)
 		path_count_add(&path->path->received, n, bytes);
+	/* Copies too: they tell of their path as well as what came first. */
+	if (path && data_bytes && bond->lane.reporter)
+		reporter_note(bond->lane.reporter, b->path_slot, b->session->local_index, newest,
+			      data_bytes, b->received);
 	if (has_fresh)
 		note_fresh(w, bond, b, is_data);
 }
@@ -308,6 +328,15 @@ static struct burst *take_queue(struct lane *lane)
 		b = next;
 	}
 	return reversed;
+}
+
+static void set_deadline(struct bond *bond, const struct reseq *q)
+{
+	nsec_t deadline = q ? reseq_deadline(q) : NSEC_NEVER;
+
+	if (bond->lane.reporter)
+		deadline = nsec_min(deadline, reporter_deadline(bond->lane.reporter));
+	atomic_store_explicit(&bond->lane.deadline, deadline, memory_order_relaxed);
 }
 
 static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
@@ -329,10 +358,10 @@ static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
 	if (atomic_exchange_explicit(&bond->lane.is_due, false, memory_order_relaxed) && q)
 		deliver_ready(w, q, now);
 	flush(w);
+	if (bond->lane.reporter)
+		reporter_send_rcu(bond->lane.reporter, bond, now);
 	rcu_end();
-	if (q)
-		atomic_store_explicit(&bond->lane.deadline, reseq_deadline(q),
-				      memory_order_relaxed);
+	set_deadline(bond, q);
 }
 
 static bool has_work(struct lane *lane)
@@ -403,4 +432,6 @@ void lane_deinit(struct bond *bond)
 	}
 	reseq_free(q);
 	atomic_store(&lane->reseq, NULL);
+	free(lane->reporter);
+	lane->reporter = NULL;
 }

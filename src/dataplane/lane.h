@@ -17,6 +17,7 @@
 
 struct bond;
 struct network;
+struct reporter;
 
 struct lane {
 	/* atomic */
@@ -27,7 +28,8 @@ struct lane {
 	_Atomic nsec_t deadline;
 	_Atomic(struct reseq *) reseq; /* made with the first packet; read for status */
 	/* the holder */
-	uint32_t n_sessions; /* sessions of the peer that carried something to us */
+	uint32_t n_sessions;	   /* sessions of the peer that carried something to us */
+	struct reporter *reporter; /* made with the first packet */
 	/* the worker that armed it */
 	struct bond *next_armed;
 };

@@ -302,8 +302,10 @@ void network_stop(struct network *n)
 		link_deinit(&n->links[i]);
 		rx_free(n->links[i].user);
 	}
-	for (size_t i = 0; i < n->n_bonds; i++)
+	for (size_t i = 0; i < n->n_bonds; i++) {
 		lane_deinit(&n->bonds[i]);
+		spread_deinit(&n->bonds[i].spread);
+	}
 	if (n->n_bonds)
 		device_remove_peers(n->device, n->peers, n->n_bonds);
 	handshaker_free(n->handshaker);

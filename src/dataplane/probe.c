@@ -52,6 +52,8 @@ static void publish(struct probe *p)
 		return;
 	}
 	set->mode = p->network->settings->mode;
+	set->is_multilink = p->is_multilink;
+	set->is_by_weight = p->network->settings->scheduler == SCHEDULER_WEIGHT;
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];
 
@@ -61,6 +63,7 @@ static void publish(struct probe *p)
 			.path = pp->path,
 			.to = pp->to,
 			.weight = pp->weight,
+			.remote_id = pp->remote_id,
 			.state = pp->health.state,
 			.is_usable = atomic_load_explicit(&pp->path->link->is_open,
 							  memory_order_relaxed),
@@ -458,10 +461,10 @@ static struct probe_path *path_of_frame(struct probe *p, const struct event *e, 
 		pp = learn_path(p, e);
 	if (!pp)
 		return NULL;
-	pp->remote_id = remote_id;
 	if (!addr_equal(&pp->to.remote, &e->from.remote))
 		move_path(pp, &e->from);
-	else if (!addr_equal(&pp->to.local, &e->from.local)) {
+	if (pp->remote_id != remote_id || !addr_equal(&pp->to.local, &e->from.local)) {
+		pp->remote_id = remote_id;
 		pp->to.local = e->from.local;
 		publish(p);
 	}
@@ -597,6 +600,8 @@ void probe_frame(struct probe *p, const struct event *e)
 		break;
 	case FRAME_DOWN:
 		handle_down(p, e);
+		break;
+	case FRAME_REPORT: /* the TUN reader's: lane.c */
 		break;
 	}
 }

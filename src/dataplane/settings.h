@@ -52,6 +52,7 @@ struct network_settings {
 	uint32_t buffer_size;
 	uint8_t private_key[32];
 	enum bond_mode mode;
+	enum bond_scheduler scheduler;
 	struct health_settings health;
 	struct link_settings *links;
 	size_t n_links;

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "dataplane/network_state.h"
@@ -31,18 +32,29 @@
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
 
+#define REPORT_SLOTS 256
+
+struct posted_report {
+	struct bond *bond;
+	struct frame_report report;
+};
+
 struct tx {
 	struct network *network;
 	struct thread thread;
 	struct waker waker;
 	_Atomic bool stop;
 	_Atomic bool has_kick;
+	_Atomic bool is_blocked; /* a report may be what we wait for */
+	struct ring *reports;
 	/* TUN reader */
 	nsec_t now;
 	struct burst *open;    /* NULL: none is */
 	struct burst *blocked; /* sealed, but no path has room: oldest first */
 	struct burst **blocked_end;
 	nsec_t blocked_since; /* the oldest */
+	nsec_t retry_at;      /* when a path may have room for it */
+	uint64_t open_limit;  /* bytes that the open burst may have */
 	unsigned n_staged;    /* bursts of all bonds that wait for a session */
 	bool is_staged_left;  /* some could not be sent when there was one: no path had room */
 	struct log_limit no_path_limit;
@@ -59,9 +71,12 @@ int tx_new(struct tx **ret, struct network *n)
 		return -ENOMEM;
 	t->network = n;
 	t->blocked_end = &t->blocked;
-	r = waker_init(&t->waker);
+	t->waker.fd = -1;
+	r = ring_new(&t->reports, REPORT_SLOTS, sizeof(struct posted_report));
+	if (r == 0)
+		r = waker_init(&t->waker);
 	if (r < 0) {
-		free(t);
+		tx_free(t);
 		return r;
 	}
 	*ret = t;
@@ -88,6 +103,7 @@ void tx_free(struct tx *t)
 	for (size_t i = 0; i < t->network->n_bonds; i++)
 		drop_chain(&t->network->bonds[i].staged_first);
 	waker_deinit(&t->waker);
+	ring_free(t->reports);
 	free(t);
 }
 
@@ -95,6 +111,29 @@ void tx_kick(struct tx *t)
 {
 	atomic_store_explicit(&t->has_kick, true, memory_order_release);
 	waker_wake(&t->waker);
+}
+
+bool tx_post_report(struct tx *t, struct bond *bond, const struct frame_report *report)
+{
+	const struct posted_report p = {bond, *report};
+
+	if (!ring_push(t->reports, &p))
+		return false;
+	if (atomic_load_explicit(&t->is_blocked, memory_order_relaxed))
+		waker_wake(&t->waker);
+	return true;
+}
+
+static void take_reports(struct tx *t)
+{
+	struct posted_report p;
+
+	if (!ring_used(t->reports))
+		return;
+	rcu_begin();
+	while (ring_pop(t->reports, &p))
+		spread_report_rcu(&p.bond->spread, rcu_read(&p.bond->paths), &p.report, t->now);
+	rcu_end();
 }
 
 static void drop(struct tx *t, enum drop_reason reason, struct burst *b)
@@ -122,25 +161,19 @@ static void block(struct tx *t, struct burst *b)
 	t->blocked_end = &b->next;
 }
 
-static void want_room_rcu(const struct bond *bond)
-{
-	const struct path_set *set = rcu_read(&bond->paths);
-
-	for (unsigned i = 0; set && i < set->n_active; i++)
-		link_want_room(set->entries[set->active[i]].path->link);
-}
-
 /* Sends a sealed burst. False: no path has room, it is still the caller's. */
 static bool try_transmit_rcu(struct tx *t, struct burst *b)
 {
-	switch (bond_transmit_rcu(b->bond, b)) {
-	case BOND_FULL:
+	const struct path_set *set = rcu_read(&b->bond->paths);
+
+	switch (spread_send_rcu(&b->bond->spread, set, b, t->now, &t->retry_at)) {
+	case SPREAD_FULL:
 		return false;
-	case BOND_NO_PATH:
+	case SPREAD_NO_PATH:
 		warn_no_path(t, b->bond);
 		drop(t, DROP_tx_no_path, b);
 		return true;
-	case BOND_SENT:
+	case SPREAD_SENT:
 		break;
 	}
 	burst_put(b);
@@ -236,12 +269,22 @@ static void close_burst(struct tx *t)
 	rcu_end();
 }
 
+static uint64_t burst_limit(const struct tx *t, const struct bond *bond)
+{
+	uint64_t limit;
+
+	rcu_begin();
+	limit = spread_burst_bytes_rcu(&bond->spread, rcu_read(&bond->paths));
+	rcu_end();
+	return limit < t->network->burst_bytes ? limit : t->network->burst_bytes;
+}
+
 static bool fits_open(const struct tx *t, const struct bond *bond, uint32_t len)
 {
 	const struct burst *b = t->open;
 
 	return b && b->bond == bond && len <= b->stride && b->n < BURST_DATAGRAMS &&
-	       b->len + len <= t->network->burst_bytes;
+	       b->len + len <= t->open_limit;
 }
 
 /* Puts one inner packet into the open burst. */
@@ -263,6 +306,7 @@ static void add_packet(struct tx *t, struct bond *bond, const uint8_t *packet, s
 			return;
 		}
 		t->open->bond = bond;
+		t->open_limit = burst_limit(t, bond);
 		t->open->stride = datagram;
 	}
 	payload = t->open->data + t->open->len + sizeof(struct wg_data);
@@ -329,7 +373,7 @@ static bool is_unblocked_rcu(struct tx *t, struct burst *b)
 {
 	if (try_transmit_rcu(t, b))
 		return true;
-	want_room_rcu(b->bond);
+	spread_want_room_rcu(rcu_read(&b->bond->paths));
 	if (try_transmit_rcu(t, b))
 		return true;
 	if (t->now - t->blocked_since <= BLOCKED_MAX)
@@ -365,10 +409,13 @@ static void wait_for_work(struct tx *t)
 		{.fd = t->waker.fd, .events = POLLIN},
 		{.fd = is_reading ? t->network->tun.fd : -1, .events = POLLIN},
 	};
-	struct timespec timeout = {.tv_nsec = BLOCKED_MAX};
+	nsec_t left = nsec_max(nsec_min(t->retry_at - t->now, BLOCKED_MAX), 0);
+	struct timespec timeout = {.tv_nsec = left};
 
+	atomic_store_explicit(&t->is_blocked, t->blocked != NULL, memory_order_relaxed);
 	waker_sleep(&t->waker);
-	if (!atomic_load(&t->stop) && !atomic_load(&t->has_kick))
+	if (!atomic_load(&t->stop) && !atomic_load(&t->has_kick) &&
+	    !(t->blocked && ring_used(t->reports)))
 		ppoll(fds, 2, t->blocked ? &timeout : NULL, NULL);
 	waker_awake(&t->waker);
 	/* A vanished interface shows as an error condition that never goes away. */
@@ -382,8 +429,11 @@ static void run(void *arg)
 	struct network *n = t->network;
 	int r = 0;
 
+	/* Pacing wants to wake up in time. */
+	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		t->now = clock_now();
+		take_reports(t);
 		if (atomic_exchange_explicit(&t->has_kick, false, memory_order_acquire) ||
 		    (t->is_staged_left && unblock(t))) {
 			t->is_staged_left = false;

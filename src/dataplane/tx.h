@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
+#include "wire/frame.h"
+
+struct bond;
 struct network;
 struct tx;
 
@@ -18,3 +21,5 @@ void tx_stop(struct tx *t);
 
 /* Any thread: a session or a path has come into being, or a queue has room: look again. */
 void tx_kick(struct tx *t);
+/* Any thread: a peer's report of what it received; false if the queue is full. */
+bool tx_post_report(struct tx *t, struct bond *bond, const struct frame_report *report);

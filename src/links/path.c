@@ -62,6 +62,16 @@ const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t sl
 	return NULL;
 }
 
+bool path_push(const struct path_entry *e, struct burst *b)
+{
+	struct path *p = e->path;
+
+	if (!link_push(p->link, b, &e->to, p->id))
+		return false;
+	path_count_add(&p->sent, b->n, b->len);
+	return true;
+}
+
 static void release_set(struct rcu_link *link)
 {
 	free((char *)link - offsetof(struct path_set, rcu));

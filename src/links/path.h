@@ -40,6 +40,7 @@ struct path_entry {
 	struct path *path;
 	struct endpoint to;
 	uint32_t weight;
+	uint32_t remote_id; /* what the peer calls this path; 0: it has not said */
 	enum health_state state;
 	bool is_usable; /* the link has a socket, and no error keeps us from it */
 };
@@ -51,6 +52,8 @@ struct path_set {
 	uint8_t active[PATHS_MAX];
 	unsigned n_active;
 	enum bond_mode mode;
+	bool is_multilink; /* the peer reports what it receives */
+	bool is_by_weight; /* all the same, the weights decide */
 	struct rcu_link rcu;
 };
 
@@ -67,6 +70,12 @@ void path_set_choose(struct path_set *set, bool is_probed);
 uint8_t path_set_slot(const struct path_set *set, const struct link *link,
 		      const struct addr *remote);
 const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t slot);
+
+/*
+ * Any thread, inside the read section that the entry is from: queues a burst for the path and
+ * counts it. False if the link's queue is full.
+ */
+bool path_push(const struct path_entry *e, struct burst *b);
 
 void path_set_retire(struct path_set *set); /* NULL is fine */
 void path_retire(struct path *p);

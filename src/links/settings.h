@@ -19,6 +19,12 @@ enum bond_mode {
 	BOND_FAILOVER,	/* the usable link of greatest weight, the others standing by */
 };
 
+/* How aggregate spreads data over the links. */
+enum bond_scheduler {
+	SCHEDULER_ADAPTIVE, /* as the paths' rates and delays are learnt; stock peers: by weight */
+	SCHEDULER_WEIGHT,   /* in proportion to the weights, always */
+};
+
 /* A remote endpoint as written; `host` is empty where none is given. */
 struct endpoint_name {
 	char host[HOST_NAME_MAX_LEN + 1];

@@ -37,6 +37,13 @@ static void write_body(struct writer *w, const struct frame *f)
 	case FRAME_DOWN:
 		writer_be32(w, f->down.path_id);
 		break;
+	case FRAME_REPORT:
+		writer_be32(w, f->report.path_id);
+		writer_be32(w, f->report.session);
+		writer_be64(w, f->report.counter);
+		writer_be64(w, f->report.rx_bytes);
+		writer_be64(w, f->report.arrival_ns);
+		break;
 	}
 }
 
@@ -98,6 +105,13 @@ static bool read_body(struct reader *body, uint8_t type, struct frame *ret)
 		return true;
 	case FRAME_DOWN:
 		ret->down.path_id = reader_be32(body);
+		return true;
+	case FRAME_REPORT:
+		ret->report.path_id = reader_be32(body);
+		ret->report.session = reader_be32(body);
+		ret->report.counter = reader_be64(body);
+		ret->report.rx_bytes = reader_be64(body);
+		ret->report.arrival_ns = reader_be64(body);
 		return true;
 	default:
 		return false;

@@ -15,13 +15,14 @@
 #define FRAME_HEADER_LEN 4
 #define FRAME_LINK_NAME_MAX 63
 /* Longest packet of control frames that is sent or looked at. */
-#define FRAME_PACKET_MAX 256
+#define FRAME_PACKET_MAX 512
 
 enum frame_type {
 	FRAME_HELLO = 1,
 	FRAME_PING = 2,
 	FRAME_PONG = 3,
 	FRAME_DOWN = 4,
+	FRAME_REPORT = 5,
 };
 
 /* "I speak this protocol, and this path is the one that I call path_id." */
@@ -53,6 +54,19 @@ struct frame_down {
 	uint32_t path_id; /* the sender's, not 0 */
 };
 
+/*
+ * Receive report: the newest data packet that has come over a path, and all that came before.
+ * Session and counter name the packet; the arrival is by the reporter's clock, of which only
+ * differences mean something.
+ */
+struct frame_report {
+	uint32_t path_id; /* the data's sender's, not 0 */
+	uint32_t session; /* receiver index of the packet */
+	uint64_t counter;
+	uint64_t rx_bytes; /* of data datagrams on this path */
+	uint64_t arrival_ns;
+};
+
 struct frame {
 	enum frame_type type;
 	union {
@@ -60,6 +74,7 @@ struct frame {
 		struct frame_ping ping;
 		struct frame_pong pong;
 		struct frame_down down;
+		struct frame_report report;
 	};
 };
 

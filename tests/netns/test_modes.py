@@ -28,8 +28,8 @@ def test_aggregate_gives_one_tcp_flow_more_than_one_link(lab, is_reverse):
     assert min(carried) > 0.3 * sum(carried), f"both links carry data: {carried}"
 
 
-def test_aggregate_splits_bytes_by_weight(lab):
-    pair = Pair(lab, "aggregate", weights=[3, 1])
+def test_aggregate_splits_bytes_by_weight_if_told_to(lab):
+    pair = Pair(lab, "aggregate", weights=[3, 1], client={"scheduler": "weight"})
     before = [pair.sent(cable) for cable in pair.cables]
 
     iperf(pair.client_node, pair.server_node, SERVER_IP, 3, "--udp", "--bitrate", "20M", "--length", 1200)

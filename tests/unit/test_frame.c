@@ -22,6 +22,11 @@ static const struct frame pong = {
 
 static const struct frame down = {.type = FRAME_DOWN, .down = {.path_id = 0xa0b0c0d0}};
 
+static const struct frame report = {
+	.type = FRAME_REPORT,
+	.report = {1, 0xfffefdfc, 1ULL << 59, 3, 1ULL << 62},
+};
+
 /* docs/protocol.md, "Ping" */
 static const uint8_t ping_bytes[] = {
 	1, 2, 0, 24, 1, 2, 3, 4, 0, 0, 0, 9, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77,
@@ -38,15 +43,15 @@ END_TEST
 
 START_TEST(frames_in_a_row_come_back)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong, &down};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report};
 	uint8_t buf[FRAME_PACKET_MAX] = {0};
 	size_t len = 0;
 	size_t offset = 0;
 	struct frame got;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		len += (size_t)frame_write(all[i], buf + len, sizeof(buf) - len);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		ck_assert_int_eq(frame_read(buf, len, &offset, &got), 1);
 		ck_assert_int_eq(got.type, all[i]->type);
 		if (got.type == FRAME_HELLO) {
@@ -56,6 +61,8 @@ START_TEST(frames_in_a_row_come_back)
 			ck_assert(got.hello.wants_answer);
 		} else if (got.type == FRAME_PING) {
 			ck_assert_mem_eq(&got.ping, &ping.ping, sizeof(got.ping));
+		} else if (got.type == FRAME_REPORT) {
+			ck_assert_mem_eq(&got.report, &report.report, sizeof(got.report));
 		} else if (got.type == FRAME_DOWN) {
 			ck_assert_uint_eq(got.down.path_id, down.down.path_id);
 		} else {
@@ -70,11 +77,11 @@ END_TEST
 
 START_TEST(every_cut_frame_is_malformed)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong, &down};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report};
 	uint8_t buf[FRAME_PACKET_MAX];
 	struct frame got;
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		int len = frame_write(all[i], buf, sizeof(buf));
 
 		for (int cut = 1; cut < len; cut++) {

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/report.h"
+
+#include "dataplane/bond.h"
+#include "wire/frame.h"
+
+void reporter_note(struct reporter *r, uint8_t slot, uint32_t session, uint64_t counter,
+		   uint64_t bytes, nsec_t arrival)
+{
+	r->marks[slot].session = session;
+	r->marks[slot].counter = counter;
+	r->marks[slot].bytes += bytes;
+	r->marks[slot].arrival = arrival;
+	r->marks[slot].is_new = true;
+	r->has_news = true;
+}
+
+nsec_t reporter_deadline(const struct reporter *r)
+{
+	return r->has_news ? r->next : NSEC_NEVER;
+}
+
+static int write_report(const struct reporter *r, const struct path_entry *e, uint8_t *buf,
+			size_t size)
+{
+	const struct frame f = {
+		.type = FRAME_REPORT,
+		.report =
+			{
+				.path_id = e->remote_id,
+				.session = r->marks[e->path->slot].session,
+				.counter = r->marks[e->path->slot].counter,
+				.rx_bytes = r->marks[e->path->slot].bytes,
+				.arrival_ns = (uint64_t)r->marks[e->path->slot].arrival,
+			},
+	};
+
+	return frame_write(&f, buf, size);
+}
+
+void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
+{
+	const struct path_set *set = rcu_read(&bond->paths);
+	uint8_t payload[FRAME_PACKET_MAX];
+	const struct path_entry *e;
+	size_t len = 0;
+	int n;
+
+	if (now < reporter_deadline(r))
+		return;
+	r->has_news = false;
+	r->next = now + REPORT_INTERVAL;
+	if (!set || !set->is_multilink || !set->n_active)
+		return;
+	for (unsigned i = 0; i < set->n; i++) {
+		e = &set->entries[i];
+		if (!r->marks[e->path->slot].is_new || !e->remote_id)
+			continue;
+		n = write_report(r, e, payload + len, sizeof(payload) - len);
+		if (n < 0)
+			break; /* the rest is told next time */
+		r->marks[e->path->slot].is_new = false;
+		len += (size_t)n;
+	}
+	/* Each over another path, so that no single one that has died takes all of them along. */
+	e = &set->entries[set->active[r->turn++ % set->n_active]];
+	if (len)
+		bond_send_control_rcu(bond, e, payload, len, now);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Receive reports to a peer: what data has come over each path, told a few hundred times a
+ * second while it comes, so that the peer can control its paths (links/pathctl.h).
+ * Owner: whoever holds the peer's receive lane.
+ */
+#pragma once
+
+#include "links/path.h"
+
+struct bond;
+
+/* Between two reports; what has come in the meantime is told after it. */
+#define REPORT_INTERVAL (5 * NSEC_PER_MSEC)
+
+struct reporter {
+	struct {
+		uint64_t counter, bytes;
+		nsec_t arrival;
+		uint32_t session;
+		bool is_new;
+	} marks[PATHS_MAX]; /* by path slot */
+	nsec_t next;
+	unsigned turn;
+	bool has_news;
+};
+
+/* `bytes` more data has come over the path, last the packet of that session and counter. */
+void reporter_note(struct reporter *r, uint8_t slot, uint32_t session, uint64_t counter,
+		   uint64_t bytes, nsec_t arrival);
+/* When reporter_send_rcu() has something to do; NSEC_NEVER. */
+nsec_t reporter_deadline(const struct reporter *r);
+/* Sends what is new, if it is time. */
+void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Spread: which path the next burst to a peer takes. To another vtrunkd: the path on which it
+ * would arrive first, of those whose control (links/pathctl.h) allows it now. To a stock peer,
+ * and with scheduler = weight: by weight. Paths that have gone silent are left alone but for
+ * copies of what goes over the others, which show when they are back.
+ * Owner: the TUN reader.
+ */
+#pragma once
+
+#include "links/path.h"
+#include "links/pathctl.h"
+#include "links/sched.h"
+#include "wire/frame.h"
+
+struct spread {
+	struct sched sched;
+	struct pathctl *controls[PATHS_MAX]; /* by slot; made with the first burst */
+	nsec_t next_probe[PATHS_MAX];	     /* of a silent path */
+};
+
+enum spread_result {
+	SPREAD_SENT,
+	SPREAD_FULL,	/* no path may take it now */
+	SPREAD_NO_PATH, /* nowhere to send to */
+};
+
+void spread_deinit(struct spread *s);
+
+/*
+ * Inside a read section: sends a sealed burst over the path or paths of the mode. On SPREAD_FULL,
+ * `ret_retry` is when to try again at the latest, unless a link or a report wakes us before.
+ */
+enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set, struct burst *b,
+				   nsec_t now, nsec_t *ret_retry);
+/* How large a burst should be at most; UINT64_MAX if it does not matter. */
+uint64_t spread_burst_bytes_rcu(const struct spread *s, const struct path_set *set);
+/* Inside a read section: asks the links of the active paths to tell when they have room. */
+void spread_want_room_rcu(const struct path_set *set);
+/* A report about one of our paths has come. */
+void spread_report_rcu(struct spread *s, const struct path_set *set,
+		       const struct frame_report *report, nsec_t now);

@@ -17,9 +17,12 @@ WAN = BUILD / "tests/wan/wan"
 
 
 class Wan(Cable):
-    """`settings` and the lines of `schedule` are those of `wan --help`."""
+    """`settings` and the lines of `schedule` are those of `wan --help`.
 
-    def __init__(self, first, second, name, settings="", schedule=(), seed=1):
+    Each wire of a lab has a seed of its own by default, so that two don't lose the same packets.
+    """
+
+    def __init__(self, first, second, name, settings="", schedule=(), seed=None):
         self.lab = first.lab
         self.settings = settings
         self.schedule = schedule
@@ -40,7 +43,8 @@ class Wan(Cable):
 
     def start(self):
         lines = [option for line in self.schedule for option in ("--at", line)]
-        self.process = self.wire.spawn(WAN, "--control", self.control, "--seed", self.seed, *lines,
+        seed = self.number if self.seed is None else self.seed
+        self.process = self.wire.spawn(WAN, "--control", self.control, "--seed", seed, *lines,
                                        "end0", "end1", *self.settings.split())
         wait_until(lambda: self.control.exists() or not self.process.is_running(), 10, "the wire is up")
         assert self.process.is_running(), self.process.output()

@@ -24,7 +24,7 @@
 #include "port.h"
 #include "util/clock.h"
 
-#define TURN (100 * NSEC_PER_USEC)
+#define TURN (250 * NSEC_PER_USEC)
 #define TURNS_AT_ONCE 4 /* after a pause */
 
 struct wire {

@@ -88,7 +88,7 @@ static int begin_super_frame(struct cut *c, size_t len)
 		return -EINVAL;
 	if (c->is_tcp)
 		header_len = tcp_header_len((const struct tcp_header *)header);
-	if (len < transport + header_len)
+	if (len < transport + header_len || header_len < c->vnet.csum_offset + sizeof(struct be16))
 		return -EINVAL;
 	c->headers_len = transport + header_len;
 	c->payload_len = len - c->headers_len;
@@ -234,7 +234,9 @@ bool packet_may_fragment(const struct packet *p)
 {
 	const struct ipv4_header *ip = (const struct ipv4_header *)(p->frame + ETH_HLEN);
 
-	return is_v4(p->frame) && !(be16_get(ip->flags_fragment) & IPV4_DONT_FRAGMENT);
+	if (!is_v4(p->frame) || end_of_ip(p) <= ETH_HLEN + ip_header_len(p->frame))
+		return false;
+	return !(be16_get(ip->flags_fragment) & IPV4_DONT_FRAGMENT);
 }
 
 bool packet_fragment(const struct packet *p, size_t mtu, size_t *at, struct packet *ret)

@@ -66,7 +66,7 @@ void packet_flip_bit(struct packet *p, uint64_t random);
 bool packet_may_fragment(const struct packet *p);
 /*
  * Writes the fragment that begins at payload byte `*at` and moves that behind it; false at the
- * end. The MTU leaves room for at least 8 bytes, the checksum is finished.
+ * end. It may be fragmented, the MTU is of SETTINGS_MTU_MIN or more, the checksum is finished.
  */
 bool packet_fragment(const struct packet *p, size_t mtu, size_t *at, struct packet *ret);
 

@@ -79,6 +79,19 @@ static int set_size(void *field, const char *value)
 	return parse_count(field, value, size_units);
 }
 
+static int set_mtu(void *field, const char *value)
+{
+	uint64_t mtu;
+	int r = parse_count(&mtu, value, size_units);
+
+	if (r < 0)
+		return r;
+	if (mtu && mtu < SETTINGS_MTU_MIN)
+		return -EINVAL;
+	*(uint64_t *)field = mtu;
+	return 0;
+}
+
 static int set_time(void *field, const char *value)
 {
 	return settings_parse_time(field, value);
@@ -138,7 +151,7 @@ static const struct key {
 	{"burst_loss", offsetof(struct settings, burst_loss), set_share},
 	{"duplicate", offsetof(struct settings, duplicate), set_share},
 	{"corrupt", offsetof(struct settings, corrupt), set_share},
-	{"mtu", offsetof(struct settings, mtu), set_size},
+	{"mtu", offsetof(struct settings, mtu), set_mtu},
 	{"mtu_icmp", offsetof(struct settings, mtu_icmp), set_switch},
 	{"blackout", offsetof(struct settings, blackout), set_switch},
 };

@@ -52,6 +52,7 @@ struct settings {
 	}
 
 #define SETTINGS_WORD_MAX 64
+#define SETTINGS_MTU_MIN 68 /* RFC 791, section 3.2: the longest header and 8 bytes */
 
 /*
  * Applies a line of such words to both directions: all of them or, if one is wrong, none; that

@@ -146,6 +146,12 @@ START_TEST(malformed_super_frames_are_refused)
 	bad.csum_start = (uint16_t)(len - 1);
 	ck_assert_int_lt(cut_begin(&cut, &bad, whole, len), 0);
 	bad = good;
+	bad.csum_offset = 19; /* its second byte is payload */
+	ck_assert_int_lt(cut_begin(&cut, &bad, whole, len), 0);
+	whole[ETH_HLEN + 20 + 12] = 0x10; /* a TCP header of 4 bytes */
+	ck_assert_int_lt(cut_begin(&cut, &good, whole, len), 0);
+	whole[ETH_HLEN + 20 + 12] = 0x50;
+	bad = good;
 	bad.csum_start = 2;
 	ck_assert_int_lt(cut_begin(&cut, &bad, whole, len), 0);
 }
@@ -220,6 +226,20 @@ START_TEST(only_ipv4_without_df_may_be_fragmented)
 	p = (struct test_packet){.is_v6 = true, .protocol = IPPROTO_UDP, .payload_len = 100};
 	load_packet(&p);
 	ck_assert(!packet_may_fragment(packet));
+}
+END_TEST
+
+START_TEST(length_that_leaves_no_payload_is_not_fragmented)
+{
+	struct test_packet p = {.protocol = IPPROTO_UDP, .payload_len = 1400};
+
+	load_packet(&p);
+	put16(packet->frame + ETH_HLEN + 2, 21);
+	ck_assert(packet_may_fragment(packet));
+	for (uint32_t len = 0; len <= 20; len++) {
+		put16(packet->frame + ETH_HLEN + 2, len);
+		ck_assert(!packet_may_fragment(packet));
+	}
 }
 END_TEST
 
@@ -337,6 +357,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, unfinished_checksum_is_finished_before_padding);
 	tcase_add_test(t, flipped_bit_is_one_behind_the_ip_header);
 	tcase_add_test(t, fragments_make_up_the_packet);
+	tcase_add_test(t, length_that_leaves_no_payload_is_not_fragmented);
 	tcase_add_test(t, only_ipv4_without_df_may_be_fragmented);
 	tcase_add_test(t, fragmentation_needed_tells_the_mtu_and_quotes);
 	tcase_add_test(t, packet_too_big_tells_the_mtu_and_quotes);

@@ -95,6 +95,7 @@ START_TEST(wrong_word_is_named_and_nothing_is_changed)
 		{"delay=20", -EINVAL},	  {"delay=x", -EINVAL},		{"loss=101%", -EINVAL},
 		{"loss=0.1", -EINVAL},	  {"queue=0ms", -EINVAL},	{"blackout=1", -EINVAL},
 		{"mtu=64tb", -EINVAL},	  {"jitter=infs", -EINVAL},	{"=", -ENOENT},
+		{"mtu=67", -EINVAL},
 	};
 	char line[100];
 

@@ -76,15 +76,16 @@ class Results:
     def label(self, load, metric):
         return f"{self.titles[load]}: {METRICS[metric][0]}"
 
-    def cell(self, mode, load, metric, subject):
-        """"median (range) ratio"."""
+    def cell(self, mode, load, metric, subject, reference):
+        """"median (range) ratio", the last if it is one to `reference`."""
         values = self.values[mode][load][metric].get(subject)
         if not values:
             return "-"
         text = format_value(metric, statistics.median(values))
         if len(values) > 1:
             text += f" ({format_value(metric, min(values))}-{format_value(metric, max(values))})"
-        ratio = self.ratio(mode, load, metric, subject)
+        is_compared = self.subjects[subject]["compared_to"] == reference
+        ratio = self.ratio(mode, load, metric, subject) if is_compared else None
         return f"{text} **x{ratio:.2f}**" if ratio is not None else text
 
 
@@ -126,7 +127,7 @@ def subject_table(results, mode, reference, names):
     rows = [row for row in results.rows() if row[0] == mode]
     names = [name for name in names if any(name in found for *_, found in rows)]
     others = set(names) - {reference}
-    rows = [[results.label(load, metric), *(results.cell(mode, load, metric, name) for name in names)]
+    rows = [[results.label(load, metric), *(results.cell(mode, load, metric, name, reference) for name in names)]
             for _, load, metric, found in rows if others & set(found)]
     if not rows:
         return

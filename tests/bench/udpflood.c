@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BATCH 64
 #define DATAGRAM_MAX 65507
@@ -93,6 +94,12 @@ static struct batch *new_batch(size_t len, bool shares_buffer)
 	return b;
 }
 
+static void free_batch(struct batch *b)
+{
+	free(b->iov[0].iov_base);
+	free(b);
+}
+
 static uint64_t count_datagrams(struct mmsghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr);
@@ -146,6 +153,8 @@ static int receive(const char *address, const char *port, bool wants_gro)
 		n_datagrams += n_new;
 	}
 	printf("%llu %.6f\n", (unsigned long long)n_datagrams, (double)(last - first) / NSEC);
+	free_batch(b);
+	close(fd);
 	return EXIT_SUCCESS;
 }
 
@@ -192,6 +201,8 @@ static int flood(struct sockaddr_in remote, size_t len, double seconds, int segm
 		n_sends += n;
 	}
 	printf("%llu\n", (unsigned long long)n_sends * (unsigned)segments);
+	free_batch(b);
+	close(fd);
 	return EXIT_SUCCESS;
 }
 

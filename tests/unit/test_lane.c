@@ -2,7 +2,7 @@
 /* Copyright (c) The vtrunkd authors */
 #include "check_main.h"
 
-#include <pthread.h>
+#include <fcntl.h>
 #include <sched.h>
 
 #include "handmade.h"
@@ -611,6 +611,45 @@ START_TEST(copies_of_two_workers_leave_once)
 }
 END_TEST
 
+static void submit_in_thread(void *arg)
+{
+	lane_submit(bond, &worker, arg, arg, T0);
+}
+
+/* A worker is stopped while it writes; what others queue in the meantime is its work too. */
+START_TEST(holder_does_the_work_of_who_came_later)
+{
+	static uint8_t filler[4096];
+	struct lane_worker other;
+	struct thread thread;
+	struct burst *b = make_burst(0, T0);
+	int tunnel = net.tun.fd;
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(fcntl(ends[1], F_SETPIPE_SZ, sizeof(filler)), sizeof(filler));
+	ck_assert_int_eq(write(ends[1], filler, sizeof(filler)), sizeof(filler));
+	net.tun.fd = ends[1];
+	add_number(b, 0);
+	ck_assert_int_eq(thread_start(&thread, "holder", submit_in_thread, b), 0);
+	while (!atomic_load(&bond->lane.is_taken) || atomic_load(&bond->lane.queue))
+		sched_yield();
+	lane_worker_init(&other, &net);
+	b = make_burst(0, T0);
+	add_number(b, 1);
+	lane_submit(bond, &other, b, b, T0); /* does not wait */
+	ck_assert_ptr_eq(atomic_load(&bond->lane.queue), b);
+	ck_assert_int_eq(read(ends[0], filler, sizeof(filler)), sizeof(filler));
+	thread_join(&thread);
+	net.tun.fd = tunnel;
+	ck_assert_uint_eq(atomic_load(&bond->inner_received.packets), 2);
+	ck_assert_ptr_null(atomic_load(&bond->lane.queue));
+	ck_assert(!atomic_load(&bond->lane.is_taken));
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("lane");
@@ -652,6 +691,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(threads, 100);
 	tcase_add_loop_test(threads, packets_of_two_workers_leave_once_and_in_order, 0, 4);
 	tcase_add_test(threads, copies_of_two_workers_leave_once);
+	tcase_add_test(threads, holder_does_the_work_of_who_came_later);
 	suite_add_tcase(s, threads);
 	return s;
 }

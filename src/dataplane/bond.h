@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "dataplane/flowq.h"
 #include "dataplane/lane.h"
 #include "dataplane/settings.h"
 #include "dataplane/spread.h"
@@ -14,9 +15,6 @@
 
 struct network;
 struct probe;
-
-/* Bursts that wait for a session; each holds up to BURST_DATAGRAMS packets. */
-#define STAGED_BURSTS_MAX 8
 
 struct bond {
 	/* constant */
@@ -28,9 +26,13 @@ struct bond {
 	RCU_SLOT(struct path_set) paths;
 	/* TUN reader */
 	struct spread spread;
-	struct burst *staged_first; /* plaintext bursts without a session */
-	struct burst **staged_end;
-	unsigned n_staged;
+	struct flowq *queue;   /* what cannot leave now; made when needed */
+	struct burst *waiting; /* sealed, but no path has room: oldest first */
+	struct burst **waiting_end;
+	nsec_t waiting_since; /* the oldest */
+	nsec_t retry_at;      /* when a path may have room for it */
+	struct bond *next_busy;
+	bool is_busy;
 	/* any thread that sends; the receive lane */
 	struct path_count inner_sent;
 	struct path_count inner_received;

@@ -40,7 +40,8 @@ static int make_pools(struct network *n)
 		n->burst_bytes = BURST_BYTES_MAX;
 	n->cell_bytes = s->mtu > 1500 ? s->mtu : 1500;
 	/* Handshake messages and the largest coalesced receive fit as well. */
-	r = pool_new(&n->bursts, bursts, sizeof(struct burst) + n->burst_bytes + 64);
+	n->cell_room = sizeof(struct burst) + n->burst_bytes + 64;
+	r = pool_new(&n->bursts, bursts, n->cell_room);
 	if (r == 0)
 		r = pool_new(&n->cells, HELD_PACKETS, sizeof(size_t) + n->cell_bytes);
 	return r < 0 ? fail(n, "cannot allocate buffers", r) : 0;
@@ -113,7 +114,6 @@ static int add_bond(struct network *n, const struct peer_settings *p)
 	bond->network = n;
 	bond->settings = p;
 	bond->number = (uint32_t)n->n_bonds;
-	bond->staged_end = &bond->staged_first;
 	atomic_init(&bond->lane.deadline, NSEC_NEVER);
 	r = device_add_peer(n->device, &bond->peer, p->public_key, p->preshared_key,
 			    p->persistent_keepalive, has_endpoint(n->settings, p));

@@ -14,9 +14,12 @@ struct tx;
 struct handshaker;
 struct monitor;
 
-/* Burst buffers: what links may hold to receive into, and as much again in the queues. */
+/*
+ * Burst buffers: for each link what it may hold to receive into, and as much again for its queue;
+ * for all of them what is on its way through the lanes, and in the flow queues.
+ */
 #define BURSTS_PER_LINK (2 * UDP_BATCH)
-#define BURSTS_SHARED 64
+#define BURSTS_SHARED 160
 /* Packets that the resequencers of all peers may hold. */
 #define HELD_PACKETS 4096
 
@@ -28,6 +31,7 @@ struct network {
 	struct pool *bursts;
 	struct pool *cells;
 	size_t burst_bytes; /* room for data in a burst */
+	size_t cell_room;   /* size of the whole cell that a burst lies in */
 	size_t cell_bytes;  /* room for a packet in a cell */
 	struct tun tun;
 	struct device *device;

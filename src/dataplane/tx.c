@@ -5,8 +5,10 @@
  * peer, another size, full), after a shorter packet, and when the interface has nothing more.
  * Counters, cipher and clock are then spent once for all of it.
  *
- * Back-pressure: a sealed burst for which no path has room is kept, and nothing is read until
- * a link tells that it has room again. So the queue builds up where the sender sees it.
+ * A sealed burst that finds no room on any path is kept by its bond; until it has left, that
+ * bond's packets wait in its flow queues (as they do without a session), and the bond is busy.
+ * With a single peer whose queues are full, nothing is read, so that the sender is held up;
+ * with several, that one's packets are dropped, so that the others are not.
  */
 #include "dataplane/tx.h"
 
@@ -17,18 +19,20 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "crypto/keys.h"
 #include "dataplane/network_state.h"
 #include "tun/split.h"
 #include "util/log.h"
 #include "wire/inner.h"
 
 /* A burst that finds no room for so long is dropped: the path is as good as dead. */
-#define BLOCKED_MAX (200 * NSEC_PER_MSEC)
-/* Bursts that wait for a session, over all peers, and for how long. */
-#define STAGED_TOTAL_MAX (BURSTS_SHARED / 2)
-#define STAGED_TIME_MAX (10 * NSEC_PER_SEC)
+#define WAITING_MAX (200 * NSEC_PER_MSEC)
+/* Packets that wait for a session longer than this are of no use to anybody. */
+#define SESSION_WAIT_MAX (10 * NSEC_PER_SEC)
 /* The largest super-packet that the kernel hands over. */
 #define READ_BYTES 65536
+/* Cells that what is read at once may take in a flow queue. */
+#define READ_CELLS 4
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
 
@@ -45,18 +49,13 @@ struct tx {
 	struct waker waker;
 	_Atomic bool stop;
 	_Atomic bool has_kick;
-	_Atomic bool is_blocked; /* a report may be what we wait for */
+	_Atomic bool is_waiting; /* a report may be what we wait for */
 	struct ring *reports;
 	/* TUN reader */
 	nsec_t now;
-	struct burst *open;    /* NULL: none is */
-	struct burst *blocked; /* sealed, but no path has room: oldest first */
-	struct burst **blocked_end;
-	nsec_t blocked_since; /* the oldest */
-	nsec_t retry_at;      /* when a path may have room for it */
-	uint64_t open_limit;  /* bytes that the open burst may have */
-	unsigned n_staged;    /* bursts of all bonds that wait for a session */
-	bool is_staged_left;  /* some could not be sent when there was one: no path had room */
+	struct burst *open;  /* NULL: none is */
+	uint64_t open_limit; /* bytes that it may have */
+	struct bond *busy;   /* bonds with something waiting, through next_busy */
 	struct log_limit no_path_limit;
 	struct split split;
 	uint8_t packet[READ_BYTES];
@@ -70,7 +69,6 @@ int tx_new(struct tx **ret, struct network *n)
 	if (!t)
 		return -ENOMEM;
 	t->network = n;
-	t->blocked_end = &t->blocked;
 	t->waker.fd = -1;
 	r = ring_new(&t->reports, REPORT_SLOTS, sizeof(struct posted_report));
 	if (r == 0)
@@ -99,9 +97,10 @@ void tx_free(struct tx *t)
 		return;
 	if (t->open)
 		burst_put(t->open);
-	drop_chain(&t->blocked);
-	for (size_t i = 0; i < t->network->n_bonds; i++)
-		drop_chain(&t->network->bonds[i].staged_first);
+	for (size_t i = 0; i < t->network->n_bonds; i++) {
+		drop_chain(&t->network->bonds[i].waiting);
+		flowq_free(t->network->bonds[i].queue);
+	}
 	waker_deinit(&t->waker);
 	ring_free(t->reports);
 	free(t);
@@ -119,7 +118,7 @@ bool tx_post_report(struct tx *t, struct bond *bond, const struct frame_report *
 
 	if (!ring_push(t->reports, &p))
 		return false;
-	if (atomic_load_explicit(&t->is_blocked, memory_order_relaxed))
+	if (atomic_load_explicit(&t->is_waiting, memory_order_relaxed))
 		waker_wake(&t->waker);
 	return true;
 }
@@ -151,26 +150,41 @@ static void warn_no_path(struct tx *t, const struct bond *bond)
 			 t->network->settings->name, bond->settings->name);
 }
 
-/* Keeps a sealed burst until a path has room. */
-static void block(struct tx *t, struct burst *b)
+static void make_busy(struct tx *t, struct bond *bond)
 {
-	if (!t->blocked)
-		t->blocked_since = t->now;
+	if (bond->is_busy)
+		return;
+	bond->is_busy = true;
+	bond->next_busy = t->busy;
+	t->busy = bond;
+}
+
+/* Keeps a sealed burst until a path has room. */
+static void keep_waiting(struct tx *t, struct burst *b)
+{
+	struct bond *bond = b->bond;
+
+	if (!bond->waiting) {
+		bond->waiting_since = t->now;
+		bond->waiting_end = &bond->waiting;
+	}
 	b->next = NULL;
-	*t->blocked_end = b;
-	t->blocked_end = &b->next;
+	*bond->waiting_end = b;
+	bond->waiting_end = &b->next;
+	make_busy(t, bond);
 }
 
 /* Sends a sealed burst. False: no path has room, it is still the caller's. */
 static bool try_transmit_rcu(struct tx *t, struct burst *b)
 {
-	const struct path_set *set = rcu_read(&b->bond->paths);
+	struct bond *bond = b->bond;
 
-	switch (spread_send_rcu(&b->bond->spread, set, b, t->now, &t->retry_at)) {
+	switch (spread_send_rcu(&bond->spread, rcu_read(&bond->paths), b, t->now,
+				&bond->retry_at)) {
 	case SPREAD_FULL:
 		return false;
 	case SPREAD_NO_PATH:
-		warn_no_path(t, b->bond);
+		warn_no_path(t, bond);
 		drop(t, DROP_tx_no_path, b);
 		return true;
 	case SPREAD_SENT:
@@ -180,92 +194,71 @@ static bool try_transmit_rcu(struct tx *t, struct burst *b)
 	return true;
 }
 
-/* Seals a burst of plaintexts and sends it. False: there is no session, the burst is untouched. */
-static bool send_rcu(struct tx *t, struct burst *b)
+/* Is it sent, or has it waited too long? The second try is the one that misses no room made. */
+static bool is_off_our_hands_rcu(struct tx *t, struct burst *b)
 {
-	struct bond *bond = b->bond;
-	struct keypair *k = peer_send_session_rcu(&bond->peer, t->now);
-	uint64_t inner = b->len - (uint64_t)b->n * MESSAGE_DATA_OVERHEAD;
-
-	if (!k)
-		return false;
-	if (!bond_seal(b, k)) {
-		drop(t, DROP_tx_no_session, b);
+	if (try_transmit_rcu(t, b))
 		return true;
-	}
-	path_count_add(&bond->inner_sent, b->n, inner);
-	/* Behind what is blocked already, so that nothing overtakes. */
-	if (t->blocked || !try_transmit_rcu(t, b))
-		block(t, b);
-	peer_mark_sent(&bond->peer, t->now, true);
-	peer_check_rekey_sent(&bond->peer, k, t->now);
+	spread_want_room_rcu(rcu_read(&b->bond->paths));
+	if (try_transmit_rcu(t, b))
+		return true;
+	if (t->now - b->bond->waiting_since <= WAITING_MAX)
+		return false;
+	drop(t, DROP_tx_ring_full, b);
 	return true;
 }
 
-/* Takes the oldest staged burst out; there is one. */
-static struct burst *unstage(struct tx *t, struct bond *bond)
+/* Tries once more what found no room; true if nothing of it waits any more. */
+static bool send_waiting(struct tx *t, struct bond *bond)
 {
-	struct burst *b = bond->staged_first;
-
-	bond->staged_first = b->next;
-	if (!bond->staged_first)
-		bond->staged_end = &bond->staged_first;
-	bond->n_staged--;
-	t->n_staged--;
-	return b;
-}
-
-/* Keeps a burst of plaintexts until the peer has a session. */
-static void stage(struct tx *t, struct burst *b)
-{
-	struct bond *bond = b->bond;
-
-	peer_poke(&bond->peer, POKE_HANDSHAKE);
-	if (t->n_staged == STAGED_TOTAL_MAX && !bond->n_staged) {
-		/* Peers that are away must not take the buffers of those that are there. */
-		drop(t, DROP_tx_no_session, b);
-		return;
-	}
-	if (bond->n_staged == STAGED_BURSTS_MAX || t->n_staged == STAGED_TOTAL_MAX)
-		drop(t, DROP_tx_no_session, unstage(t, bond));
-	b->received = t->now;
-	b->next = NULL;
-	*bond->staged_end = b;
-	bond->staged_end = &b->next;
-	bond->n_staged++;
-	t->n_staged++;
-}
-
-/* Sends what has waited for a session, unless it has waited so long that nobody wants it. */
-static void send_staged(struct tx *t, struct bond *bond)
-{
-	struct burst *b;
+	struct burst *next;
 
 	rcu_begin();
-	while (!t->blocked && (b = bond->staged_first) &&
-	       peer_send_session_rcu(&bond->peer, t->now)) {
-		unstage(t, bond);
-		if (t->now - b->received > STAGED_TIME_MAX)
-			drop(t, DROP_tx_no_session, b);
-		else if (!send_rcu(t, b))
-			drop(t, DROP_tx_no_session, b); /* the session ended just now */
+	for (; bond->waiting; bond->waiting = next) {
+		next = bond->waiting->next;
+		if (!is_off_our_hands_rcu(t, bond->waiting))
+			break;
+		bond->waiting_since = t->now;
 	}
 	rcu_end();
-	t->is_staged_left |= t->blocked && bond->staged_first;
+	return !bond->waiting;
 }
 
+static bool has_session(struct tx *t, struct bond *bond)
+{
+	bool has;
+
+	rcu_begin();
+	has = peer_send_session_rcu(&bond->peer, t->now) != NULL;
+	rcu_end();
+	return has;
+}
+
+/* Seals the open burst and sends it. */
 static void close_burst(struct tx *t)
 {
 	struct burst *b = t->open;
+	struct keypair *k;
+	uint64_t inner;
 
 	if (!b)
 		return;
 	t->open = NULL;
-	if (b->bond->n_staged)
-		send_staged(t, b->bond);
+	inner = b->len - (uint64_t)b->n * MESSAGE_DATA_OVERHEAD;
 	rcu_begin();
-	if (b->bond->n_staged || !send_rcu(t, b))
-		stage(t, b);
+	k = peer_send_session_rcu(&b->bond->peer, t->now);
+	if (!k || !bond_seal(b, k)) {
+		/* There was one when the first packet was put in: it has ended just now. */
+		drop(t, DROP_tx_no_session, b);
+		rcu_end();
+		return;
+	}
+	path_count_add(&b->bond->inner_sent, b->n, inner);
+	peer_mark_sent(&b->bond->peer, t->now, true);
+	peer_check_rekey_sent(&b->bond->peer, k, t->now);
+	/* Behind what waits already, so that nothing overtakes. */
+	if (b->bond->waiting || !try_transmit_rcu(t, b))
+		keep_waiting(t, b);
 	rcu_end();
 }
 
@@ -335,9 +328,34 @@ static struct bond *route(struct tx *t, const uint8_t *packet, size_t len)
 	return bond;
 }
 
+/* What the links need to receive and send is not for the flow queues to fill. */
+static bool is_pool_low(const struct network *n, size_t needed)
+{
+	return pool_available(n->bursts) < n->n_links * BURSTS_PER_LINK + needed;
+}
+
+/* Queues a packet that cannot leave now. */
+static void enqueue(struct tx *t, struct bond *bond, const uint8_t *packet, size_t len)
+{
+	struct network *n = t->network;
+	uint64_t key;
+
+	if (!bond->queue) {
+		keys_random(&key, sizeof(key));
+		if (flowq_new(&bond->queue, n->bursts, n->cell_room, key) < 0)
+			bond->queue = NULL;
+	}
+	if (!bond->queue || is_pool_low(n, 0) || !flowq_push(bond->queue, packet, len, t->now)) {
+		drops_add(&n->drops, DROP_tx_queue_full, 1);
+		return;
+	}
+	make_busy(t, bond);
+}
+
 static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t len)
 {
 	struct bond *bond = route(t, t->packet, len);
+	bool can_leave;
 	size_t packet_len;
 	uint8_t *packet;
 
@@ -347,8 +365,58 @@ static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t 
 		drops_add(&t->network->drops, DROP_tx_malformed, 1);
 		return;
 	}
-	while ((packet = split_next(&t->split, &packet_len)))
-		add_packet(t, bond, packet, packet_len);
+	can_leave = has_session(t, bond);
+	if (!can_leave)
+		peer_poke(&bond->peer, POKE_HANDSHAKE);
+	while ((packet = split_next(&t->split, &packet_len))) {
+		if (can_leave && !bond->waiting && flowq_is_empty(bond->queue))
+			add_packet(t, bond, packet, packet_len);
+		else
+			enqueue(t, bond, packet, packet_len);
+	}
+}
+
+/* Sends what waits, as far as there is room. */
+static void progress(struct tx *t, struct bond *bond)
+{
+	struct flowq_stats stats;
+	uint8_t *packet;
+	size_t len;
+
+	if (!send_waiting(t, bond) || flowq_is_empty(bond->queue))
+		return;
+	flowq_set_quantum(bond->queue, burst_limit(t, bond));
+	if (has_session(t, bond)) {
+		while (send_waiting(t, bond) && (packet = flowq_pop(bond->queue, t->now, &len)))
+			add_packet(t, bond, packet, len);
+	} else {
+		flowq_expire(bond->queue, t->now, SESSION_WAIT_MAX);
+	}
+	stats = flowq_take_stats(bond->queue);
+	if (stats.dropped)
+		drops_add(&t->network->drops, DROP_tx_queue, stats.dropped);
+}
+
+static void progress_all(struct tx *t)
+{
+	struct bond *bond = t->busy;
+	struct bond *next;
+
+	t->busy = NULL;
+	for (; bond; bond = next) {
+		next = bond->next_busy;
+		bond->is_busy = false;
+		progress(t, bond);
+		if (bond->waiting || !flowq_is_empty(bond->queue))
+			make_busy(t, bond);
+	}
+}
+
+/* Would reading more only fill the queues of our one peer further? */
+static bool is_held_up(const struct tx *t)
+{
+	return t->busy && t->network->n_bonds == 1 &&
+	       (flowq_is_full(t->busy->queue) || is_pool_low(t->network, READ_CELLS));
 }
 
 /* 1: read something; 0: nothing there; -errno: the interface is gone. */
@@ -368,55 +436,35 @@ static int read_tun(struct tx *t)
 	return 1;
 }
 
-/* Is it sent, or has it waited too long? The second try is the one that misses no room made. */
-static bool is_unblocked_rcu(struct tx *t, struct burst *b)
+/* When the first of the busy bonds is to be looked at again. */
+static nsec_t next_retry(const struct tx *t)
 {
-	if (try_transmit_rcu(t, b))
-		return true;
-	spread_want_room_rcu(rcu_read(&b->bond->paths));
-	if (try_transmit_rcu(t, b))
-		return true;
-	if (t->now - t->blocked_since <= BLOCKED_MAX)
-		return false;
-	drop(t, DROP_tx_ring_full, b);
-	return true;
-}
+	nsec_t at = NSEC_NEVER;
 
-/* Tries once more what found no room; true if nothing is blocked any more. */
-static bool unblock(struct tx *t)
-{
-	struct burst *next;
-
-	if (!t->blocked)
-		return true;
-	rcu_begin();
-	for (; t->blocked; t->blocked = next) {
-		next = t->blocked->next;
-		if (!is_unblocked_rcu(t, t->blocked))
-			break;
-		t->blocked_since = t->now;
+	for (const struct bond *bond = t->busy; bond; bond = bond->next_busy) {
+		if (bond->waiting)
+			at = nsec_min(at, nsec_min(bond->retry_at, t->now + WAITING_MAX));
+		else
+			at = nsec_min(at, t->now + NSEC_PER_SEC); /* for a session; tx_kick() */
 	}
-	if (!t->blocked)
-		t->blocked_end = &t->blocked;
-	rcu_end();
-	return !t->blocked;
+	return at;
 }
 
 static void wait_for_work(struct tx *t)
 {
-	bool is_reading = !t->blocked && !atomic_load(&t->network->has_failed);
+	bool is_reading = !is_held_up(t) && !atomic_load(&t->network->has_failed);
 	struct pollfd fds[2] = {
 		{.fd = t->waker.fd, .events = POLLIN},
 		{.fd = is_reading ? t->network->tun.fd : -1, .events = POLLIN},
 	};
-	nsec_t left = nsec_max(nsec_min(t->retry_at - t->now, BLOCKED_MAX), 0);
-	struct timespec timeout = {.tv_nsec = left};
+	nsec_t left = nsec_max(next_retry(t) - t->now, 0);
+	struct timespec timeout = {.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
 
-	atomic_store_explicit(&t->is_blocked, t->blocked != NULL, memory_order_relaxed);
+	atomic_store_explicit(&t->is_waiting, t->busy != NULL, memory_order_relaxed);
 	waker_sleep(&t->waker);
 	if (!atomic_load(&t->stop) && !atomic_load(&t->has_kick) &&
-	    !(t->blocked && ring_used(t->reports)))
-		ppoll(fds, 2, t->blocked ? &timeout : NULL, NULL);
+	    !(t->busy && ring_used(t->reports)))
+		ppoll(fds, 2, t->busy ? &timeout : NULL, NULL);
 	waker_awake(&t->waker);
 	/* A vanished interface shows as an error condition that never goes away. */
 	if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
@@ -426,29 +474,26 @@ static void wait_for_work(struct tx *t)
 static void run(void *arg)
 {
 	struct tx *t = arg;
-	struct network *n = t->network;
-	int r = 0;
+	int r;
 
 	/* Pacing wants to wake up in time. */
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		t->now = clock_now();
 		take_reports(t);
-		if (atomic_exchange_explicit(&t->has_kick, false, memory_order_acquire) ||
-		    (t->is_staged_left && unblock(t))) {
-			t->is_staged_left = false;
-			for (size_t i = 0; i < n->n_bonds; i++)
-				send_staged(t, &n->bonds[i]);
-		}
+		/* The kick itself says nothing: all that waits is looked at in any case. */
+		atomic_store_explicit(&t->has_kick, false, memory_order_relaxed);
+		atomic_thread_fence(memory_order_seq_cst);
+		progress_all(t);
 		r = 1;
-		for (int i = 0; i < READS_PER_ROUND && r > 0 && unblock(t); i++)
+		for (int i = 0; i < READS_PER_ROUND && r > 0 && !is_held_up(t); i++)
 			r = read_tun(t);
-		if (r == 0)
-			close_burst(t);
+		if (r == 1 && !is_held_up(t))
+			continue;
+		close_burst(t);
 		if (r < 0)
-			network_fail(n, "the tunnel interface has vanished");
-		if (!unblock(t) || r <= 0)
-			wait_for_work(t);
+			network_fail(t->network, "the tunnel interface has vanished");
+		wait_for_work(t);
 	}
 }
 

@@ -29,6 +29,8 @@
 #define PACE_CREDIT (2 * NSEC_PER_MSEC)
 #define REPORT_DELAY (15 * NSEC_PER_MSEC)
 #define WINDOW_MIN (64 << 10)
+/* An unpaced path is bounded by so many windows only. */
+#define FAST_WINDOWS 4
 /* Silence: so many round trips, within these bounds. */
 #define SILENCE_ROUND_TRIPS 4
 #define SILENCE_MIN (60 * NSEC_PER_MSEC)
@@ -307,10 +309,15 @@ bool pathctl_is_silent(const struct pathctl *c, nsec_t now)
 nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
 {
 	uint64_t inflight = pathctl_inflight(c);
+	bool is_fast = c->capacity >= PATHCTL_RATE_FAST;
 
-	if (inflight && (double)(inflight + bytes) > window(c)) {
+	if (inflight && (double)(inflight + bytes) > window(c) * (is_fast ? FAST_WINDOWS : 1)) {
 		c->is_wanted = true;
 		return NSEC_NEVER;
+	}
+	if (is_fast) {
+		c->is_wanted = true;
+		return now;
 	}
 	if (c->next_send > now)
 		c->is_wanted = true;

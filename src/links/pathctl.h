@@ -21,6 +21,11 @@
 /* Bytes per second: before anything is known, and at the least. */
 #define PATHCTL_RATE_START (1250.0 * 1000)
 #define PATHCTL_RATE_MIN (12.5 * 1000)
+/*
+ * Faster paths (2 Gbit/s) are not paced: what holds them up is our own CPU or the peer's, a burst
+ * of 64 KB takes a quarter of a millisecond there, and sleeping for less costs more than it saves.
+ */
+#define PATHCTL_RATE_FAST (250.0 * 1000 * 1000)
 /* Bursts are cut to this much of a path's rate. */
 #define PATHCTL_BURST (2 * NSEC_PER_MSEC)
 /* Bursts sent within this time share a record. */

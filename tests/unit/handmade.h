@@ -96,7 +96,6 @@ static void handmade_peers(void)
 		bond->network = &net;
 		bond->settings = &peer_settings[i];
 		bond->number = (uint32_t)i;
-		bond->staged_end = &bond->staged_first;
 		atomic_init(&bond->lane.deadline, NSEC_NEVER);
 		keys_generate(key);
 		keys_public(peer_settings[i].public_key, key);

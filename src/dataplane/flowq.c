@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * A flow is a list of pool cells with packets one after the other, each behind a small record;
+ * short packets share a cell. The cell of the packet popped last is given back with the next
+ * call.
+ */
+#include "dataplane/flowq.h"
+
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "wire/inner.h"
+#include "wire/ip.h"
+
+/* RFC 8289, section 4.4; the target leaves a cubic sender enough to fill the paths. */
+#define TARGET (8 * NSEC_PER_MSEC)
+#define INTERVAL (100 * NSEC_PER_MSEC)
+#define QUANTUM_MIN 3000
+#define QUANTUM_MAX 65536
+#define MTU_BYTES 1500
+
+struct record {
+	nsec_t since;
+	size_t len;
+	uint8_t packet[];
+};
+
+struct cell {
+	struct cell *next;
+	size_t head, tail; /* offsets into data */
+	_Alignas(16) uint8_t data[];
+};
+
+enum flow_list { LIST_NONE, LIST_NEW, LIST_OLD };
+
+struct flow {
+	struct cell *first, *last;
+	size_t bytes;
+	int64_t deficit;
+	struct flow *next; /* in its list */
+	enum flow_list list;
+	/* CoDel */
+	nsec_t first_above; /* when the queue will have been too long for an interval; 0 */
+	nsec_t drop_next;
+	uint32_t count, last_count;
+	bool is_dropping;
+};
+
+struct list {
+	struct flow *first, **end;
+};
+
+struct flowq {
+	struct pool *pool;
+	size_t cell_bytes;
+	uint64_t key;
+	int64_t quantum;
+	size_t bytes;
+	size_t n_cells;
+	struct cell *spent; /* its last packet is with the caller */
+	struct list new_flows, old_flows;
+	struct flowq_stats stats;
+	struct flow flows[FLOWQ_FLOWS];
+};
+
+static void list_init(struct list *l)
+{
+	l->first = NULL;
+	l->end = &l->first;
+}
+
+static void list_append(struct list *l, struct flow *f, enum flow_list name)
+{
+	f->next = NULL;
+	f->list = name;
+	*l->end = f;
+	l->end = &f->next;
+}
+
+static void list_take_first(struct list *l)
+{
+	l->first->list = LIST_NONE;
+	l->first = l->first->next;
+	if (!l->first)
+		l->end = &l->first;
+}
+
+int flowq_new(struct flowq **ret, struct pool *cells, size_t cell_bytes, uint64_t key)
+{
+	struct flowq *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return -ENOMEM;
+	q->pool = cells;
+	q->cell_bytes = cell_bytes;
+	q->key = key;
+	q->quantum = QUANTUM_MIN;
+	list_init(&q->new_flows);
+	list_init(&q->old_flows);
+	*ret = q;
+	return 0;
+}
+
+void flowq_set_quantum(struct flowq *q, uint64_t bytes)
+{
+	if (bytes > QUANTUM_MAX)
+		bytes = QUANTUM_MAX;
+	q->quantum = bytes < QUANTUM_MIN ? QUANTUM_MIN : (int64_t)bytes;
+}
+
+static void give_spent(struct flowq *q)
+{
+	if (!q->spent)
+		return;
+	pool_give(q->pool, q->spent);
+	q->n_cells--;
+	q->spent = NULL;
+}
+
+static uint64_t mix(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i += 4) {
+		uint32_t word;
+
+		memcpy(&word, p + i, sizeof(word));
+		h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+		h ^= h >> 29;
+	}
+	return h;
+}
+
+/* By addresses, protocol and, where they lie in the packet, ports. */
+static struct flow *flow_of(struct flowq *q, const uint8_t *packet, size_t len)
+{
+	const struct ipv4_header *v4 = (const void *)packet;
+	const struct ipv6_header *v6 = (const void *)packet;
+	struct inner inner;
+	size_t transport;
+	uint8_t protocol;
+	bool is_fragment = false;
+	uint64_t h;
+
+	if (inner_parse(&inner, packet, len) < 0)
+		return &q->flows[0];
+	if (inner.family == AF_INET) {
+		transport = ipv4_header_len(v4);
+		protocol = v4->protocol;
+		is_fragment = be16_get(v4->flags_fragment) & 0x3fff;
+	} else {
+		transport = sizeof(*v6);
+		protocol = v6->next_header;
+	}
+	h = mix(q->key ^ protocol, inner.source, inner.family == AF_INET ? 8 : 32);
+	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && !is_fragment &&
+	    len >= transport + 4)
+		h = mix(h, packet + transport, 4);
+	h *= 0xff51afd7ed558ccdULL;
+	return &q->flows[(h ^ h >> 33) % FLOWQ_FLOWS];
+}
+
+static size_t record_bytes(size_t len)
+{
+	return (sizeof(struct record) + len + 15) & ~(size_t)15;
+}
+
+/* Room for a record at the end of the flow; NULL if there is none to be had. */
+static struct record *make_record(struct flowq *q, struct flow *f, size_t bytes)
+{
+	struct cell *c = f->last;
+	size_t room = q->cell_bytes - sizeof(struct cell);
+	struct record *r;
+
+	if (bytes > room)
+		return NULL;
+	if (!c || c->tail + bytes > room) {
+		if (q->n_cells >= FLOWQ_CELLS_MAX)
+			return NULL;
+		c = pool_take(q->pool);
+		if (!c)
+			return NULL;
+		q->n_cells++;
+		c->next = NULL;
+		c->head = c->tail = 0;
+		if (f->last)
+			f->last->next = c;
+		else
+			f->first = c;
+		f->last = c;
+	}
+	r = (struct record *)(c->data + c->tail);
+	c->tail += bytes;
+	return r;
+}
+
+bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now)
+{
+	struct flow *f = flow_of(q, packet, len);
+	struct record *r;
+
+	if (q->bytes + len > FLOWQ_BYTES_MAX)
+		return false;
+	r = make_record(q, f, record_bytes(len));
+	if (!r)
+		return false;
+	r->since = now;
+	r->len = len;
+	memcpy(r->packet, packet, len);
+	f->bytes += len;
+	q->bytes += len;
+	if (f->list == LIST_NONE) {
+		f->deficit = q->quantum;
+		list_append(&q->new_flows, f, LIST_NEW);
+	}
+	return true;
+}
+
+static struct record *peek(const struct flow *f)
+{
+	return f->first ? (struct record *)(f->first->data + f->first->head) : NULL;
+}
+
+/* Takes the flow's first packet out; it stays readable until the next give_spent(). */
+static struct record *take(struct flowq *q, struct flow *f)
+{
+	struct cell *c = f->first;
+	struct record *r = peek(f);
+
+	give_spent(q);
+	c->head += record_bytes(r->len);
+	f->bytes -= r->len;
+	q->bytes -= r->len;
+	if (c->head == c->tail) {
+		f->first = c->next;
+		if (!f->first)
+			f->last = NULL;
+		q->spent = c;
+	}
+	return r;
+}
+
+/* RFC 8289, section 5.4: has the queue been too long for an interval? */
+static bool should_drop(struct flow *f, const struct record *r, nsec_t now)
+{
+	if (now - r->since < TARGET || f->bytes <= MTU_BYTES) {
+		f->first_above = 0;
+		return false;
+	}
+	if (!f->first_above) {
+		f->first_above = now + INTERVAL;
+		return false;
+	}
+	return now >= f->first_above;
+}
+
+static nsec_t control_law(nsec_t t, uint32_t count)
+{
+	return t + (nsec_t)((double)INTERVAL / sqrt(count));
+}
+
+/* RFC 3168: sets CE if the packet is ECN-capable, and mends the IPv4 header checksum (RFC 1624). */
+static bool mark(uint8_t *packet, size_t len)
+{
+	struct ipv4_header *v4 = (struct ipv4_header *)packet;
+	uint32_t sum;
+
+	if (len >= sizeof(struct ipv6_header) && packet[0] >> 4 == 6) {
+		if (!(packet[1] & 0x30))
+			return false;
+		packet[1] |= 0x30;
+		return true;
+	}
+	if (len < sizeof(*v4) || !(v4->tos & 3))
+		return false;
+	sum = (uint16_t)~be16_get(v4->checksum);
+	sum += (uint32_t)(3 - (v4->tos & 3));
+	v4->tos |= 3;
+	sum = (sum & 0xffff) + (sum >> 16);
+	v4->checksum = be16_make((uint16_t)~sum);
+	return true;
+}
+
+/* The packet is to be dropped; true if marking it does instead. */
+static bool signal_congestion(struct flowq *q, struct record *r)
+{
+	if (mark(r->packet, r->len)) {
+		q->stats.marked++;
+		return true;
+	}
+	q->stats.dropped++;
+	return false;
+}
+
+static void enter_dropping(struct flow *f, nsec_t now)
+{
+	uint32_t delta = f->count - f->last_count;
+	bool is_recent = now - f->drop_next < 16 * INTERVAL;
+
+	f->is_dropping = true;
+	f->count = is_recent && delta > 1 ? delta : 1;
+	f->last_count = f->count;
+	f->drop_next = control_law(now, f->count);
+}
+
+/* RFC 8289, section 5.5: the flow's next packet that is not dropped; NULL if there is none. */
+static struct record *codel_take(struct flowq *q, struct flow *f, nsec_t now)
+{
+	struct record *r;
+
+	while ((r = peek(f))) {
+		bool is_late = should_drop(f, r, now);
+
+		r = take(q, f);
+		if (!is_late) {
+			f->is_dropping = false;
+			return r;
+		}
+		if (f->is_dropping && now < f->drop_next)
+			return r;
+		if (f->is_dropping) {
+			f->count++;
+			f->drop_next = control_law(f->drop_next, f->count);
+		} else {
+			enter_dropping(f, now);
+		}
+		if (signal_congestion(q, r))
+			return r;
+	}
+	return NULL;
+}
+
+uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len)
+{
+	for (;;) {
+		struct list *l = q->new_flows.first ? &q->new_flows : &q->old_flows;
+		struct flow *f = l->first;
+		struct record *r;
+
+		if (!f)
+			return NULL;
+		if (f->deficit <= 0) {
+			f->deficit += q->quantum;
+			list_take_first(l);
+			list_append(&q->old_flows, f, LIST_OLD);
+			continue;
+		}
+		r = codel_take(q, f, now);
+		if (r) {
+			f->deficit -= (int64_t)r->len;
+			*ret_len = r->len;
+			return r->packet;
+		}
+		/* A flow that was new waits its turn among the old, or it would always be new. */
+		list_take_first(l);
+		if (l == &q->new_flows && q->old_flows.first)
+			list_append(&q->old_flows, f, LIST_OLD);
+	}
+}
+
+void flowq_expire(struct flowq *q, nsec_t now, nsec_t age)
+{
+	const struct record *r;
+
+	for (unsigned i = 0; q && i < FLOWQ_FLOWS; i++) {
+		while ((r = peek(&q->flows[i])) && now - r->since > age) {
+			take(q, &q->flows[i]);
+			q->stats.dropped++;
+		}
+	}
+}
+
+void flowq_free(struct flowq *q)
+{
+	if (!q)
+		return;
+	flowq_expire(q, NSEC_NEVER, 0);
+	give_spent(q);
+	free(q);
+}
+
+bool flowq_is_empty(const struct flowq *q)
+{
+	return !q || !q->bytes;
+}
+
+bool flowq_is_full(const struct flowq *q)
+{
+	return q && q->bytes >= FLOWQ_BYTES_FULL;
+}
+
+struct flowq_stats flowq_take_stats(struct flowq *q)
+{
+	struct flowq_stats s = q->stats;
+
+	memset(&q->stats, 0, sizeof(q->stats));
+	return s;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Flow queues of one peer: where inner packets wait for a session or for room on a path, so
+ * that the flow that fills the paths delays itself and not the others. FQ-CoDel (RFC 8290):
+ * flows by hash of the 5-tuple, new ones first, each managed by CoDel (RFC 8289), which marks
+ * packets that can be marked (ECN) and drops the others.
+ * Owner: the TUN reader. Time comes in as an argument. Allocates nothing but pool cells.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/clock.h"
+#include "util/pool.h"
+
+#define FLOWQ_FLOWS 128
+/* What may wait in all, as bytes of packets and as pool cells; full is a read's worth before. */
+#define FLOWQ_BYTES_MAX (4 << 20)
+#define FLOWQ_BYTES_FULL (FLOWQ_BYTES_MAX - (128 << 10))
+#define FLOWQ_CELLS_MAX 96
+
+struct flowq;
+
+struct flowq_stats {
+	uint64_t dropped; /* packets, by CoDel or for their age */
+	uint64_t marked;
+};
+
+/* `cell_bytes` is the room in one of the pool's cells; `key` randomises the hash. 0 or -ENOMEM. */
+int flowq_new(struct flowq **ret, struct pool *cells, size_t cell_bytes, uint64_t key);
+/* Drops what waits; NULL is fine. */
+void flowq_free(struct flowq *q);
+
+/*
+ * Bytes that a flow may send in its turn: a burst's worth, so that the receiver can join what
+ * belongs together, but no more than the flow queues' users can wait for.
+ */
+void flowq_set_quantum(struct flowq *q, uint64_t bytes);
+/* Copies a well-formed IP packet in; false if there is no room. */
+bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now);
+/* The next packet to send, valid (and the caller's to change) until the next call; NULL. */
+uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len);
+/* Drops what has waited longer than `age`: there was nowhere to send it. */
+void flowq_expire(struct flowq *q, nsec_t now, nsec_t age);
+
+bool flowq_is_empty(const struct flowq *q); /* NULL is */
+/* Is it time to hold the sender up? */
+bool flowq_is_full(const struct flowq *q);
+/* What happened since it was last asked. */
+struct flowq_stats flowq_take_stats(struct flowq *q);

@@ -17,7 +17,7 @@ MTU = 1420
 
 @pytest.mark.parametrize("families", [[4, 4], [6, 6], [4, 6]], ids=["v4", "v6", "mixed"])
 def test_both_families_travel_over_each_underlay(lab, families):
-    pair = Pair(lab, families=families)
+    pair = Pair(lab, rates=["50mbit"] * 2, families=families)
 
     assert ping_lost(pair.client_node, SERVER_IP) == 0
     assert ping_lost(pair.client_node, SERVER_IP6) == 0

@@ -270,7 +270,8 @@ static void note_fresh(struct lane_worker *w, struct bond *bond, const struct bu
 
 static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b)
 {
-	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), b->path_slot);
+	const struct path_set *set = rcu_read(&bond->paths);
+	const struct path_entry *path = path_set_by_slot(set, b->path_slot);
 	struct reseq *q = prepare(bond, b->session);
 	uint64_t n = 0;
 	uint64_t bytes = 0;
@@ -307,7 +308,7 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 	if (path)
 		path_count_add(&path->path->received, n, bytes);
 	/* Copies too: they tell of their path as well as what came first. */
-	if (path && data_bytes && bond->lane.reporter)
+	if (path && data_bytes && bond->lane.reporter && set->is_multilink)
 		reporter_note(bond->lane.reporter, b->path_slot, b->session->local_index, newest,
 			      data_bytes, b->received);
 	if (has_fresh)

@@ -40,8 +40,8 @@ static const char *describe(const struct probe_path *pp, char buf[256])
 	return buf;
 }
 
-/* Publishes a new snapshot of the paths. */
-static void publish(struct probe *p)
+/* Publishes a new snapshot of the paths; false without memory, and the old one stays in force. */
+static bool publish(struct probe *p)
 {
 	struct path_set *set = calloc(1, sizeof(*set));
 	struct path_set *old = rcu_own(&p->bond->paths);
@@ -49,7 +49,7 @@ static void publish(struct probe *p)
 	if (!set) {
 		log_error("network %s: no memory for a path table; the old one stays in force",
 			  p->network->settings->name);
-		return;
+		return false;
 	}
 	set->mode = p->network->settings->mode;
 	set->is_multilink = p->is_multilink;
@@ -73,6 +73,7 @@ static void publish(struct probe *p)
 	rcu_publish(&p->bond->paths, set);
 	path_set_retire(old);
 	tx_kick(p->network->tx);
+	return true;
 }
 
 static void move_path(struct probe_path *pp, const struct endpoint *to)
@@ -199,9 +200,13 @@ static void remove_path(struct probe_path *pp)
 {
 	struct probe *p = pp->probe;
 
-	timerq_disarm(p->timers, &pp->timer);
 	p->paths[pp->path->slot] = NULL;
-	publish(p);
+	if (!publish(p)) {
+		/* The snapshot in force still has it: it stays, and goes another time. */
+		p->paths[pp->path->slot] = pp;
+		return;
+	}
+	timerq_disarm(p->timers, &pp->timer);
 	path_retire(pp->path);
 	free(pp);
 }

@@ -51,7 +51,7 @@ void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
 		return;
 	r->has_news = false;
 	r->next = now + REPORT_INTERVAL;
-	if (!set || !set->is_multilink || !set->n_active)
+	if (!set || !set->n_active)
 		return;
 	for (unsigned i = 0; i < set->n; i++) {
 		e = &set->entries[i];

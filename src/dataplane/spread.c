@@ -122,13 +122,18 @@ static void consider(struct choice *best, const struct path_entry *e, struct pat
 	}
 }
 
+static bool is_silent(struct spread *s, const struct path_entry *e, nsec_t now)
+{
+	const struct pathctl *c = control_of(s, e->path, now);
+
+	return c && pathctl_is_silent(c, now);
+}
+
 /* Are there active paths that still report? If not, any other that is up will do. */
 static bool has_lively_active(struct spread *s, const struct path_set *set, nsec_t now)
 {
 	for (unsigned i = 0; i < set->n_active; i++) {
-		struct pathctl *c = control_of(s, set->entries[set->active[i]].path, now);
-
-		if (!c || !pathctl_is_silent(c, now))
+		if (!is_silent(s, &set->entries[set->active[i]], now))
 			return true;
 	}
 	return false;
@@ -143,44 +148,52 @@ static bool is_active(const struct path_set *set, unsigned index)
 	return false;
 }
 
-static void probe_silent(struct spread *s, struct pathctl *c, const struct path_entry *e,
-			 struct burst *b, nsec_t now)
+/* Sends the burst over a silent path, if that has not been tried for a while. */
+static bool probe(struct spread *s, const struct path_entry *e, struct burst *b, nsec_t now)
 {
 	nsec_t *next = &s->next_probe[e->path->slot];
 
 	if (now < *next || !link_has_room(e->path->link))
-		return;
+		return false;
 	*next = now + PROBE_INTERVAL;
-	push_controlled(c, e, b, now);
+	return push_controlled(control_of(s, e->path, now), e, b, now);
 }
 
+/* Over the best path; those that are silent only if all are, and `is_lively` says not. */
+static bool send_over_best(struct spread *s, const struct path_set *set, struct burst *b,
+			   bool is_lively, nsec_t now, struct choice *best)
+{
+	for (unsigned i = 0; i < set->n; i++) {
+		const struct path_entry *e = &set->entries[i];
+
+		if (!is_active(set, i) && (is_lively || e->state != HEALTH_UP))
+			continue;
+		if (!is_lively || !is_silent(s, e, now))
+			consider(best, e, control_of(s, e->path, now), b, now);
+	}
+	return best->entry && push_controlled(best->control, best->entry, b, now);
+}
+
+/*
+ * While there is a path that reports, a silent one gets copies. When none is left, the windows
+ * of all may be full of what will never be reported (the peer has restarted): then real bursts
+ * go out now and then, so that the first report opens them again.
+ */
 static enum spread_result send_controlled(struct spread *s, const struct path_set *set,
 					  struct burst *b, nsec_t now, nsec_t *ret_retry)
 {
 	bool is_lively = has_lively_active(s, set, now);
 	struct choice best = {.retry = now + RETRY_LATEST};
+	bool is_sent = send_over_best(s, set, b, is_lively, now, &best);
 
-	for (unsigned i = 0; i < set->n; i++) {
-		const struct path_entry *e = &set->entries[i];
-		struct pathctl *c = control_of(s, e->path, now);
-
-		if (!is_active(set, i) && (is_lively || e->state != HEALTH_UP))
-			continue;
-		if (!c || !pathctl_is_silent(c, now) || set->n_active == 1)
-			consider(&best, e, c, b, now);
-	}
-	if (!best.entry || !push_controlled(best.control, best.entry, b, now)) {
-		*ret_retry = best.retry;
-		return SPREAD_FULL;
-	}
-	for (unsigned i = 0; i < set->n_active; i++) {
+	for (unsigned i = 0; i < set->n_active && (is_sent || !is_lively); i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
-		struct pathctl *c = control_of(s, e->path, now);
 
-		if (e != best.entry && c && pathctl_is_silent(c, now))
-			probe_silent(s, c, e, b, now);
+		if (e != best.entry && is_silent(s, e, now))
+			is_sent |= probe(s, e, b, now);
 	}
-	return SPREAD_SENT;
+	*ret_retry = best.retry;
+	return is_sent ? SPREAD_SENT : SPREAD_FULL;
 }
 
 enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set, struct burst *b,

@@ -189,6 +189,7 @@ static bool send_some(struct link *l)
 		r = udp_send(&l->socket, l->pending.burst, l->pending_sent, &l->pending.to);
 		if (r == -EAGAIN || r == -EINTR)
 			return false;
+		atomic_store_explicit(&l->has_gso, l->socket.has_gso, memory_order_relaxed);
 		tell_room(l);
 		if (r < 0) {
 			fail_tx(l, -r);

@@ -15,7 +15,6 @@ from lab import Lab, wait_until  # noqa: E402
 from traffic import iperf  # noqa: E402
 
 RATES_MBPS = [60, 40]
-WEIGHTS = [6, 4]
 HEALTH = {"health_check_interval_ms": 200, "health_check_timeout_ms": 1000, "error_backoff_secs": 1}
 
 # What must come true, as a share of what the rates would allow.
@@ -273,18 +272,18 @@ def summarize(screen, throughput, cut):
 def picture(screen):
     screen.print()
     for line in [
-            "  client   ╔═ wan1 ══ 60 Mbit/s ══ weight 6 ═╗   server",
-            "  tun0 ════╣                                 ╠════ tun0",
-            "10.10.0.2  ╚═ wan2 ══ 40 Mbit/s ══ weight 4 ═╝  10.10.0.1"]:
+            "  client   ╔═ wan1 ══ 60 Mbit/s ═╗   server",
+            "  tun0 ════╣                     ╠════ tun0",
+            "10.10.0.2  ╚═ wan2 ══ 40 Mbit/s ═╝  10.10.0.1"]:
         screen.print(f"        {line}")
     screen.print()
-    screen.print(screen.faint("  Mode aggregate, weights as the rates: both links fill at the same time."))
+    screen.print(screen.faint("  Mode aggregate. Nobody tells vtrunkd the rates: it learns them from the other side."))
 
 
 def run(screen, is_quick):
     with Lab() as lab:
         picture(screen)
-        pair = Pair(lab, "aggregate", rates=[f"{mbps}mbit" for mbps in RATES_MBPS], weights=WEIGHTS,
+        pair = Pair(lab, "aggregate", rates=[f"{mbps}mbit" for mbps in RATES_MBPS],
                     client=HEALTH, server=HEALTH, start=False)
         for daemon in (pair.client, pair.server):
             daemon.sections["daemon"] = {"log_level": "info"}

@@ -5,11 +5,14 @@
 #include <stdlib.h>
 
 /* How good a path is: only those of the best rank present are candidates. */
-static unsigned rank(const struct path_entry *e, bool is_probed)
+static unsigned rank(const struct path_set *set, unsigned i, bool is_probed)
 {
+	const struct path_entry *e = &set->entries[i];
+	bool may_probe = !is_probed || set->mode == BOND_REDUNDANT;
+
 	if (!e->is_usable)
 		return 3;
-	if (e->state == HEALTH_UP || (!is_probed && e->state == HEALTH_PROBING))
+	if (e->state == HEALTH_UP || (may_probe && e->state == HEALTH_PROBING))
 		return 0;
 	return e->state == HEALTH_PROBING ? 1 : 2;
 }
@@ -20,12 +23,12 @@ void path_set_choose(struct path_set *set, bool is_probed)
 	unsigned heaviest = 0;
 
 	for (unsigned i = 0; i < set->n; i++) {
-		if (rank(&set->entries[i], is_probed) < best)
-			best = rank(&set->entries[i], is_probed);
+		if (rank(set, i, is_probed) < best)
+			best = rank(set, i, is_probed);
 	}
 	set->n_active = 0;
 	for (unsigned i = 0; i < set->n; i++) {
-		if (rank(&set->entries[i], is_probed) != best)
+		if (rank(set, i, is_probed) != best)
 			continue;
 		if (set->n_active && set->entries[i].weight > set->entries[heaviest].weight)
 			heaviest = i;

@@ -61,7 +61,8 @@ struct path_set {
  * Fills in the set's choice. Candidates are the paths that are up; if there are none, those that
  * never answered but are usable; if there are none either, all that are usable; in the end all:
  * better to try than to drop. `is_probed` is false for a stock peer, whose paths cannot be
- * pinged, so that one which never answered is as good as another. Aggregate and redundant take
+ * pinged, so that one which never answered is as good as another; so it is in redundant mode,
+ * where a copy too many does no harm. Aggregate and redundant take
  * all candidates, failover the one of greatest weight, the first of equals.
  */
 void path_set_choose(struct path_set *set, bool is_probed);

@@ -24,16 +24,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _lab_numbers = itertools.count()
 
 
+def becomes_true(claim, seconds):
+    """Polls until claim() is true, or the time is over; returns its last value."""
+    deadline = time.monotonic() + seconds
+    while not (value := claim()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return value
+
+
 def wait_until(claim, seconds, what):
     """Polls until claim() is true; returns its value. The deadline makes it fail, never pass."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = claim()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(POLL_SECONDS)
+    value = becomes_true(claim, seconds)
+    assert value, f"not within {seconds} s: {what}"
+    return value
 
 
 def stays_true(claim, seconds, what):

@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 
-from lab import wait_until
+from lab import becomes_true, wait_until
 
 PING_REPLY = re.compile(r"^\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
 IPERF_PORT = 5201
@@ -28,9 +28,19 @@ def wait_for_ping(node, address, seconds=10):
 
 
 def ping_lost(node, address, count=20, *options):
-    """How many of `count` pings, 10 ms apart, got no answer."""
-    done = node.run("ping", "-n", "-q", "-c", count, "-i", "0.01", "-W", 2, *options, address, check=False)
-    return count - int(re.search(r"(\d+) received", done.stdout).group(1))
+    """How many of `count` pings, 10 ms apart, got no answer within two seconds.
+
+    Without ping's own count: after its last one it waits for two round-trip times only.
+    """
+    process = node.spawn("ping", "-n", "-D", "-i", "0.01", *options, address)
+    wanted = set(range(1, count + 1))
+
+    def missing():
+        return wanted - {int(n) for _, n in PING_REPLY.findall(process.output())}
+
+    becomes_true(lambda: not missing(), count * 0.01 + 2)
+    process.kill()
+    return len(missing())
 
 
 class PingTrain:

@@ -90,7 +90,7 @@ void bond_send_message_rcu(struct bond *bond, const void *msg, size_t len)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
 
-	/* Over all of them, the dead ones too: one that works is enough (S1-34, D31). */
+	/* Over all of them, the dead ones too: one that works is enough. */
 	for (unsigned i = 0; set && i < set->n; i++) {
 		const struct path_entry *e = &set->entries[i];
 

@@ -490,7 +490,11 @@ static void run(void *arg)
 			r = read_tun(t);
 		if (r == 1 && !is_held_up(t))
 			continue;
-		close_burst(t);
+		/* What found no room on closing gets its second look before we sleep. */
+		do {
+			close_burst(t);
+			progress_all(t);
+		} while (t->open);
 		if (r < 0)
 			network_fail(t->network, "the tunnel interface has vanished");
 		wait_for_work(t);

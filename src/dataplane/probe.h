@@ -11,21 +11,9 @@
 
 #include "dataplane/monitor.h"
 #include "dataplane/resolver.h"
+#include "links/meter.h"
 #include "links/path.h"
 #include "util/timerq.h"
-
-/* What of the packets sent on a path has arrived, by reports that come now and then. */
-struct loss_meter {
-	uint64_t sent;
-	uint64_t arrived;
-	double loss; /* 0..1, smoothed; < 0: unknown */
-	bool has_base;
-};
-
-struct rate_meter {
-	uint64_t bytes;
-	uint64_t bps;
-};
 
 struct probe;
 

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/probe_internal.h"
+
+#include <string.h>
+
+#include "dataplane/network_state.h"
+#include "util/log.h"
+
+/* A learnt path that has been down for so long is forgotten. */
+#define FORGET_AFTER (120 * NSEC_PER_SEC)
+/* Health intervals without an answer on any path after which a handshake is tried. */
+#define SILENCE_INTERVALS 2
+
+static const struct health_settings *health_settings(const struct probe *p)
+{
+	return &p->network->settings->health;
+}
+
+/* Tells the peer, over the paths that work, that this one does not. */
+static void tell_down(const struct probe_path *pp, nsec_t now)
+{
+	struct probe *p = pp->probe;
+	const struct frame down = {.type = FRAME_DOWN, .down = {.path_id = pp->path->id}};
+
+	for (unsigned i = 0; p->is_multilink && i < PATHS_MAX; i++) {
+		if (p->paths[i] && p->paths[i]->health.state == HEALTH_UP)
+			probe_path_send(p->paths[i], &down, 1, now);
+	}
+}
+
+void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now)
+{
+	char buf[256];
+
+	log_notice("%s is %s: %s", probe_path_describe(pp, buf),
+		   health_state_name(pp->health.state), why);
+	probe_publish(pp->probe);
+	if (pp->health.state == HEALTH_DOWN)
+		tell_down(pp, now);
+}
+
+static bool has_session(struct probe *p, nsec_t now)
+{
+	bool has;
+
+	rcu_begin();
+	has = peer_send_session_rcu(&p->bond->peer, now) != NULL;
+	rcu_end();
+	return has;
+}
+
+static void send_ping(struct probe_path *pp, nsec_t now)
+{
+	struct frame frames[2];
+	struct frame *ping = frames;
+	struct path_count *sent = &pp->path->sent;
+
+	if (!addr_is_set(&pp->to.remote) || !has_session(pp->probe, now)) {
+		/* Nothing leaves, so nothing can be missed. */
+		pp->health.next_ping = now + health_settings(pp->probe)->interval;
+		return;
+	}
+	if (!pp->is_introduced)
+		*ping++ = probe_path_hello(pp, true);
+	*ping = (struct frame){.type = FRAME_PING};
+	ping->ping.path_id = pp->path->id;
+	ping->ping.tx_packets = atomic_load_explicit(&sent->packets, memory_order_relaxed);
+	ping->ping.tx_bytes = atomic_load_explicit(&sent->bytes, memory_order_relaxed);
+	ping->ping.number = health_ping_sent(&pp->health, health_settings(pp->probe),
+					     ping->ping.tx_packets, now);
+	probe_path_send(pp, frames, (int)(ping - frames) + 1, now);
+}
+
+/*
+ * No path has answered for a while: the peer may have restarted and forgotten the session, so
+ * try a handshake long before the timers of the paper would (15 s after the last data).
+ */
+static bool is_silent(const struct probe *p, nsec_t now)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		const struct probe_path *pp = p->paths[i];
+
+		if (pp && addr_is_set(&pp->to.remote) &&
+		    (!pp->health.unanswered_since ||
+		     now - pp->health.unanswered_since <
+			     SILENCE_INTERVALS * health_settings(p)->interval))
+			return false;
+	}
+	return true;
+}
+
+/* A stock peer's path gets a new chance when the time after an error is over. */
+static bool forgive(struct probe_path *pp, nsec_t now)
+{
+	if (pp->health.state != HEALTH_DOWN || now < pp->health.error_until)
+		return false;
+	health_init(&pp->health, now);
+	return true;
+}
+
+void probe_path_arm(struct probe_path *pp)
+{
+	struct probe *p = pp->probe;
+	nsec_t at = NSEC_NEVER;
+
+	if (p->is_multilink)
+		at = health_deadline(&pp->health, health_settings(p));
+	else if (pp->health.state == HEALTH_DOWN)
+		at = pp->health.error_until;
+	if (pp->name && !pp->is_resolving &&
+	    (!addr_is_set(&pp->to.remote) || pp->health.state == HEALTH_DOWN))
+		at = nsec_min(at, pp->resolve_at);
+	if (at == NSEC_NEVER)
+		timerq_disarm(p->timers, &pp->timer);
+	else
+		timerq_arm(p->timers, &pp->timer, at);
+}
+
+void probe_path_tick(struct timer *t, nsec_t now)
+{
+	struct probe_path *pp =
+		(struct probe_path *)((char *)t - offsetof(struct probe_path, timer));
+	struct probe *p = pp->probe;
+	bool has_changed;
+
+	has_changed = p->is_multilink ? health_expire(&pp->health, health_settings(p), now)
+				      : forgive(pp, now);
+	if (has_changed)
+		probe_path_announce(pp, p->is_multilink ? "no answer" : "trying again", now);
+	if (!pp->name && pp->health.state == HEALTH_DOWN && now - pp->health.since > FORGET_AFTER) {
+		probe_remove_path(pp);
+		return;
+	}
+	if (pp->name && !pp->is_resolving && now >= pp->resolve_at &&
+	    (!addr_is_set(&pp->to.remote) || pp->health.state == HEALTH_DOWN))
+		probe_path_resolve(pp, now);
+	if (p->is_multilink && health_wants_ping(&pp->health, now))
+		send_ping(pp, now);
+	if (p->is_multilink && is_silent(p, now))
+		peer_poke(&p->bond->peer, POKE_HANDSHAKE);
+	probe_path_arm(pp);
+}
+
+void probe_handle_ping(struct probe *p, const struct event *e)
+{
+	const struct frame_ping *ping = &e->frame.ping;
+	struct probe_path *pp = ping->path_id ? probe_path_of_frame(p, e, ping->path_id) : NULL;
+	struct frame pong = {
+		.type = FRAME_PONG,
+		.pong =
+			{
+				.number = ping->number,
+				.path_id = ping->path_id,
+				.rx_packets = e->rx_packets,
+				.rx_bytes = e->rx_bytes,
+			},
+	};
+
+	if (!pp)
+		return;
+	probe_path_send(pp, &pong, 1, e->at);
+	loss_meter_observe(&pp->rx_loss, ping->tx_packets, e->rx_packets);
+}
+
+void probe_handle_pong(struct probe *p, const struct event *e)
+{
+	const struct frame_pong *pong = &e->frame.pong;
+	struct health_ping ping;
+	bool is_valid = false;
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp->path->id != pong->path_id || pp->path->link != e->link)
+			continue;
+		if (health_pong(&pp->health, health_settings(p), pong->number, e->at, &is_valid,
+				&ping))
+			probe_path_announce(pp, "the peer answers", e->at);
+		if (is_valid)
+			loss_meter_observe(&pp->tx_loss, ping.tx_packets, pong->rx_packets);
+		probe_path_arm(pp);
+		return;
+	}
+}
+
+void probe_handle_down(struct probe *p, const struct event *e)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || !pp->remote_id || pp->remote_id != e->frame.down.path_id)
+			continue;
+		if (health_peer_down(&pp->health, e->at))
+			probe_path_announce(pp, "the peer says so", e->at);
+		probe_path_arm(pp);
+	}
+}
+
+bool probe_path_failed(struct probe *p, uint32_t path_id, int error, nsec_t now)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+		bool had_source;
+
+		if (!pp || pp->path->id != path_id)
+			continue;
+		/* The source address that we answered from may be ours no longer. */
+		had_source = addr_is_set(&pp->to.local);
+		memset(&pp->to.local, 0, sizeof(pp->to.local));
+		if (health_link_error(&pp->health, health_settings(p), now))
+			probe_path_announce(pp, strerror(error), now);
+		else if (had_source)
+			probe_publish(p);
+		probe_path_arm(pp);
+		return true;
+	}
+	return false;
+}
+
+void probe_link_changed(struct probe *p, struct link *l, nsec_t now)
+{
+	bool is_open = atomic_load_explicit(&l->is_open, memory_order_relaxed);
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp->path->link != l)
+			continue;
+		if (!is_open && health_link_error(&pp->health, health_settings(p), now))
+			probe_path_announce(pp, "the link has no socket", now);
+		if (is_open)
+			pp->health.next_ping = now;
+		probe_path_arm(pp);
+	}
+	probe_publish(p);
+}

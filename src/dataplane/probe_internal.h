@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* What the parts of the probe share. Owner: the monitor thread. */
+#pragma once
+
+#include "dataplane/probe.h"
+
+/* probe.c: sends control frames over the path. */
+void probe_path_send(struct probe_path *pp, const struct frame *frames, int n, nsec_t now);
+
+/* probe_paths.c: which paths there are, and where they lead */
+const char *probe_path_describe(const struct probe_path *pp, char buf[256]);
+/* Publishes a new snapshot; false without memory, and the old one stays in force. */
+bool probe_publish(struct probe *p);
+/* A new path in a free slot; NULL if there is none, or no memory. */
+struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now);
+void probe_remove_path(struct probe_path *pp);
+void probe_path_move(struct probe_path *pp, const struct endpoint *to);
+/* Has the name of its endpoint looked up. */
+void probe_path_resolve(struct probe_path *pp, nsec_t now);
+struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, uint32_t remote_id);
+
+/* probe_health.c: pings, and what follows from their answers */
+void probe_path_tick(struct timer *t, nsec_t now);
+/* Its timer, after whatever may have changed when it is due. */
+void probe_path_arm(struct probe_path *pp);
+void probe_handle_ping(struct probe *p, const struct event *e);
+void probe_handle_pong(struct probe *p, const struct event *e);
+void probe_handle_down(struct probe *p, const struct event *e);
+/* The path's state has changed. */
+void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now);
+
+/* probe_hello.c: is the peer a vtrunkd? */
+struct frame probe_path_hello(const struct probe_path *pp, bool wants_answer);
+void probe_hello_tick(struct timer *t, nsec_t now);
+void probe_handle_hello(struct probe *p, const struct event *e);
+/* The peer has sent a frame, so it is one. */
+void probe_note_multilink(struct probe *p, nsec_t now);

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/probe_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/network_state.h"
+#include "dataplane/tx.h"
+#include "util/log.h"
+
+/* A name whose path is down is looked up again this often. */
+#define RESOLVE_INTERVAL (30 * NSEC_PER_SEC)
+
+const char *probe_path_describe(const struct probe_path *pp, char buf[256])
+{
+	char remote[ADDR_TEXT_MAX];
+
+	snprintf(buf, 256, "network %s: peer %s: path %s to %s", pp->probe->network->settings->name,
+		 pp->probe->bond->settings->name, pp->path->link->settings->name,
+		 addr_format(&pp->to.remote, remote));
+	return buf;
+}
+
+bool probe_publish(struct probe *p)
+{
+	struct path_set *set = calloc(1, sizeof(*set));
+	struct path_set *old = rcu_own(&p->bond->paths);
+
+	if (!set) {
+		log_error("network %s: no memory for a path table; the old one stays in force",
+			  p->network->settings->name);
+		return false;
+	}
+	set->mode = p->network->settings->mode;
+	set->is_multilink = p->is_multilink;
+	set->is_by_weight = p->network->settings->scheduler == SCHEDULER_WEIGHT;
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || !addr_is_set(&pp->to.remote))
+			continue;
+		set->entries[set->n++] = (struct path_entry){
+			.path = pp->path,
+			.to = pp->to,
+			.weight = pp->weight,
+			.remote_id = pp->remote_id,
+			.state = pp->health.state,
+			.is_usable = atomic_load_explicit(&pp->path->link->is_open,
+							  memory_order_relaxed),
+		};
+	}
+	path_set_choose(set, p->is_multilink);
+	rcu_publish(&p->bond->paths, set);
+	path_set_retire(old);
+	tx_kick(p->network->tx);
+	return true;
+}
+
+struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now)
+{
+	struct probe_path *pp;
+	unsigned slot = 0;
+
+	while (slot < PATHS_MAX && p->paths[slot])
+		slot++;
+	if (slot == PATHS_MAX)
+		return NULL;
+	pp = calloc(1, sizeof(*pp));
+	if (!pp || posix_memalign((void **)&pp->path, _Alignof(struct path), sizeof(*pp->path))) {
+		free(pp);
+		return NULL;
+	}
+	memset(pp->path, 0, sizeof(*pp->path));
+	pp->path->id = ++p->network->last_path_id;
+	pp->path->slot = (uint8_t)slot;
+	pp->path->link = l;
+	pp->probe = p;
+	pp->timer.fire = probe_path_tick;
+	pp->weight = l->settings->weight;
+	loss_meter_init(&pp->tx_loss);
+	loss_meter_init(&pp->rx_loss);
+	health_init(&pp->health, now);
+	p->paths[slot] = pp;
+	return pp;
+}
+
+void probe_remove_path(struct probe_path *pp)
+{
+	struct probe *p = pp->probe;
+
+	p->paths[pp->path->slot] = NULL;
+	if (!probe_publish(p)) {
+		/* The snapshot in force still has it: it stays, and goes another time. */
+		p->paths[pp->path->slot] = pp;
+		return;
+	}
+	timerq_disarm(p->timers, &pp->timer);
+	path_retire(pp->path);
+	free(pp);
+}
+
+static struct probe_path *find_path(struct probe *p, const struct link *l,
+				    const struct addr *remote)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (pp && pp->path->link == l && (!remote || addr_equal(&pp->to.remote, remote)))
+			return pp;
+	}
+	return NULL;
+}
+
+void probe_path_move(struct probe_path *pp, const struct endpoint *to)
+{
+	char buf[256];
+	char remote[ADDR_TEXT_MAX];
+
+	if (addr_is_set(&pp->to.remote))
+		log_info("%s moves to %s", probe_path_describe(pp, buf),
+			 addr_format(&to->remote, remote));
+	pp->to = *to;
+	probe_publish(pp->probe);
+}
+
+static struct probe_path *learn_path(struct probe *p, const struct event *e)
+{
+	struct probe_path *pp = probe_add_path(p, e->link, e->at);
+	char buf[256];
+
+	if (!pp) {
+		log_debug("network %s: peer %s: no room for one more path",
+			  p->network->settings->name, p->bond->settings->name);
+		return NULL;
+	}
+	pp->to = e->from;
+	log_info("%s has been learnt", probe_path_describe(pp, buf));
+	probe_publish(p);
+	probe_path_arm(pp);
+	return pp;
+}
+
+/* A stock peer has one endpoint, its last: other paths that were learnt lead nowhere now. */
+static void forget_others(struct probe *p, const struct probe_path *kept)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		if (p->paths[i] && p->paths[i] != kept && !p->paths[i]->name)
+			probe_remove_path(p->paths[i]);
+	}
+}
+
+void probe_heard(struct probe *p, const struct event *e)
+{
+	struct probe_path *pp = find_path(p, e->link, NULL);
+
+	/* A vtrunkd says itself where its paths are: see probe_path_of_frame(). */
+	if (p->is_multilink && find_path(p, e->link, &e->from.remote))
+		return;
+	if (p->is_multilink && rcu_own(&p->bond->paths)->n)
+		return;
+	if (!pp)
+		pp = learn_path(p, e);
+	else if (!addr_equal(&pp->to.remote, &e->from.remote))
+		probe_path_move(pp, &e->from);
+	if (!pp)
+		return;
+	if (!pp->name)
+		forget_others(p, pp);
+	if (pp->health.state == HEALTH_PROBING && !p->is_multilink) {
+		health_heard(&pp->health, e->at);
+		probe_path_announce(pp, "heard from the peer", e->at);
+	}
+}
+
+/*
+ * The path on which the peer's own path `remote_id` ends. Its packets tell where that path comes
+ * from now, so an address that has changed (a NAT's new port, a new lease) moves the path.
+ */
+struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, uint32_t remote_id)
+{
+	struct probe_path *pp = NULL;
+	struct probe_path *elsewhere = NULL;
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		if (!p->paths[i] || p->paths[i]->remote_id != remote_id)
+			continue;
+		if (p->paths[i]->path->link == e->link)
+			pp = p->paths[i];
+		else if (!p->paths[i]->name)
+			elsewhere = p->paths[i];
+	}
+	if (!pp)
+		pp = find_path(p, e->link, &e->from.remote);
+	if (!pp && elsewhere)
+		probe_remove_path(elsewhere);
+	if (!pp)
+		pp = learn_path(p, e);
+	if (!pp)
+		return NULL;
+	if (!addr_equal(&pp->to.remote, &e->from.remote))
+		probe_path_move(pp, &e->from);
+	if (pp->remote_id != remote_id || !addr_equal(&pp->to.local, &e->from.local)) {
+		pp->remote_id = remote_id;
+		pp->to.local = e->from.local;
+		probe_publish(p);
+	}
+	return pp;
+}
+
+void probe_path_resolve(struct probe_path *pp, nsec_t now)
+{
+	struct probe *p = pp->probe;
+	const struct addr *bind = &pp->path->link->settings->bind;
+	struct resolver_request q = {
+		.bond = p->bond,
+		.path_id = pp->path->id,
+		.name = *pp->name,
+		.family = bind->sa.sa_family,
+		.avoid = pp->to.remote,
+	};
+	struct endpoint literal = {0};
+
+	pp->resolve_at = now + RESOLVE_INTERVAL;
+	if (resolver_literal(&literal.remote, pp->name, q.family) == 0) {
+		if (!addr_equal(&literal.remote, &pp->to.remote))
+			probe_path_move(pp, &literal);
+		return;
+	}
+	if (!*p->resolver && resolver_new(p->resolver, p->network) < 0) {
+		log_error("network %s: cannot start the resolver thread",
+			  p->network->settings->name);
+		return;
+	}
+	pp->is_resolving = resolver_ask(*p->resolver, &q);
+}
+
+void probe_resolved(struct probe *p, const struct event *e)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+		const struct endpoint to = {.remote = e->from.remote};
+
+		if (!pp || pp->path->id != e->path_id)
+			continue;
+		pp->is_resolving = false;
+		if (e->error) {
+			log_warn("network %s: link %s: cannot resolve %s; trying again in %d s",
+				 p->network->settings->name, pp->path->link->settings->name,
+				 pp->name->host, (int)(RESOLVE_INTERVAL / NSEC_PER_SEC));
+		} else if (!addr_equal(&pp->to.remote, &to.remote)) {
+			probe_path_move(pp, &to);
+			pp->health.next_ping = e->at;
+			peer_poke(&p->bond->peer, POKE_HANDSHAKE);
+		}
+		probe_path_arm(pp);
+		return;
+	}
+}

@@ -86,14 +86,13 @@ bool link_send_message(struct link *l, const struct endpoint *to, uint32_t path_
 	return is_sent;
 }
 
-void bond_send_message_rcu(struct bond *bond, const void *msg, size_t len)
+bool bond_send_message_rcu(struct bond *bond, unsigned nth, const void *msg, size_t len)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
+	const struct path_entry *e = set ? path_set_nth(set, nth) : NULL;
 
-	/* Over all of them, the dead ones too: one that works is enough. */
-	for (unsigned i = 0; set && i < set->n; i++) {
-		const struct path_entry *e = &set->entries[i];
-
-		link_send_message(e->path->link, &e->to, e->path->id, msg, len);
-	}
+	if (!e)
+		return false;
+	link_send_message(e->path->link, &e->to, e->path->id, msg, len);
+	return nth + 1 < set->n;
 }

@@ -66,8 +66,8 @@ bool bond_seal(struct burst *b, struct keypair *k);
 bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
 			   size_t len, nsec_t now);
 
-/* Any thread: sends a handshake message over all paths of the peer ... */
-void bond_send_message_rcu(struct bond *bond, const void *msg, size_t len);
+/* Any thread: sends a handshake message over the `nth` path of the peer. True: it has more ... */
+bool bond_send_message_rcu(struct bond *bond, unsigned nth, const void *msg, size_t len);
 /* ... or to one place, which need not be a path (`path_id` 0). False: no buffer, or no room. */
 bool link_send_message(struct link *l, const struct endpoint *to, uint32_t path_id, const void *msg,
 		       size_t len);

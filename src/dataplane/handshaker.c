@@ -99,12 +99,15 @@ static void poke(void *ctx, struct peer *p)
 	waker_wake(&n->handshaker->waker);
 }
 
-static void send_to_peer(void *ctx, struct peer *p, const void *msg, size_t len)
+static bool send_to_peer(void *ctx, struct peer *p, unsigned nth, const void *msg, size_t len)
 {
+	bool has_more;
+
 	(void)ctx;
 	rcu_begin();
-	bond_send_message_rcu(bond_of(p), msg, len);
+	has_more = bond_send_message_rcu(bond_of(p), nth, msg, len);
 	rcu_end();
+	return has_more;
 }
 
 static void reply(void *ctx, const struct origin *to, const void *msg, size_t len)

@@ -3,6 +3,7 @@
 #include "links/path.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* How good a path is: only those of the best rank present are candidates. */
 static unsigned rank(const struct path_set *set, unsigned i, bool is_probed)
@@ -60,6 +61,23 @@ const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t sl
 {
 	for (unsigned i = 0; set && i < set->n; i++) {
 		if (set->entries[i].path->slot == slot)
+			return &set->entries[i];
+	}
+	return NULL;
+}
+
+static bool is_active(const struct path_set *set, unsigned i)
+{
+	return memchr(set->active, (int)i, set->n_active);
+}
+
+const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth)
+{
+	if (nth < set->n_active)
+		return &set->entries[set->active[nth]];
+	nth -= set->n_active;
+	for (unsigned i = 0; i < set->n; i++) {
+		if (!is_active(set, i) && nth-- == 0)
 			return &set->entries[i];
 	}
 	return NULL;

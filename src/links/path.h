@@ -71,6 +71,8 @@ void path_set_choose(struct path_set *set, bool is_probed);
 uint8_t path_set_slot(const struct path_set *set, const struct link *link,
 		      const struct addr *remote);
 const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t slot);
+/* All the paths in the order of hope: those that carry data first. NULL: there are not so many. */
+const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth);
 
 /*
  * Any thread, inside the read section that the entry is from: queues a burst for the path and

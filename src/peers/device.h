@@ -14,8 +14,8 @@
 
 /* Upward calls; all but `poke` on the handshake thread. None may fail or block. */
 struct device_calls {
-	/* Sends a handshake message over all paths of the peer. */
-	void (*send)(void *ctx, struct peer *p, const void *msg, size_t len);
+	/* Sends a handshake message over the peer's `nth` path, the best is 0. Are there more? */
+	bool (*send)(void *ctx, struct peer *p, unsigned nth, const void *msg, size_t len);
 	/* Sends a handshake message back where one came from. */
 	void (*reply)(void *ctx, const struct origin *to, const void *msg, size_t len);
 	/* Sends an empty transport message; it has been marked as sent. */

@@ -11,6 +11,12 @@
 #include "peers/internal.h"
 #include "util/log.h"
 
+/*
+ * The copies of an initiation go out so far apart: a stock peer that gets two at the same instant
+ * may answer both, and then holds another session than we do
+ * (docs/design/handshake-over-all-paths.md).
+ */
+#define COPY_INTERVAL (50 * NSEC_PER_MSEC)
 /* How many more origins get the answer to an initiation that came from several. */
 #define ANSWERS_TO_COPIES 8
 
@@ -20,6 +26,7 @@ void handshake_forget(struct peer *p)
 		index_release(&p->device->index, p->handshake.local_index);
 	p->has_handshake_index = false;
 	p->is_initiating = false;
+	p->copy_at = NSEC_NEVER;
 	noise_wipe(&p->handshake);
 }
 
@@ -40,9 +47,10 @@ static nsec_t draw_jitter(void)
 	return random % REKEY_TIMEOUT_JITTER_MAX;
 }
 
-static int create_initiation(struct peer *p, nsec_t now, struct wg_initiation *ret)
+static int create_initiation(struct peer *p, nsec_t now)
 {
 	struct device *d = p->device;
+	struct wg_initiation *msg = &p->initiation;
 	uint8_t ephemeral[KEY_LEN], stamp[NOISE_TIMESTAMP_LEN];
 	uint32_t index;
 	int r = index_take(&d->index, p, &index);
@@ -52,7 +60,7 @@ static int create_initiation(struct peer *p, nsec_t now, struct wg_initiation *r
 	keys_generate(ephemeral);
 	d->calls.timestamp(d->ctx, stamp);
 	r = noise_create_initiation(&p->handshake, &d->identity, &p->remote, ephemeral, index,
-				    stamp, ret);
+				    stamp, msg);
 	keys_wipe(ephemeral, sizeof(ephemeral));
 	if (r) {
 		index_release(&d->index, index);
@@ -61,14 +69,22 @@ static int create_initiation(struct peer *p, nsec_t now, struct wg_initiation *r
 	}
 	p->has_handshake_index = true;
 	p->is_initiating = true;
-	cookie_jar_seal(&p->cookies, ret, sizeof(*ret), now);
+	cookie_jar_seal(&p->cookies, msg, sizeof(*msg), now);
+	p->n_copies = 0;
 	return 0;
+}
+
+void handshake_send_copy(struct peer *p, nsec_t now)
+{
+	struct device *d = p->device;
+	bool has_more =
+		d->calls.send(d->ctx, p, p->n_copies++, &p->initiation, sizeof(p->initiation));
+
+	p->copy_at = has_more ? now + COPY_INTERVAL : NSEC_NEVER;
 }
 
 void handshake_retry(struct peer *p, nsec_t now)
 {
-	struct device *d = p->device;
-	struct wg_initiation msg;
 	int r;
 
 	handshake_forget(p);
@@ -76,13 +92,13 @@ void handshake_retry(struct peer *p, nsec_t now)
 	p->jitter = draw_jitter();
 	p->last_initiation_sent = now;
 	p->retransmit_at = now + REKEY_TIMEOUT + p->jitter;
-	r = create_initiation(p, now, &msg);
+	r = create_initiation(p, now);
 	if (r) {
 		log_warn("no handshake with a peer (%s); trying again in 5 s", strerror(-r));
 		return;
 	}
 	peer_mark_sent(p, now, false);
-	d->calls.send(d->ctx, p, &msg, sizeof(msg));
+	handshake_send_copy(p, now);
 }
 
 /* A wish that is older than the session it asked for. */
@@ -129,8 +145,8 @@ static bool came_from(const struct origin *a, const struct origin *b)
 }
 
 /*
- * An initiation is sent over all links at once, and the way back to the link whose copy came
- * first may be dead: its other copies get the same answer. They prove nothing about where they
+ * An initiation comes over all links until it is answered, and the way back to the link whose copy
+ * came first may be dead: its other copies get the same answer. They prove nothing about where they
  * come from, so nothing is learnt from them.
  */
 static bool answer_copy(struct peer *p, const struct wg_initiation *msg, const struct origin *from,

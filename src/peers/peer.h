@@ -57,7 +57,10 @@ struct peer {
 	struct noise_handshake handshake;
 	bool is_initiating; /* our initiation awaits its response */
 	bool has_handshake_index;
-	unsigned n_attempts; /* initiations since a session was last asked for */
+	struct wg_initiation initiation; /* the one in flight, for the next path */
+	unsigned n_copies;		 /* paths that have had it */
+	nsec_t copy_at;			 /* when the next one does; NSEC_NEVER: none */
+	unsigned n_attempts;		 /* initiations since a session was last asked for */
 	nsec_t last_initiation_sent;
 	nsec_t last_initiation_received;
 	nsec_t retransmit_at; /* NSEC_NEVER: not armed */

@@ -71,6 +71,7 @@ static nsec_t next_deadline(struct peer *p, nsec_t now)
 {
 	nsec_t deadline = nsec_min(p->retransmit_at, p->zero_keys_at);
 
+	deadline = nsec_min(deadline, p->copy_at);
 	deadline = nsec_min(deadline, silence_deadline(p));
 	deadline = nsec_min(deadline, passive_keepalive_deadline(p));
 	deadline = nsec_min(deadline, persistent_keepalive_deadline(p, now));
@@ -127,6 +128,8 @@ static void run_due(struct peer *p, nsec_t now)
 		zero_keys(p);
 	if (p->retransmit_at <= now)
 		retransmit(p, now);
+	if (p->copy_at <= now)
+		handshake_send_copy(p, now);
 	if (silence_deadline(p) <= now) {
 		clear_mark(&p->sent_since);
 		handshake_want(p, now);
@@ -169,6 +172,7 @@ void timers_init(struct peer *p)
 	p->timer.fire = fire;
 	p->retransmit_at = NSEC_NEVER;
 	p->zero_keys_at = NSEC_NEVER;
+	p->copy_at = NSEC_NEVER;
 	/* long enough ago, even for a clock that has just begun */
 	p->last_initiation_sent = -REKEY_TIMEOUT;
 	p->last_initiation_received = -REKEY_TIMEOUT;

@@ -41,10 +41,11 @@ static void keep(struct node *n, const void *msg, size_t len)
 	n->sent_len = len;
 }
 
-static void call_send(void *ctx, struct peer *p, const void *msg, size_t len)
+static bool call_send(void *ctx, struct peer *p, unsigned nth, const void *msg, size_t len)
 {
-	(void)p;
+	(void)p, (void)nth;
 	keep(ctx, msg, len);
+	return false;
 }
 
 static void call_reply(void *ctx, const struct origin *to, const void *msg, size_t len)

@@ -68,6 +68,7 @@ struct message {
 static struct {
 	nsec_t now;
 	nsec_t latency;
+	unsigned n_paths; /* from any node to any other; only counted */
 	/* NULL: nothing is lost */
 	bool (*loses)(const struct node *from, const struct node *to, unsigned type);
 	struct node *nodes;
@@ -110,13 +111,14 @@ static struct neighbour *neighbour_of(struct peer *p)
 	return (struct neighbour *)((char *)p - offsetof(struct neighbour, peer));
 }
 
-static void call_send(void *ctx, struct peer *p, const void *msg, size_t len)
+static bool call_send(void *ctx, struct peer *p, unsigned nth, const void *msg, size_t len)
 {
 	struct neighbour *n = neighbour_of(p);
 
 	n->n_initiations++;
 	n->last_initiation = sim.now;
 	post(ctx, n->node, 1, msg, len);
+	return nth + 1 < sim.n_paths;
 }
 
 static void call_reply(void *ctx, const struct origin *to, const void *msg, size_t len)
@@ -248,6 +250,7 @@ static void sim_begin(size_t n_nodes)
 	memset(&sim, 0, sizeof(sim));
 	sim.now = T0;
 	sim.latency = 10 * NSEC_PER_MSEC;
+	sim.n_paths = 1;
 	sim.nodes = calloc(n_nodes, sizeof(*sim.nodes));
 	sim.n_nodes = n_nodes;
 	for (size_t i = 0; i < n_nodes; i++) {

@@ -222,6 +222,39 @@ START_TEST(replay_is_refused_but_a_copy_over_another_link_is_answered)
 }
 END_TEST
 
+START_TEST(unanswered_initiation_goes_over_one_path_after_the_other)
+{
+	uint8_t first[sizeof(struct wg_initiation)];
+
+	sim.n_paths = 3;
+	sim.loses = loses_all;
+	introduce(0, true);
+	device_start(a->device, sim.now);
+	memcpy(first, a->last_sent[MESSAGE_HANDSHAKE_INITIATION], sizeof(first));
+	run_for(49 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(ab->n_initiations, 1);
+	run_for(2 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	run_for(REKEY_TIMEOUT - SECONDS(1));
+	ck_assert_uint_eq(ab->n_initiations, 3);
+	ck_assert_mem_eq(a->last_sent[MESSAGE_HANDSHAKE_INITIATION], first, sizeof(first));
+	run_for(SECONDS(1) + REKEY_TIMEOUT_JITTER_MAX + NSEC_PER_MSEC);
+	ck_assert_uint_ge(ab->n_initiations, 4); /* a new one, over the first path again */
+	ck_assert_mem_ne(a->last_sent[MESSAGE_HANDSHAKE_INITIATION], first, sizeof(first));
+}
+END_TEST
+
+START_TEST(answered_initiation_goes_over_no_other_path)
+{
+	sim.n_paths = 3;
+	introduce(0, true);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(10));
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(ab->n_initiations, 1);
+}
+END_TEST
+
 START_TEST(late_copy_is_refused)
 {
 	struct origin other = origin_of(a, 2);
@@ -590,6 +623,8 @@ static void add_defence(Suite *s)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, replay_is_refused_but_a_copy_over_another_link_is_answered);
+	tcase_add_test(t, unanswered_initiation_goes_over_one_path_after_the_other);
+	tcase_add_test(t, answered_initiation_goes_over_no_other_path);
 	tcase_add_test(t, late_copy_is_refused);
 	tcase_add_test(t, older_timestamp_is_refused);
 	tcase_add_test(t, initiations_of_one_peer_are_paced);

@@ -210,6 +210,26 @@ START_TEST(entry_is_found_by_slot)
 END_TEST
 
 /* The sanitizers see whether they are freed, and freed once. */
+START_TEST(those_that_carry_data_come_first)
+{
+	add(DOWN, 1);
+	add(UP, 1);
+	add_unusable(UP);
+	add(UP, 5);
+	set.mode = BOND_FAILOVER;
+	path_set_choose(&set, true);
+	ck_assert_ptr_eq(path_set_nth(&set, 0), &set.entries[3]);
+	ck_assert_ptr_eq(path_set_nth(&set, 1), &set.entries[0]);
+	ck_assert_ptr_eq(path_set_nth(&set, 2), &set.entries[1]);
+	ck_assert_ptr_eq(path_set_nth(&set, 3), &set.entries[2]);
+	ck_assert_ptr_null(path_set_nth(&set, 4));
+	set.mode = BOND_AGGREGATE;
+	path_set_choose(&set, true);
+	ck_assert_ptr_eq(path_set_nth(&set, 1), &set.entries[3]);
+	ck_assert_ptr_eq(path_set_nth(&set, 2), &set.entries[0]);
+}
+END_TEST
+
 START_TEST(retired_ones_are_freed)
 {
 	struct path *p = aligned_alloc(_Alignof(struct path), sizeof(*p));
@@ -242,6 +262,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, full_set_is_chosen_from);
 	tcase_add_test(t, slot_is_found_by_link_and_address);
 	tcase_add_test(t, entry_is_found_by_slot);
+	tcase_add_test(t, those_that_carry_data_come_first);
 	tcase_add_test(t, retired_ones_are_freed);
 	suite_add_tcase(s, t);
 	return s;

@@ -39,7 +39,7 @@ struct control_request {
 
 struct control_reply {
 	struct json_object *data; /* the handler's, given away; NULL becomes an empty object */
-	char message[256];	  /* of an error */
+	char message[1024];	  /* of an error */
 };
 
 struct control_action {

@@ -289,6 +289,8 @@ struct json_object *status_json(const struct network_status *s)
 	if (!o)
 		return NULL;
 	add_text(o, "name", s->name);
+	add_text(o, "state", s->state);
+	add_text(o, "reason", s->why ? s->why : "");
 	add_text(o, "interface", s->interface);
 	add_text(o, "mode", mode_names[s->mode]);
 	add_count(o, "mtu", s->mtu);

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "control/server.h"
-#include "control/status_json.h"
+#include "core/actions.h"
 #include "core/config.h"
 #include "core/daemonize.h"
 #include "core/networks.h"
@@ -37,56 +37,9 @@ struct daemon {
 	int signal_fd;
 	struct pidfile pidfile;
 	struct control *control;
-	struct control_action actions[1];
+	struct actions actions;
 	struct networks *networks;
 };
-
-static int add_status(struct json_object *answer, const struct running_network *running)
-{
-	struct network_status status;
-	int r = network_status(running->network, &status);
-
-	if (r < 0)
-		return r;
-	r = status_json_add_network(answer, &status);
-	network_status_free(&status);
-	return r;
-}
-
-/* Adds the network of that name, or all where none is named. -ENOENT if there is none. */
-static int add_statuses(const struct daemon *d, struct json_object *answer, const char *name)
-{
-	size_t n;
-	const struct running_network *list = networks_list(d->networks, &n);
-	int r = -ENOENT;
-
-	for (size_t i = 0; i < n; i++) {
-		if (name && strcmp(list[i].settings->name, name) != 0)
-			continue;
-		r = add_status(answer, &list[i]);
-		if (r < 0)
-			break;
-	}
-	return r;
-}
-
-static enum control_error handle_status(void *ctx, const struct control_request *request,
-					struct control_reply *reply)
-{
-	const struct daemon *d = ctx;
-	struct json_object *answer = status_json_new_answer();
-	int r = answer ? add_statuses(d, answer, request->network) : -ENOMEM;
-
-	if (r == 0) {
-		reply->data = answer;
-		return CONTROL_OK;
-	}
-	json_object_put(answer);
-	if (r == -ENOENT)
-		return control_fail(reply, CONTROL_network_not_found, "no network named \"%s\"",
-				    request->network);
-	return control_fail(reply, CONTROL_internal_error, "%s", strerror(-r));
-}
 
 /* Before there are threads that use keys. */
 static int choose_aead(struct daemon *d)
@@ -177,9 +130,8 @@ static int open_control(struct daemon *d)
 	const char *path = d->config.daemon.control_socket;
 	int r;
 
-	d->actions[0] =
-		(struct control_action){.name = "status", .handle = handle_status, .ctx = d};
-	r = control_new(&d->control, path, d->actions, 1);
+	actions_init(&d->actions);
+	r = control_new(&d->control, path, d->actions.table, d->actions.n);
 	if (r == -EADDRINUSE)
 		log_error("control socket %s: another daemon listens there", path);
 	else if (r == -EEXIST)
@@ -191,17 +143,26 @@ static int open_control(struct daemon *d)
 
 static int start_networks(struct daemon *d)
 {
-	return networks_start(&d->networks, &d->config);
+	int r = networks_new(&d->networks, &d->config);
+
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	d->actions.networks = d->networks;
+	return networks_start(d->networks);
 }
 
-static bool has_failed_network(struct daemon *d)
+/* False when that was the last one. */
+static bool survive_failures(struct daemon *d)
 {
-	const char *why;
-	const char *name = networks_take_failure(d->networks, &why);
+	size_t n_before = networks_active(d->networks);
 
-	if (name)
-		log_error("network %s: %s; stopping", name, why);
-	return name != NULL;
+	networks_handle_failures(d->networks);
+	if (networks_active(d->networks) || !n_before)
+		return true;
+	log_error("no network is left; stopping");
+	return false;
 }
 
 /* From here on messages go to syslog. The terminal is let go before the parent returns. */
@@ -222,7 +183,7 @@ static int leave_for_background(struct daemon *d)
 
 static int get_ready(struct daemon *d)
 {
-	int r = has_failed_network(d) ? -EIO : 0;
+	int r = survive_failures(d) ? 0 : -EIO;
 
 	if (!r && d->launch.ready_fd >= 0)
 		r = leave_for_background(d);
@@ -246,7 +207,7 @@ static int set_up(struct daemon *d)
 
 static void tear_down(struct daemon *d)
 {
-	networks_stop(d->networks);
+	networks_free(d->networks);
 	control_free(d->control);
 	pidfile_release(&d->pidfile);
 	if (d->signal_fd >= 0)
@@ -283,7 +244,7 @@ static int main_loop(struct daemon *d)
 			log_error("poll: %m; stopping");
 			return EXIT_FAILURE;
 		}
-		if (fds[0].revents && has_failed_network(d))
+		if (fds[0].revents && !survive_failures(d))
 			return EXIT_FAILURE;
 		if (fds[1].revents && is_told_to_stop(d))
 			return EXIT_SUCCESS;

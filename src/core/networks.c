@@ -6,68 +6,135 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "util/log.h"
 
-#define WHY_MAX 256
-
-/* Where a network's threads leave their last words. */
-struct failure {
+/* A slot, and where its network's threads leave their last words. */
+struct place {
+	struct network_slot slot;
 	int event_fd;
-	char why[WHY_MAX];	 /* the thread that fails, before it sets: */
-	_Atomic bool has_failed; /* release; the main thread reads it with acquire */
+	char last_words[NETWORK_WHY_MAX]; /* the thread that fails, before it sets: */
+	_Atomic bool has_failed;	  /* release; the main thread reads it with acquire */
 };
 
 struct networks {
+	const char *state_dir;
 	int event_fd;
-	struct running_network *running; /* n_running of them */
-	size_t n_running;
-	struct failure *failures; /* that of running[i] is failures[i] */
+	struct place *places; /* n of them; they never move */
+	size_t n;
 };
+
+const char *network_state_name(enum network_state state)
+{
+	static const char *const names[] = {
+#define X(name, text) text,
+		NETWORK_STATES(X)
+#undef X
+	};
+
+	return names[state];
+}
+
+static void set_state(struct network_slot *slot, enum network_state state, const char *why)
+{
+	slot->state = state;
+	snprintf(slot->why, sizeof(slot->why), "%s", why);
+}
+
+static struct place *place_of(struct network_slot *slot)
+{
+	return (struct place *)((char *)slot - offsetof(struct place, slot));
+}
 
 /* Any thread, once for each network. */
 static void network_failed(void *ctx, const char *why)
 {
-	struct failure *failure = ctx;
+	struct place *place = ctx;
 
-	snprintf(failure->why, sizeof(failure->why), "%s", why);
-	atomic_store_explicit(&failure->has_failed, true, memory_order_release);
-	eventfd_write(failure->event_fd, 1);
+	snprintf(place->last_words, sizeof(place->last_words), "%s", why);
+	atomic_store_explicit(&place->has_failed, true, memory_order_release);
+	eventfd_write(place->event_fd, 1);
 }
 
-static int start_one(struct networks *n, const struct network_settings *settings,
-		     const char *state_dir)
+static int start(struct networks *n, struct network_slot *slot)
 {
-	struct running_network *running = &n->running[n->n_running];
-	struct failure *failure = &n->failures[n->n_running];
+	struct place *place = place_of(slot);
 	int r;
 
-	*failure = (struct failure){.event_fd = n->event_fd};
-	r = network_start(&running->network, settings, state_dir, network_failed, failure);
+	set_state(slot, NETWORK_STARTING, "");
+	place->event_fd = n->event_fd;
+	atomic_store_explicit(&place->has_failed, false, memory_order_relaxed);
+	r = network_start(&slot->network, slot->settings, n->state_dir, network_failed, place);
 	if (r < 0)
+		set_state(slot, NETWORK_ERROR, strerror(-r));
+	else
+		set_state(slot, NETWORK_ACTIVE, "");
+	return r;
+}
+
+static void stop(struct network_slot *slot)
+{
+	set_state(slot, NETWORK_STOPPING, "");
+	network_stop(slot->network);
+	slot->network = NULL;
+	set_state(slot, NETWORK_STOPPED, "");
+	log_info("network %s: stopped", slot->settings->name);
+}
+
+int networks_new(struct networks **ret, const struct config *config)
+{
+	struct networks *n = calloc(1, sizeof(*n));
+	int r;
+
+	if (!n)
+		return -ENOMEM;
+	n->state_dir = config->daemon.state_dir;
+	n->places = calloc(config->n_networks, sizeof(*n->places));
+	n->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = n->event_fd < 0 ? -errno : 0;
+	if (!n->places)
+		r = -ENOMEM;
+	if (r < 0) {
+		networks_free(n);
 		return r;
-	running->settings = settings;
-	n->n_running++;
+	}
+	n->n = config->n_networks;
+	for (size_t i = 0; i < n->n; i++)
+		n->places[i].slot.settings = &config->networks[i];
+	*ret = n;
 	return 0;
 }
 
-static int start_all(struct networks *n, const struct config *config)
+void networks_free(struct networks *n)
+{
+	if (!n)
+		return;
+	for (size_t i = n->n; i > 0; i--)
+		networks_disconnect(n, &n->places[i - 1].slot);
+	if (n->event_fd >= 0)
+		close(n->event_fd);
+	free(n->places);
+	free(n);
+}
+
+int networks_start(struct networks *n)
 {
 	size_t n_enabled = 0;
 	int last_failure = 0;
 	int r;
 
-	for (size_t i = 0; i < config->n_networks; i++) {
-		const struct network_settings *settings = &config->networks[i];
+	for (size_t i = 0; i < n->n; i++) {
+		struct network_slot *slot = &n->places[i].slot;
 
-		if (!settings->is_enabled) {
-			log_info("network %s: not enabled", settings->name);
+		if (!slot->settings->is_enabled) {
+			log_info("network %s: not enabled", slot->settings->name);
 			continue;
 		}
 		n_enabled++;
-		r = start_one(n, settings, config->daemon.state_dir);
+		r = start(n, slot);
 		if (r < 0)
 			last_failure = r;
 	}
@@ -75,57 +142,52 @@ static int start_all(struct networks *n, const struct config *config)
 		log_error("no network is enabled; nothing to do");
 		return -ENOENT;
 	}
-	if (!n->n_running)
+	if (!networks_active(n))
 		return last_failure;
 	if (last_failure)
-		log_warn("only %zu of %zu networks are up", n->n_running, n_enabled);
+		log_warn("only %zu of %zu networks are up", networks_active(n), n_enabled);
 	return 0;
 }
 
-int networks_start(struct networks **ret, const struct config *config)
+size_t networks_count(const struct networks *n)
 {
-	struct networks *n = calloc(1, sizeof(*n));
-	int r;
+	return n->n;
+}
 
-	if (!n)
-		return -ENOMEM;
-	n->running = calloc(config->n_networks, sizeof(*n->running));
-	n->failures = calloc(config->n_networks, sizeof(*n->failures));
-	n->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = n->event_fd < 0 ? -errno : 0;
-	if (!n->running || !n->failures)
-		r = -ENOMEM;
-	if (!r)
-		r = start_all(n, config);
-	if (r < 0) {
-		networks_stop(n);
-		return r;
-	}
-	*ret = n;
+size_t networks_active(const struct networks *n)
+{
+	size_t n_active = 0;
+
+	for (size_t i = 0; i < n->n; i++)
+		n_active += n->places[i].slot.state == NETWORK_ACTIVE;
+	return n_active;
+}
+
+const struct network_slot *networks_at(const struct networks *n, size_t i)
+{
+	return &n->places[i].slot;
+}
+
+struct network_slot *networks_find(const struct networks *n, const char *name)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (!strcmp(n->places[i].slot.settings->name, name))
+			return &n->places[i].slot;
+	return NULL;
+}
+
+int networks_connect(struct networks *n, struct network_slot *slot)
+{
+	return slot->state == NETWORK_ACTIVE ? -EALREADY : start(n, slot);
+}
+
+int networks_disconnect(struct networks *n, struct network_slot *slot)
+{
+	(void)n;
+	if (slot->state != NETWORK_ACTIVE)
+		return -EALREADY;
+	stop(slot);
 	return 0;
-}
-
-void networks_stop(struct networks *n)
-{
-	if (!n)
-		return;
-	while (n->n_running > 0) {
-		const struct running_network *running = &n->running[--n->n_running];
-
-		network_stop(running->network);
-		log_info("network %s: stopped", running->settings->name);
-	}
-	if (n->event_fd >= 0)
-		close(n->event_fd);
-	free(n->running);
-	free(n->failures);
-	free(n);
-}
-
-const struct running_network *networks_list(const struct networks *n, size_t *ret_count)
-{
-	*ret_count = n->n_running;
-	return n->running;
 }
 
 int networks_failure_fd(const struct networks *n)
@@ -133,19 +195,21 @@ int networks_failure_fd(const struct networks *n)
 	return n->event_fd;
 }
 
-const char *networks_take_failure(struct networks *n, const char **ret_why)
+void networks_handle_failures(struct networks *n)
 {
 	eventfd_t count;
 
 	/* A network that failed while it was started may have written as well. */
 	eventfd_read(n->event_fd, &count);
-	for (size_t i = 0; i < n->n_running; i++) {
-		const struct failure *failure = &n->failures[i];
+	for (size_t i = 0; i < n->n; i++) {
+		struct place *place = &n->places[i];
+		struct network_slot *slot = &place->slot;
 
-		if (atomic_load_explicit(&failure->has_failed, memory_order_acquire)) {
-			*ret_why = failure->why;
-			return n->running[i].settings->name;
-		}
+		if (slot->state != NETWORK_ACTIVE ||
+		    !atomic_load_explicit(&place->has_failed, memory_order_acquire))
+			continue;
+		log_error("network %s: %s", slot->settings->name, place->last_words);
+		stop(slot);
+		set_state(slot, NETWORK_ERROR, place->last_words);
 	}
-	return NULL;
 }

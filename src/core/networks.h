@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The networks of this daemon, started and stopped together. Owner: the main thread; the
- * networks' own threads only report here that one of them cannot go on.
+ * The networks of this daemon and the state of each. They share nothing: one that fails leaves
+ * the others alone. Owner: the main thread; the networks' own threads only report here that one
+ * of them cannot go on.
  */
 #pragma once
 
@@ -11,26 +12,55 @@
 
 struct networks;
 
-/* One that runs, and its settings. */
-struct running_network {
-	const struct network_settings *settings;
-	struct network *network;
+#define NETWORK_STATES(X)                                                                          \
+	X(UNINITIALIZED, "uninitialized") /* never started */                                      \
+	X(STARTING, "starting")                                                                    \
+	X(ACTIVE, "active")                                                                        \
+	X(STOPPING, "stopping")                                                                    \
+	X(STOPPED, "stopped")                                                                      \
+	X(ERROR, "error") /* could not start, or could not go on */
+
+enum network_state {
+#define X(name, text) NETWORK_##name,
+	NETWORK_STATES(X)
+#undef X
 };
 
-/*
- * Starts one enabled network after the other, each telling the log how that went. 0 if at least one
- * is up, -ENOENT if none is enabled, or the last failure's -errno with nothing left running.
- * `config` must live as long as they do.
- */
-int networks_start(struct networks **ret, const struct config *config);
-/* In reverse order. NULL is fine. */
-void networks_stop(struct networks *n);
+#define NETWORK_WHY_MAX 256
 
-/* Those that run. */
-const struct running_network *networks_list(const struct networks *n, size_t *ret_count);
+struct network_slot {
+	const struct network_settings *settings;
+	enum network_state state;
+	struct network *network;   /* NULL unless it is active */
+	char why[NETWORK_WHY_MAX]; /* of the state `error`; else "" */
+};
+
+/* None is started yet. 0 or -errno. `config` must live as long as they do. */
+int networks_new(struct networks **ret, const struct config *config);
+/* Stops those that run, in reverse order. NULL is fine. */
+void networks_free(struct networks *n);
+
+/*
+ * Starts one enabled network after the other, each telling the log how that went. 0 if at least
+ * one is up, -ENOENT if none is enabled, or the last failure's -errno.
+ */
+int networks_start(struct networks *n);
+
+size_t networks_count(const struct networks *n);
+size_t networks_active(const struct networks *n);
+/* In the order of the configuration; `i` is below the count. */
+const struct network_slot *networks_at(const struct networks *n, size_t i);
+/* NULL if there is none of that name. */
+struct network_slot *networks_find(const struct networks *n, const char *name);
+
+/* Starts one, enabled or not. 0; -EALREADY where it runs; or -errno, the cause being logged. */
+int networks_connect(struct networks *n, struct network_slot *slot);
+/* Stops one. 0, or -EALREADY where it does not run. */
+int networks_disconnect(struct networks *n, struct network_slot *slot);
 
 /* Readable when a network may have failed. */
 int networks_failure_fd(const struct networks *n);
-/* The name of the first that has failed, and why; NULL if all are well. Lives as long as they do.
- */
-const char *networks_take_failure(struct networks *n, const char **ret_why);
+/* Stops those that have failed, telling the log why. */
+void networks_handle_failures(struct networks *n);
+
+const char *network_state_name(enum network_state state);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crypto/aead.h"
+#include "crypto/keys.h"
 #include "dataplane/network_state.h"
 #include "dataplane/probe.h"
 #include "dataplane/status_fill.h"
@@ -134,6 +135,7 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 
 	memset(ret, 0, sizeof(*ret));
 	strcpy(ret->name, n->settings->name);
+	ret->state = "active";
 	strcpy(ret->interface, n->tun.name);
 	ret->mtu = n->settings->mtu;
 	ret->mode = n->settings->mode;
@@ -155,6 +157,18 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	if (r < 0)
 		network_status_free(ret);
 	return r;
+}
+
+void network_status_idle(const struct network_settings *settings, struct network_status *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	strcpy(ret->name, settings->name);
+	ret->state = "stopped";
+	strcpy(ret->interface, settings->interface);
+	ret->mtu = settings->mtu;
+	ret->mode = settings->mode;
+	ret->aead = aead_backend();
+	keys_public(ret->public_key, settings->private_key);
 }
 
 void network_status_free(struct network_status *s)

@@ -68,6 +68,8 @@ struct link_status {
 
 struct network_status {
 	char name[NETWORK_NAME_MAX + 1];
+	const char *state; /* "active", or what the daemon says; a constant */
+	const char *why;   /* of the state; NULL: nothing to tell. Whoever set it keeps it. */
 	char interface[IFNAMSIZ];
 	uint32_t mtu;
 	enum bond_mode mode;
@@ -82,4 +84,6 @@ struct network_status {
 	size_t n_peers;
 };
 
+/* That of one which does not run: nothing but what its settings say. */
+void network_status_idle(const struct network_settings *settings, struct network_status *ret);
 void network_status_free(struct network_status *s);

@@ -27,12 +27,22 @@ void log_init(enum log_sink to, int level)
 	atomic_store_explicit(&sink, to, memory_order_relaxed);
 }
 
+void log_set_level(int level)
+{
+	atomic_store_explicit(&max_level, level, memory_order_relaxed);
+}
+
 bool log_enabled(int level)
 {
 	return level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
-static const char *level_name(int level)
+int log_level(void)
+{
+	return atomic_load_explicit(&max_level, memory_order_relaxed);
+}
+
+const char *log_level_name(int level)
 {
 	if (level <= LOG_ERR)
 		return "error";
@@ -52,13 +62,13 @@ static size_t write_head(char *line, size_t size, int level)
 	int n;
 
 	if (has_priority_prefix) {
-		n = snprintf(line, size, "<%d>%s: ", level, level_name(level));
+		n = snprintf(line, size, "<%d>%s: ", level, log_level_name(level));
 	} else {
 		clock_gettime(CLOCK_REALTIME, &ts);
 		localtime_r(&ts.tv_sec, &tm);
 		strftime(time_text, sizeof(time_text), "%H:%M:%S", &tm);
 		n = snprintf(line, size, "%s.%03ld %s: ", time_text, ts.tv_nsec / 1000000,
-			     level_name(level));
+			     log_level_name(level));
 	}
 	return (size_t)n;
 }

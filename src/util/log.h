@@ -23,6 +23,11 @@ enum log_sink {
  */
 void log_init(enum log_sink sink, int max_level);
 bool log_enabled(int level);
+/* Any thread: from now on. */
+void log_set_level(int max_level);
+int log_level(void);
+/* "info"; LOG_NOTICE counts as that. */
+const char *log_level_name(int level);
 
 __attribute__((format(printf, 2, 3))) void log_write(int level, const char *format, ...);
 

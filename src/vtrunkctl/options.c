@@ -10,23 +10,27 @@
 #define SOCKET_DEFAULT RUN_DIR "/vtrunkd.sock"
 #define INTERVAL_MIN_S 0.1
 #define INTERVAL_MAX_S 86400.0
+/* Where the help's explanations begin. */
+#define HELP_COLUMN 32
 
-static const char help[] =
-	"usage: vtrunkctl [OPTION]... status\n"
-	"\n"
-	"Shows what a running vtrunkd does: its networks, links, peers and paths.\n"
+static const char usage[] = "usage: vtrunkctl [OPTION]... COMMAND\n"
+			    "\n"
+			    "Shows what a running vtrunkd does, and steers it.\n"
+			    "\n";
+
+static const char options_help[] =
 	"\n"
 	"  -s, --socket PATH       the daemon's control socket\n"
 	"                          (" SOCKET_DEFAULT ")\n"
 	"  -n, --network NAME      only this network\n"
 	"  -j, --json              print the answer as one line of JSON\n"
-	"  -w, --watch             show it again and again, until interrupted\n"
+	"  -w, --watch             show the status again and again, until interrupted\n"
 	"  -i, --interval SECONDS  how often, 1 unless given\n"
 	"  -V, --version           print the version\n"
 	"  -h, --help              print this\n"
 	"\n"
-	"Exit status: 0, 1 if the daemon does not answer or refuses, 2 for wrong usage.\n"
-	"The protocol of the socket is described in docs/control.md.\n";
+	"Exit status: 0, 1 if the daemon does not answer or refuses, 2 for wrong usage;\n"
+	"see vtrunkctl(8) for that of health. docs/control.md describes the socket.\n";
 
 static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 's'},   {"network", required_argument, NULL, 'n'},
@@ -55,6 +59,20 @@ static enum options_outcome wrong(void)
 	return OPTIONS_WRONG;
 }
 
+/* "link add NAME [KEY=VALUE]...", and what it does on a line of its own where that is long. */
+static void print_help(void)
+{
+	fputs(usage, stdout);
+	for (const struct command *c = commands; c->words; c++) {
+		int width = printf("  %s%s%s", c->words, *c->operands ? " " : "", c->operands);
+
+		if (width > HELP_COLUMN - 2)
+			width = printf("\n") - 1;
+		printf("%*s%s\n", HELP_COLUMN - width, "", c->help);
+	}
+	fputs(options_help, stdout);
+}
+
 static enum options_outcome take_option(struct options *o, int option)
 {
 	switch (option) {
@@ -76,11 +94,37 @@ static enum options_outcome take_option(struct options *o, int option)
 		puts("vtrunkctl " VERSION);
 		return OPTIONS_DONE;
 	case 'h':
-		fputs(help, stdout);
+		print_help();
 		return OPTIONS_DONE;
 	default:
 		return wrong();
 	}
+}
+
+static enum options_outcome take_command(struct options *o, char **words, unsigned n)
+{
+	unsigned taken;
+
+	if (!n) {
+		fputs("vtrunkctl: no command given\n", stderr);
+		return wrong();
+	}
+	o->command = command_find(words, n, &taken);
+	if (!o->command) {
+		fprintf(stderr, "vtrunkctl: unknown command \"%s%s%s\"\n", words[0],
+			n > 1 ? " " : "", n > 1 ? words[1] : "");
+		return wrong();
+	}
+	o->operands = words + taken;
+	o->n_operands = n - taken;
+	if (o->n_operands >= o->command->min && o->n_operands <= o->command->max)
+		return OPTIONS_RUN;
+	if (o->n_operands > o->command->max)
+		fprintf(stderr, "vtrunkctl: \"%s\" is too much\n", o->operands[o->command->max]);
+	else
+		fprintf(stderr, "vtrunkctl: %s needs %s\n", o->command->words,
+			o->command->operands);
+	return wrong();
 }
 
 enum options_outcome options_parse(struct options *ret, int argc, char **argv)
@@ -94,18 +138,8 @@ enum options_outcome options_parse(struct options *ret, int argc, char **argv)
 		if (outcome != OPTIONS_RUN)
 			return outcome;
 	}
-	if (optind == argc) {
-		fputs("vtrunkctl: no command given\n", stderr);
-		return wrong();
-	}
-	if (strcmp(argv[optind], "status")) {
-		fprintf(stderr, "vtrunkctl: unknown command \"%s\"\n", argv[optind]);
-		return wrong();
-	}
-	if (optind + 1 < argc) {
-		fprintf(stderr, "vtrunkctl: \"%s\" is too much\n", argv[optind + 1]);
-		return wrong();
-	}
-	*ret = o;
-	return OPTIONS_RUN;
+	outcome = take_command(&o, argv + optind, (unsigned)(argc - optind));
+	if (outcome == OPTIONS_RUN)
+		*ret = o;
+	return outcome;
 }

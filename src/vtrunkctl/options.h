@@ -6,13 +6,17 @@
 #include <stdbool.h>
 
 #include "util/clock.h"
+#include "vtrunkctl/commands.h"
 
 struct options {
 	const char *socket_path;
-	const char *network; /* NULL: all */
+	const char *network; /* NULL: all, or the default one */
 	bool is_json;
 	bool is_watch;
 	nsec_t interval;
+	const struct command *command;
+	char **operands; /* what is left behind the command's words */
+	unsigned n_operands;
 };
 
 enum options_outcome {

@@ -283,17 +283,32 @@ static void render_drops(const struct screen *screen, struct json_object *networ
 	table_deinit(&t);
 }
 
+/* Nothing is said of a network that runs as it should. */
+static void render_state(const struct screen *screen, struct json_object *network)
+{
+	struct text state = field_text(network, "state", "active");
+	struct text reason = field_text(network, "reason", "");
+
+	if (!strcmp(state.s, "active"))
+		return;
+	screen_print(screen, strcmp(state.s, "error") ? STYLE_UNSURE : STYLE_BAD, "%s%s%s%s, ",
+		     state.s, *reason.s ? " (" : "", reason.s, *reason.s ? ")" : "");
+}
+
 static void render_network(const struct screen *screen, struct json_object *network)
 {
 	struct text mode = field_text(network, "mode", "-");
 	struct json_object *peer;
 
 	screen_print(screen, STYLE_NAME, "network %s", field_text(network, "name", "-").s);
-	fprintf(screen->out, ": %s, %s, mtu %u, AEAD %s\n", field_text(network, "interface", "-").s,
+	fprintf(screen->out, ": ");
+	render_state(screen, network);
+	fprintf(screen->out, "%s, %s, mtu %u, AEAD %s\n", field_text(network, "interface", "-").s,
 		mode.s, (unsigned)field_count(network, "mtu"), field_text(network, "aead", "-").s);
 	screen_print(screen, STYLE_FAINT, "  key %s", field_text(network, "public_key", "-").s);
 	fputs("\n\n", screen->out);
-	render_links(screen, network);
+	if (field_entry(network, "links", 0))
+		render_links(screen, network);
 	for (size_t i = 0; (peer = field_entry(network, "peers", i)); i++)
 		render_peer(screen, peer, !strcmp(mode.s, "aggregate"));
 	render_drops(screen, network);

@@ -62,25 +62,35 @@ static bool is_control(const char *s, size_t len)
 	       (len == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0);
 }
 
-struct text field_text(struct json_object *o, const char *key, const char *otherwise)
+void field_copy(char *ret, size_t size, struct json_object *o, const char *key,
+		const char *otherwise)
 {
 	struct json_object *value = json_object_object_get(o, key);
 	const char *s = otherwise;
-	struct text t = {0};
 	size_t len = 0;
 	size_t n;
 
 	if (json_object_is_type(value, json_type_string))
 		s = json_object_get_string(value);
-	for (; *s && len + 5 <= sizeof(t.s); s += step(s)) {
+	for (; *s && len + 5 <= size; s += step(s)) {
 		n = utf8_char_len(s);
-		if (!n || is_control(s, n)) {
-			t.s[len++] = '?';
+		if (!n || (is_control(s, n) && *s != '\n')) {
+			ret[len++] = '?';
 		} else {
-			memcpy(t.s + len, s, n);
+			memcpy(ret + len, s, n);
 			len += n;
 		}
 	}
+	ret[len] = '\0';
+}
+
+struct text field_text(struct json_object *o, const char *key, const char *otherwise)
+{
+	struct text t;
+
+	field_copy(t.s, sizeof(t.s), o, key, otherwise);
+	for (char *c = t.s; *c; c++)
+		*c = *c == '\n' ? '?' : *c;
 	return t;
 }
 

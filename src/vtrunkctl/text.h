@@ -25,6 +25,9 @@ struct text text_shorten(const char *s, unsigned width);
  * `otherwise` where there is none, and holds nothing that a terminal would obey.
  */
 struct text field_text(struct json_object *o, const char *key, const char *otherwise);
+/* The same for a long one, which may have several lines. */
+void field_copy(char *ret, size_t size, struct json_object *o, const char *key,
+		const char *otherwise);
 uint64_t field_count(struct json_object *o, const char *key);
 bool field_bool(struct json_object *o, const char *key);
 /* False, and 0 in `ret`, where it is null, missing or no number. */

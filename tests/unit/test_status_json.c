@@ -102,6 +102,7 @@ static void make_network(void)
 	drops_add(&links[1].drops, DROP_tx_link_down, 9);
 	network = (struct network_status){
 		.name = "default",
+		.state = "active",
 		.interface = "tun0",
 		.mtu = 1420,
 		.mode = BOND_FAILOVER,
@@ -143,7 +144,8 @@ START_TEST(network_tells_its_settings_and_totals)
 	json_object_put(take(o, "links"));
 	json_object_put(take(o, "peers"));
 	json_object_put(take(o, "drops"));
-	expect(o, "{\"name\":\"default\",\"interface\":\"tun0\",\"mode\":\"failover\",\"mtu\":1420,"
+	expect(o, "{\"name\":\"default\",\"state\":\"active\",\"reason\":null,\"interface\":"
+		  "\"tun0\",\"mode\":\"failover\",\"mtu\":1420,"
 		  "\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
 		  "\"totals\":{\"peers\":2,\"peers_active\":1,\"peers_healthy\":1,"
 		  "\"tx_packets\":10,\"tx_bytes\":101,\"rx_packets\":20,\"rx_bytes\":200},"

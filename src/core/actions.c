@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/actions.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "control/status_json.h"
+#include "core/config_value.h"
+#include "util/log.h"
+
+static int add_status(struct json_object *answer, const struct network_slot *slot)
+{
+	struct network_status status;
+	int r = 0;
+
+	if (slot->network)
+		r = network_status(slot->network, &status);
+	else
+		network_status_idle(slot->settings, &status);
+	if (r < 0)
+		return r;
+	status.state = network_state_name(slot->state);
+	status.why = slot->why;
+	r = status_json_add_network(answer, &status);
+	network_status_free(&status);
+	return r;
+}
+
+/* Adds the network of that name, or all where none is named. -ENOENT if there is none. */
+static int add_statuses(const struct actions *a, struct json_object *answer, const char *name)
+{
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < networks_count(a->networks); i++) {
+		const struct network_slot *slot = networks_at(a->networks, i);
+
+		if (name && strcmp(slot->settings->name, name) != 0)
+			continue;
+		r = add_status(answer, slot);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+static enum control_error fail_network(struct control_reply *reply, const char *name)
+{
+	return control_fail(reply, CONTROL_network_not_found, "no network named \"%s\"", name);
+}
+
+static enum control_error handle_status(void *ctx, const struct control_request *request,
+					struct control_reply *reply)
+{
+	const struct actions *a = ctx;
+	struct json_object *answer = status_json_new_answer();
+	int r = answer ? add_statuses(a, answer, request->network) : -ENOMEM;
+
+	if (r == 0) {
+		reply->data = answer;
+		return CONTROL_OK;
+	}
+	json_object_put(answer);
+	if (r == -ENOENT)
+		return fail_network(reply, request->network);
+	return control_fail(reply, CONTROL_internal_error, "%s", strerror(-r));
+}
+
+/* The network that is named; where none is, "default", or the only one. */
+static struct network_slot *find_network(const struct actions *a,
+					 const struct control_request *request)
+{
+	if (!request->network && networks_count(a->networks) == 1)
+		return networks_find(a->networks, networks_at(a->networks, 0)->settings->name);
+	return networks_find(a->networks,
+			     request->network ? request->network : CONTROL_NETWORK_DEFAULT);
+}
+
+static enum control_error fail_find(struct control_reply *reply,
+				    const struct control_request *request)
+{
+	return fail_network(reply, request->network ? request->network : CONTROL_NETWORK_DEFAULT);
+}
+
+static enum control_error tell_state(const struct network_slot *slot, struct control_reply *reply)
+{
+	reply->data = json_object_new_object();
+	if (!reply->data)
+		return control_fail(reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
+	json_object_object_add(reply->data, "network",
+			       json_object_new_string(slot->settings->name));
+	json_object_object_add(reply->data, "state",
+			       json_object_new_string(network_state_name(slot->state)));
+	return CONTROL_OK;
+}
+
+static enum control_error handle_connect(void *ctx, const struct control_request *request,
+					 struct control_reply *reply)
+{
+	struct actions *a = ctx;
+	struct network_slot *slot = find_network(a, request);
+	int r;
+
+	if (!slot)
+		return fail_find(reply, request);
+	r = networks_connect(a->networks, slot);
+	if (r == -EALREADY)
+		return control_fail(reply, CONTROL_invalid_state,
+				    "network %s is already connected (state: %s)",
+				    slot->settings->name, network_state_name(slot->state));
+	if (r < 0)
+		return control_fail(reply, CONTROL_platform_error,
+				    "network %s cannot start: %s (the log has the details)",
+				    slot->settings->name, slot->why);
+	return tell_state(slot, reply);
+}
+
+static enum control_error handle_disconnect(void *ctx, const struct control_request *request,
+					    struct control_reply *reply)
+{
+	struct actions *a = ctx;
+	struct network_slot *slot = find_network(a, request);
+
+	if (!slot)
+		return fail_find(reply, request);
+	if (networks_disconnect(a->networks, slot) < 0)
+		return control_fail(reply, CONTROL_invalid_state,
+				    "network %s is not connected (state: %s)", slot->settings->name,
+				    network_state_name(slot->state));
+	return tell_state(slot, reply);
+}
+
+/* Until the daemon ends, or is told otherwise. */
+static enum control_error handle_log_level(void *ctx, const struct control_request *request,
+					   struct control_reply *reply)
+{
+	struct json_object *wanted;
+	struct value v = {.key = "level"};
+	int level;
+
+	(void)ctx;
+	if (json_object_object_get_ex(request->whole, "level", &wanted)) {
+		v.text = json_object_get_string(wanted);
+		if (!json_object_is_type(wanted, json_type_string) ||
+		    value_log_level(&v, &level) < 0)
+			return control_fail(reply, CONTROL_config_error, "level: %s",
+					    json_object_is_type(wanted, json_type_string)
+						    ? v.why
+						    : "not a string");
+		log_set_level(level);
+		log_notice("log level is %s now", v.text);
+	}
+	reply->data = json_object_new_object();
+	json_object_object_add(reply->data, "level",
+			       json_object_new_string(log_level_name(log_level())));
+	return CONTROL_OK;
+}
+
+static void add(struct actions *a, const char *name,
+		enum control_error (*handle)(void *, const struct control_request *,
+					     struct control_reply *))
+{
+	assert(a->n < ACTIONS_MAX);
+	a->table[a->n++] = (struct control_action){.name = name, .handle = handle, .ctx = a};
+}
+
+void actions_init(struct actions *a)
+{
+	a->n = 0;
+	add(a, "status", handle_status);
+	add(a, "connect", handle_connect);
+	add(a, "disconnect", handle_disconnect);
+	add(a, "log_level", handle_log_level);
+}

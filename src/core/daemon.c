@@ -38,6 +38,8 @@ struct daemon {
 	struct pidfile pidfile;
 	struct control *control;
 	struct actions actions;
+	struct broker_server *broker_server;
+	struct broker *broker;
 	struct networks *networks;
 };
 
@@ -141,9 +143,19 @@ static int open_control(struct daemon *d)
 	return r;
 }
 
+/* What needs privilege is done here, in this process. */
+static int open_broker(struct daemon *d)
+{
+	int r = broker_server_new(&d->broker_server, d->config.daemon.state_dir, NULL, NULL);
+
+	if (r == 0)
+		r = broker_new_direct(&d->broker, d->broker_server);
+	return r;
+}
+
 static int start_networks(struct daemon *d)
 {
-	int r = networks_new(&d->networks, &d->config);
+	int r = networks_new(&d->networks, &d->config, d->broker);
 
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
@@ -195,8 +207,8 @@ static int get_ready(struct daemon *d)
 static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
-		choose_aead,  open_signals,   make_state_dir, take_pidfile,
-		open_control, start_networks, get_ready,
+		choose_aead,  open_signals, make_state_dir, take_pidfile,
+		open_control, open_broker,  start_networks, get_ready,
 	};
 	int r = 0;
 
@@ -208,6 +220,8 @@ static int set_up(struct daemon *d)
 static void tear_down(struct daemon *d)
 {
 	networks_free(d->networks);
+	broker_free(d->broker);
+	broker_server_free(d->broker_server);
 	control_free(d->control);
 	pidfile_release(&d->pidfile);
 	if (d->signal_fd >= 0)

@@ -21,7 +21,7 @@ struct place {
 };
 
 struct networks {
-	const char *state_dir;
+	struct broker *broker;
 	int event_fd;
 	struct place *places; /* n of them; they never move */
 	size_t n;
@@ -67,7 +67,7 @@ static int start(struct networks *n, struct network_slot *slot)
 	set_state(slot, NETWORK_STARTING, "");
 	place->event_fd = n->event_fd;
 	atomic_store_explicit(&place->has_failed, false, memory_order_relaxed);
-	r = network_start(&slot->network, slot->settings, n->state_dir, network_failed, place);
+	r = network_start(&slot->network, slot->settings, n->broker, network_failed, place);
 	if (r < 0)
 		set_state(slot, NETWORK_ERROR, strerror(-r));
 	else
@@ -84,14 +84,14 @@ static void stop(struct network_slot *slot)
 	log_info("network %s: stopped", slot->settings->name);
 }
 
-int networks_new(struct networks **ret, const struct config *config)
+int networks_new(struct networks **ret, const struct config *config, struct broker *broker)
 {
 	struct networks *n = calloc(1, sizeof(*n));
 	int r;
 
 	if (!n)
 		return -ENOMEM;
-	n->state_dir = config->daemon.state_dir;
+	n->broker = broker;
 	n->places = calloc(config->n_networks, sizeof(*n->places));
 	n->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = n->event_fd < 0 ? -errno : 0;

@@ -35,8 +35,8 @@ struct network_slot {
 	char why[NETWORK_WHY_MAX]; /* of the state `error`; else "" */
 };
 
-/* None is started yet. 0 or -errno. `config` must live as long as they do. */
-int networks_new(struct networks **ret, const struct config *config);
+/* None is started yet. 0 or -errno. `config` and `broker` must live as long as they do. */
+int networks_new(struct networks **ret, const struct config *config, struct broker *broker);
 /* Stops those that run, in reverse order. NULL is fine. */
 void networks_free(struct networks *n);
 

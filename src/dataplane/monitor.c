@@ -93,7 +93,8 @@ static int open_link(struct monitored_link *ml, nsec_t now)
 	struct link *l = ml->link;
 	char text[ADDR_TEXT_MAX];
 	struct udp_socket u;
-	int r = udp_open(&u, l->settings, link_family(m, l->settings), l->burst_bytes);
+	int r = broker_open_udp(m->network->broker, &u, l->settings, link_family(m, l->settings),
+				l->burst_bytes);
 
 	if (r == 0) {
 		udp_local_addr(&u, &ml->local);

@@ -3,7 +3,6 @@
 #include "dataplane/network.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +46,8 @@ static int make_pools(struct network *n)
 	return r < 0 ? fail(n, "cannot allocate buffers", r) : 0;
 }
 
-static int set_addresses(struct network *n)
+/* Where the interface was kept, it has them already. */
+static int set_addresses(struct network *n, bool was_kept)
 {
 	const struct network_settings *s = n->settings;
 	char text[PREFIX_TEXT_MAX];
@@ -62,8 +62,8 @@ static int set_addresses(struct network *n)
 				  prefix_format(&a->prefix, text), other);
 			return -EADDRINUSE;
 		}
-		r = netif_add_address(n->tun.name, &a->prefix, &a->destination);
-		if (r < 0) {
+		r = broker_add_address(n->broker, n->tun.name, &a->prefix, &a->destination);
+		if (r < 0 && !(r == -EEXIST && was_kept)) {
 			log_error("network %s: cannot add address %s to %s: %s", s->name,
 				  prefix_format(&a->prefix, text), n->tun.name, strerror(-r));
 			return r;
@@ -76,7 +76,8 @@ static int make_interface(struct network *n)
 {
 	const struct network_settings *s = n->settings;
 	bool offloads = s->buffer_size >= BUFFER_SIZE_DEFAULT;
-	int r = tun_open(&n->tun, s->interface, offloads);
+	bool was_kept;
+	int r = broker_open_tun(n->broker, &n->tun, &was_kept, s->interface, offloads);
 
 	if (r < 0) {
 		n->tun.fd = -1;
@@ -84,14 +85,22 @@ static int make_interface(struct network *n)
 			  s->name, s->interface, strerror(-r));
 		return r;
 	}
-	r = netif_set_mtu(n->tun.name, s->mtu);
+	r = broker_set_mtu(n->broker, n->tun.name, s->mtu);
 	if (r < 0)
 		return fail(n, "cannot set the MTU of the tunnel interface", r);
-	r = set_addresses(n);
+	r = set_addresses(n, was_kept);
 	if (r < 0)
 		return r;
-	r = netif_set_up(n->tun.name);
+	r = broker_set_up(n->broker, n->tun.name);
 	return r < 0 ? fail(n, "cannot bring the tunnel interface up", r) : 0;
+}
+
+static void close_interface(struct network *n)
+{
+	if (n->tun.fd < 0)
+		return;
+	tun_close(&n->tun);
+	broker_close_tun(n->broker, n->tun.name); /* it may have been deleted: all the same */
 }
 
 /* A peer that can be reached from here is to have a session at all times. */
@@ -195,21 +204,26 @@ static int make_links(struct network *n)
 	return 0;
 }
 
-static void open_timestamp(struct network *n, const char *state_dir)
+static int store_timestamp(void *ctx, nsec_t reserved)
 {
-	char path[PATH_MAX];
-	int r;
+	const struct network *n = ctx;
 
-	snprintf(path, sizeof(path), "%s/%s.timestamp", state_dir, n->settings->name);
-	r = timestamp_init(&n->timestamp, path, clock_wall());
-	if (r < 0)
-		log_warn(
-			"network %s: cannot keep the handshake timestamp in %s: %s; after a reboot "
-			"with a wrong clock, peers may refuse handshakes",
-			n->settings->name, path, strerror(-r));
+	return broker_store_stamp(n->broker, n->settings->name, reserved);
 }
 
-static int make_parts(struct network *n, const char *state_dir)
+static void open_timestamp(struct network *n)
+{
+	nsec_t saved = 0;
+	int load = broker_load_stamp(n->broker, n->settings->name, &saved);
+	int r = timestamp_init(&n->timestamp, saved, store_timestamp, n, clock_wall());
+
+	if (load < 0 || r < 0)
+		log_warn("network %s: cannot keep the handshake timestamp in the state directory: "
+			 "%s; after a reboot with a wrong clock, peers may refuse handshakes",
+			 n->settings->name, strerror(load < 0 ? -load : -r));
+}
+
+static int make_parts(struct network *n)
 {
 	int r = make_pools(n);
 
@@ -228,7 +242,7 @@ static int make_parts(struct network *n, const char *state_dir)
 		r = monitor_new(&n->monitor, n);
 	if (r < 0)
 		return fail(n, "cannot set up the threads", r);
-	open_timestamp(n, state_dir);
+	open_timestamp(n);
 	return monitor_prepare(n->monitor, clock_now());
 }
 
@@ -267,7 +281,7 @@ static void stop_threads(struct network *n)
 }
 
 int network_start(struct network **ret, const struct network_settings *settings,
-		  const char *state_dir, network_failed_fn failed, void *ctx)
+		  struct broker *broker, network_failed_fn failed, void *ctx)
 {
 	struct network *n;
 	int r;
@@ -276,10 +290,11 @@ int network_start(struct network **ret, const struct network_settings *settings,
 		return -ENOMEM;
 	memset(n, 0, sizeof(*n));
 	n->settings = settings;
+	n->broker = broker;
 	n->failed = failed;
 	n->failed_ctx = ctx;
 	n->tun.fd = -1;
-	r = make_parts(n, state_dir);
+	r = make_parts(n);
 	if (r == 0)
 		r = start_threads(n);
 	if (r < 0) {
@@ -312,9 +327,7 @@ void network_stop(struct network *n)
 	allowedips_retire(rcu_own(&n->allowed_ips));
 	rcu_drain();
 	device_free(n->device);
-	timestamp_deinit(&n->timestamp);
-	if (n->tun.fd >= 0)
-		tun_close(&n->tun);
+	close_interface(n);
 	pool_free(n->cells);
 	pool_free(n->bursts);
 	free(n->bonds);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "broker/broker.h"
 #include "dataplane/settings.h"
 #include "dataplane/status.h"
 
@@ -21,10 +22,10 @@ typedef void (*network_failed_fn)(void *ctx, const char *why);
  * Brings the network up: on return 0 the interface has its addresses and is up, all sockets
  * that can be opened now are, and all threads run. `settings` must live as long as it.
  * On failure everything is undone, the cause has been logged, and -errno is returned.
- * `state_dir` exists.
+ * `broker` does what needs privilege, and lives as long.
  */
 int network_start(struct network **ret, const struct network_settings *settings,
-		  const char *state_dir, network_failed_fn failed, void *ctx);
+		  struct broker *broker, network_failed_fn failed, void *ctx);
 /* Ends all threads, removes the interface, wipes the keys. NULL is fine. */
 void network_stop(struct network *n);
 

@@ -3,6 +3,7 @@
 /* The inside of a network, for the files of this folder. */
 #pragma once
 
+#include "broker/broker.h"
 #include "dataplane/bond.h"
 #include "dataplane/network.h"
 #include "peers/allowedips.h"
@@ -33,6 +34,7 @@ struct network {
 	size_t burst_bytes; /* room for data in a burst */
 	size_t cell_room;   /* size of the whole cell that a burst lies in */
 	size_t cell_bytes;  /* room for a packet in a cell */
+	struct broker *broker;
 	struct tun tun;
 	struct device *device;
 	struct link *links;

@@ -217,14 +217,12 @@ void probe_path_resolve(struct probe_path *pp, nsec_t now)
 	struct resolver_request q = {
 		.bond = p->bond,
 		.path_id = pp->path->id,
-		.name = *pp->name,
-		.family = bind->sa.sa_family,
-		.avoid = pp->to.remote,
+		.lookup = {.name = *pp->name, .family = bind->sa.sa_family, .avoid = pp->to.remote},
 	};
 	struct endpoint literal = {0};
 
 	pp->resolve_at = now + RESOLVE_INTERVAL;
-	if (resolver_literal(&literal.remote, pp->name, q.family) == 0) {
+	if (resolver_literal(&literal.remote, pp->name, q.lookup.family) == 0) {
 		if (!addr_equal(&literal.remote, &pp->to.remote))
 			probe_path_move(pp, &literal);
 		return;

@@ -3,13 +3,17 @@
 #include "dataplane/resolver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "dataplane/monitor.h"
+#include "dataplane/network_state.h"
 #include "util/ring.h"
 #include "util/thread.h"
 #include "util/waker.h"
@@ -23,6 +27,7 @@ struct resolver {
 	struct thread thread;
 	struct waker waker;
 	struct ring *requests;
+	int helper; /* a channel to the process that looks up; -1: we do it ourselves */
 	_Atomic bool stop;
 };
 
@@ -47,33 +52,33 @@ int resolver_literal(struct addr *ret, const struct endpoint_name *name, int fam
 	return 0;
 }
 
-static struct addr addr_of(const struct addrinfo *info, uint16_t port)
+/* Puts a new helper in the place of one that has ended. */
+static int replace_helper(struct resolver *r)
 {
-	struct addr a = {0};
+	int fd;
+	int err = broker_open_resolver(r->network->broker, &fd);
 
-	memcpy(&a, info->ai_addr, info->ai_addrlen < sizeof(a) ? info->ai_addrlen : sizeof(a));
-	addr_set_port(&a, port);
-	return a;
+	if (err < 0)
+		return err;
+	/* Onto the same number, which resolver_free() may be about to shut down. */
+	err = dup3(fd, r->helper, O_CLOEXEC) < 0 ? -errno : 0;
+	close(fd);
+	return err;
 }
 
 /* 0 or one of getaddrinfo()'s errors. */
-static int look_up(const struct resolver_request *q, struct addr *ret)
+static int look_up(struct resolver *r, const struct lookup_request *q, struct addr *ret)
 {
-	const struct addrinfo hints = {
-		.ai_family = q->family,
-		.ai_socktype = SOCK_DGRAM,
-		.ai_flags = AI_ADDRCONFIG,
-	};
-	struct addrinfo *list;
-	int r = getaddrinfo(q->name.host, NULL, &hints, &list);
+	int error;
 
-	if (r != 0)
-		return r;
-	*ret = addr_of(list, q->name.port);
-	for (struct addrinfo *i = list; i && addr_equal(ret, &q->avoid); i = i->ai_next)
-		*ret = addr_of(i, q->name.port);
-	freeaddrinfo(list);
-	return 0;
+	if (r->helper < 0)
+		return lookup(q, ret);
+	if (lookup_ask(r->helper, q, ret, &error) == 0)
+		return error;
+	if (replace_helper(r) == 0 && !atomic_load(&r->stop) &&
+	    lookup_ask(r->helper, q, ret, &error) == 0)
+		return error;
+	return EAI_SYSTEM;
 }
 
 static void run(void *arg)
@@ -90,7 +95,7 @@ static void run(void *arg)
 				.path_id = q.path_id,
 			};
 
-			e.error = look_up(&q, &e.from.remote);
+			e.error = look_up(r, &q.lookup, &e.from.remote);
 			e.at = clock_now();
 			/* Lost, it would leave the path waiting for ever. */
 			while (!monitor_post(r->network, &e) && !atomic_load(&r->stop))
@@ -103,6 +108,15 @@ static void run(void *arg)
 	}
 }
 
+static void release(struct resolver *r)
+{
+	if (r->helper >= 0)
+		close(r->helper);
+	waker_deinit(&r->waker);
+	ring_free(r->requests);
+	free(r);
+}
+
 int resolver_new(struct resolver **ret, struct network *n)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
@@ -112,15 +126,16 @@ int resolver_new(struct resolver **ret, struct network *n)
 		return -ENOMEM;
 	r->network = n;
 	r->waker.fd = -1;
-	err = ring_new(&r->requests, QUEUE_SLOTS, sizeof(struct resolver_request));
+	r->helper = -1;
+	err = broker_open_resolver(n->broker, &r->helper);
+	if (err == 0 || err == -EOPNOTSUPP)
+		err = ring_new(&r->requests, QUEUE_SLOTS, sizeof(struct resolver_request));
 	if (err == 0)
 		err = waker_init(&r->waker);
 	if (err == 0)
 		err = thread_start(&r->thread, "vt-resolver", run, r);
 	if (err < 0) {
-		waker_deinit(&r->waker);
-		ring_free(r->requests);
-		free(r);
+		release(r);
 		return err;
 	}
 	*ret = r;
@@ -133,8 +148,8 @@ void resolver_free(struct resolver *r)
 		return;
 	atomic_store(&r->stop, true);
 	waker_wake(&r->waker);
+	if (r->helper >= 0)
+		shutdown(r->helper, SHUT_RDWR); /* a look-up may take long: it is given up */
 	thread_join(&r->thread);
-	waker_deinit(&r->waker);
-	ring_free(r->requests);
-	free(r);
+	release(r);
 }

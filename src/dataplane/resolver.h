@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "links/settings.h"
+#include "broker/lookup.h"
 
 struct bond;
 struct network;
@@ -15,14 +15,15 @@ struct resolver;
 struct resolver_request {
 	struct bond *bond;
 	uint32_t path_id;
-	struct endpoint_name name;
-	int family;	   /* AF_UNSPEC: any */
-	struct addr avoid; /* take another of the name's addresses, if there is one */
+	struct lookup_request lookup;
 };
 
 /* Starts the thread. 0 or -errno. */
 int resolver_new(struct resolver **ret, struct network *n);
-/* Waits for a look-up under way, which the system bounds. NULL is fine. */
+/*
+ * Gives up a look-up under way, or waits for it where this process does it itself. NULL is
+ * fine.
+ */
 void resolver_free(struct resolver *r);
 /* The monitor; false if too many requests wait. */
 bool resolver_ask(struct resolver *r, const struct resolver_request *request);

@@ -2,122 +2,29 @@
 /* Copyright (c) The vtrunkd authors */
 #include "peers/timestamp.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "util/log.h"
 
 /* What noise_timestamp() leaves of the nanoseconds: closer times give the same stamp. */
 #define STAMP_STEP ((nsec_t)1 << 24)
-/* The greatest time that leaves room for reservations (the year 2116). */
-#define WALL_MAX (INT64_MAX / 2)
-
-/* One decimal number, a newline, nothing else. */
-static bool parse(const char *text, nsec_t *ret)
-{
-	char *end;
-	long long value;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	value = strtoll(text, &end, 10);
-	if (errno || strcmp(end, "\n") || value > WALL_MAX)
-		return false;
-	*ret = value;
-	return true;
-}
-
-/* 0 (also for a missing or damaged file, `ret` then being untouched) or -errno. */
-static int load(const char *path, nsec_t *ret)
-{
-	char text[32];
-	ssize_t len;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	len = read(fd, text, sizeof(text) - 1);
-	if (len < 0)
-		len = 0;
-	close(fd);
-	text[len] = '\0';
-	if (!parse(text, ret))
-		log_warn("%s: not a time stamp; starting from the clock", path);
-	return 0;
-}
-
-static int write_file(const char *path, nsec_t value)
-{
-	char text[32];
-	int r = 0, len = snprintf(text, sizeof(text), "%" PRId64 "\n", value);
-	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	ssize_t written;
-
-	if (fd < 0)
-		return -errno;
-	written = write(fd, text, (size_t)len);
-	if (written < 0)
-		r = -errno;
-	else if (written != len)
-		r = -ENOSPC;
-	else if (fsync(fd) < 0)
-		r = -errno;
-	close(fd);
-	return r;
-}
-
-/* All or nothing: after a power cut the file has the old time or the new one. */
-static int store(const char *path, nsec_t value)
-{
-	char temporary[PATH_MAX];
-	int r;
-
-	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= sizeof(temporary))
-		return -ENAMETOOLONG;
-	r = write_file(temporary, value);
-	if (!r && rename(temporary, path) < 0)
-		r = -errno;
-	if (r)
-		unlink(temporary);
-	return r;
-}
 
 static int reserve(struct timestamp *t, nsec_t from)
 {
 	t->reserved = from + TIMESTAMP_RESERVE;
-	return t->path ? store(t->path, t->reserved) : 0;
+	return t->store ? t->store(t->ctx, t->reserved) : 0;
 }
 
-int timestamp_init(struct timestamp *t, const char *path, nsec_t wall)
+int timestamp_init(struct timestamp *t, nsec_t saved, timestamp_store_fn store, void *ctx,
+		   nsec_t wall)
 {
 	int r;
 
-	*t = (struct timestamp){0};
-	if (!path)
-		return 0;
-	t->path = strdup(path);
-	if (!t->path)
-		return -ENOMEM;
-	r = load(path, &t->last);
-	if (!r)
-		r = reserve(t, nsec_max(wall, t->last));
-	if (r)
-		timestamp_deinit(t);
+	*t = (struct timestamp){.last = saved, .store = store, .ctx = ctx};
+	r = reserve(t, nsec_max(wall, saved));
+	if (r < 0)
+		t->store = NULL;
 	return r;
-}
-
-void timestamp_deinit(struct timestamp *t)
-{
-	free(t->path);
-	t->path = NULL;
 }
 
 void timestamp_next(struct timestamp *t, nsec_t wall, uint8_t ret[NOISE_TIMESTAMP_LEN])
@@ -127,9 +34,10 @@ void timestamp_next(struct timestamp *t, nsec_t wall, uint8_t ret[NOISE_TIMESTAM
 	t->last = nsec_max(wall, t->last + STAMP_STEP);
 	if (t->last >= t->reserved) {
 		r = reserve(t, t->last);
-		if (r)
-			log_warn("%s: %s; a restart with a slow clock may have to wait for it",
-				 t->path, strerror(-r));
+		if (r < 0)
+			log_warn("cannot keep the handshake timestamp: %s; a restart with a slow "
+				 "clock may have to wait for it",
+				 strerror(-r));
 	}
 	noise_timestamp(ret, t->last);
 }

@@ -42,11 +42,11 @@ static bool set_offloads(int fd, unsigned long offloads)
 }
 
 /* A kernel refuses the whole set for one bit that it does not know. */
-static int negotiate(int fd, struct tun *t, bool offloads)
+int tun_set_offloads(struct tun *t, bool offloads)
 {
-	t->can_uso = offloads && set_offloads(fd, TUN_F_CSUM | OFFLOAD_TSO | OFFLOAD_USO);
-	t->can_tso = t->can_uso || (offloads && set_offloads(fd, TUN_F_CSUM | OFFLOAD_TSO));
-	if (t->can_tso || set_offloads(fd, 0))
+	t->can_uso = offloads && set_offloads(t->fd, TUN_F_CSUM | OFFLOAD_TSO | OFFLOAD_USO);
+	t->can_tso = t->can_uso || (offloads && set_offloads(t->fd, TUN_F_CSUM | OFFLOAD_TSO));
+	if (t->can_tso || set_offloads(t->fd, 0))
 		return 0;
 	return -errno;
 }
@@ -61,7 +61,7 @@ int tun_open(struct tun *ret, const char *name, bool offloads)
 		return -errno;
 	r = create(t.fd, &t, name);
 	if (r == 0)
-		r = negotiate(t.fd, &t, offloads);
+		r = tun_set_offloads(&t, offloads);
 	if (r < 0) {
 		close(t.fd);
 		return r;

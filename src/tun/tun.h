@@ -21,4 +21,6 @@ struct tun {
  * -ENOENT/-ENODEV without /dev/net/tun, or another -errno.
  */
 int tun_open(struct tun *ret, const char *name, bool offloads);
+/* The same for an interface that is open; -EBADFD if it has been deleted. */
+int tun_set_offloads(struct tun *t, bool offloads);
 void tun_close(struct tun *t);

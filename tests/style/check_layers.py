@@ -18,9 +18,10 @@ RANKS = {
     "wire": 1,
     "crypto": 2, "tun": 2, "netlink": 2, "sandbox": 2,
     "peers": 3, "links": 3, "nat": 3,
-    "dataplane": 4,
-    "control": 5, "supervisor": 5,
-    "core": 6, "vtrunkctl": 6,
+    "broker": 4,
+    "dataplane": 5,
+    "control": 6, "supervisor": 6,
+    "core": 7, "vtrunkctl": 7,
 }
 HEAD = ("/* SPDX-License-Identifier: Apache-2.0 */\n"
         "/* Copyright (c) The vtrunkd authors */\n")

@@ -240,7 +240,7 @@ static const struct device_calls calls = {
 static void start_node(struct node *n)
 {
 	ck_assert_int_eq(device_new(&n->device, n->private_key, &calls, n), 0);
-	ck_assert_int_eq(timestamp_init(&n->stamps, NULL, WALL), 0);
+	ck_assert_int_eq(timestamp_init(&n->stamps, 0, NULL, NULL, WALL), 0);
 }
 
 static void sim_begin(size_t n_nodes)
@@ -293,7 +293,6 @@ static void stop_node(struct node *n)
 	memset(n->neighbours, 0, n->n_neighbours * sizeof(struct neighbour));
 	n->n_neighbours = 0;
 	device_free(n->device);
-	timestamp_deinit(&n->stamps);
 }
 
 static void sim_end(void)

@@ -37,6 +37,7 @@
 #define HANDMADE_CELLS 256
 
 static struct network net;
+static struct broker_server *broker_server;
 static struct network_settings settings;
 static struct peer_settings peer_settings[HANDMADE_PEERS];
 static struct link_settings link_settings[HANDMADE_LINKS];
@@ -129,6 +130,8 @@ static inline void handmade_begin(void)
 	memset(far, 0, sizeof(far));
 	net.settings = &settings;
 	net.failed = fail_unexpectedly;
+	must(broker_server_new(&broker_server, "/nonexistent", NULL, NULL) == 0);
+	must(broker_new_direct(&net.broker, broker_server) == 0);
 	net.burst_bytes = HANDMADE_BURST_BYTES;
 	net.cell_bytes = 1500;
 	net.tun.fd = memfd_create("tunnel", MFD_CLOEXEC);
@@ -148,6 +151,8 @@ static inline void handmade_end(void)
 {
 	monitor_free(net.monitor);
 	tx_free(net.tx);
+	broker_free(net.broker);
+	broker_server_free(broker_server);
 	for (size_t i = 0; i < net.n_links; i++) {
 		link_deinit(&net.links[i]);
 		rx_free(net.links[i].user);

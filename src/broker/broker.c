@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/channel.h"
+
+struct broker {
+	struct broker_server *server; /* NULL: it is at the other end of the channel */
+	int channel;
+	/* One request at a time: whoever holds it may use the server or the channel. */
+	pthread_mutex_t turn;
+};
+
+static int new (struct broker **ret, struct broker_server *server, int channel)
+{
+	struct broker *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	b->server = server;
+	b->channel = channel;
+	pthread_mutex_init(&b->turn, NULL);
+	*ret = b;
+	return 0;
+}
+
+int broker_new_direct(struct broker **ret, struct broker_server *server)
+{
+	return new (ret, server, -1);
+}
+
+int broker_new_remote(struct broker **ret, int channel)
+{
+	return new (ret, NULL, channel);
+}
+
+void broker_free(struct broker *b)
+{
+	if (!b)
+		return;
+	if (b->channel >= 0)
+		close(b->channel);
+	pthread_mutex_destroy(&b->turn);
+	free(b);
+}
+
+static int exchange(const struct broker *b, const struct broker_request *q, size_t len,
+		    struct broker_reply *reply, int *ret_fd)
+{
+	size_t reply_len;
+	int r = channel_send(b->channel, q, len, -1);
+
+	if (r == 0)
+		r = channel_receive(b->channel, reply, sizeof(*reply), &reply_len, ret_fd);
+	if (r < 0)
+		return r;
+	if (reply_len == sizeof(*reply) && reply->has_fd == (*ret_fd >= 0))
+		return 0;
+	if (*ret_fd >= 0)
+		close(*ret_fd);
+	return -EBADMSG;
+}
+
+/* `ret_fd` is NULL for a request that is never answered by a descriptor. */
+static int ask(struct broker *b, const struct broker_request *q, struct broker_reply *reply,
+	       int *ret_fd)
+{
+	size_t len = broker_request_len(q->kind);
+	int fd = -1;
+	int r = 0;
+
+	pthread_mutex_lock(&b->turn);
+	if (b->server)
+		broker_serve(b->server, q, len, reply, &fd);
+	else
+		r = exchange(b, q, len, reply, &fd);
+	pthread_mutex_unlock(&b->turn);
+	if (r == 0)
+		r = reply->result;
+	if (r == 0 && (ret_fd != NULL) != (fd >= 0))
+		r = -EBADMSG;
+	if (r == 0 && ret_fd)
+		*ret_fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* -ENAMETOOLONG where it does not fit with its zero. */
+static int put_text(char *to, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len >= size)
+		return -ENAMETOOLONG;
+	memcpy(to, text, len + 1);
+	return 0;
+}
+
+int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const char *interface,
+		    bool offloads)
+{
+	struct broker_request q = {.kind = BROKER_OPEN_TUN, .tun.wants_offloads = offloads};
+	struct broker_reply reply;
+	int fd;
+	int r = put_text(q.tun.interface, sizeof(q.tun.interface), interface);
+
+	if (r == 0)
+		r = ask(b, &q, &reply, &fd);
+	if (r < 0)
+		return r;
+	*ret = reply.tun.tun;
+	ret->fd = fd;
+	*ret_was_kept = reply.tun.was_kept;
+	return 0;
+}
+
+static int ask_of_interface(struct broker *b, enum broker_kind kind, const char *interface,
+			    uint32_t mtu)
+{
+	struct broker_request q = {.kind = kind, .interface.mtu = mtu};
+	struct broker_reply reply;
+	int r = put_text(q.interface.interface, sizeof(q.interface.interface), interface);
+
+	return r < 0 ? r : ask(b, &q, &reply, NULL);
+}
+
+int broker_close_tun(struct broker *b, const char *interface)
+{
+	return ask_of_interface(b, BROKER_CLOSE_TUN, interface, 0);
+}
+
+int broker_set_mtu(struct broker *b, const char *interface, uint32_t mtu)
+{
+	return ask_of_interface(b, BROKER_SET_MTU, interface, mtu);
+}
+
+int broker_set_up(struct broker *b, const char *interface)
+{
+	return ask_of_interface(b, BROKER_SET_UP, interface, 0);
+}
+
+int broker_add_address(struct broker *b, const char *interface, const struct prefix *p,
+		       const struct prefix *destination)
+{
+	struct broker_request q = {.kind = BROKER_ADD_ADDRESS, .address.prefix = *p};
+	struct broker_reply reply;
+	int r = put_text(q.address.interface, sizeof(q.address.interface), interface);
+
+	if (destination)
+		q.address.destination = *destination;
+	return r < 0 ? r : ask(b, &q, &reply, NULL);
+}
+
+int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_settings *s,
+		    int family, size_t bytes)
+{
+	struct broker_request q = {
+		.kind = BROKER_OPEN_UDP,
+		.udp = {.bind = s->bind,
+			.fwmark = s->fwmark,
+			.bytes = (uint32_t)bytes,
+			.family = family},
+	};
+	struct broker_reply reply;
+	int fd;
+	int r = put_text(q.udp.device, sizeof(q.udp.device), s->device);
+
+	if (r == 0)
+		r = ask(b, &q, &reply, &fd);
+	if (r < 0)
+		return r;
+	*ret = reply.udp;
+	ret->fd = fd;
+	return 0;
+}
+
+int broker_load_stamp(struct broker *b, const char *network, nsec_t *ret)
+{
+	struct broker_request q = {.kind = BROKER_LOAD_STAMP};
+	struct broker_reply reply;
+	int r = put_text(q.stamp.network, sizeof(q.stamp.network), network);
+
+	if (r == 0)
+		r = ask(b, &q, &reply, NULL);
+	if (r == 0)
+		*ret = reply.time;
+	return r;
+}
+
+int broker_store_stamp(struct broker *b, const char *network, nsec_t time)
+{
+	struct broker_request q = {.kind = BROKER_STORE_STAMP, .stamp.time = time};
+	struct broker_reply reply;
+	int r = put_text(q.stamp.network, sizeof(q.stamp.network), network);
+
+	return r < 0 ? r : ask(b, &q, &reply, NULL);
+}
+
+int broker_open_resolver(struct broker *b, int *ret_fd)
+{
+	struct broker_request q = {.kind = BROKER_OPEN_RESOLVER};
+	struct broker_reply reply;
+
+	return ask(b, &q, &reply, ret_fd);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * What the engine has done by somebody with privilege: by this process itself (direct), or by
+ * the supervisor at the other end of a socket. Any thread; a call waits for its answer and for
+ * those of other threads before it, so none is for the path of a packet. All return 0 or -errno.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "broker/server.h"
+#include "util/clock.h"
+
+struct broker;
+
+/* `server` must live as long as it. */
+int broker_new_direct(struct broker **ret, struct broker_server *server);
+/* Takes over the descriptor. */
+int broker_new_remote(struct broker **ret, int channel);
+/* NULL is fine. */
+void broker_free(struct broker *b);
+
+/*
+ * As tun_open(). The interface lives until broker_close_tun(), also where the engine ends without
+ * that; *ret_was_kept then tells the next one that the interface has its addresses already.
+ */
+int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const char *interface,
+		    bool offloads);
+int broker_close_tun(struct broker *b, const char *interface);
+
+/* As those of netlink/address.h, for the interfaces that broker_open_tun() has opened. */
+int broker_set_mtu(struct broker *b, const char *interface, uint32_t mtu);
+int broker_set_up(struct broker *b, const char *interface);
+int broker_add_address(struct broker *b, const char *interface, const struct prefix *p,
+		       const struct prefix *destination);
+
+/* As udp_open(). */
+int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_settings *s,
+		    int family, size_t bytes);
+
+/* The time that a network (its name) keeps over restarts; 0 at its first start. */
+int broker_load_stamp(struct broker *b, const char *network, nsec_t *ret);
+int broker_store_stamp(struct broker *b, const char *network, nsec_t time);
+
+/*
+ * A process that looks up names, see lookup.h. -EOPNOTSUPP: there is none, and none is needed,
+ * since this process may do that itself.
+ */
+int broker_open_resolver(struct broker *b, int *ret_fd);

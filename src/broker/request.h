@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * What the engine may ask of the privileged side, as it goes over a socket: one request of a
+ * fixed size for each kind, one reply, and at most one descriptor with it. Both ends are the
+ * same program on the same machine, so the integers are in its order. The server trusts nothing
+ * in a request; the client trusts its server.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "links/socket.h"
+#include "tun/tun.h"
+#include "util/addr.h"
+
+/* Of a network; it becomes part of a file's name. */
+#define BROKER_NAME_MAX 31
+
+enum broker_kind {
+	BROKER_OPEN_TUN = 1,
+	BROKER_CLOSE_TUN,
+	BROKER_SET_MTU,
+	BROKER_SET_UP,
+	BROKER_ADD_ADDRESS,
+	BROKER_OPEN_UDP,
+	BROKER_LOAD_STAMP,
+	BROKER_STORE_STAMP,
+	BROKER_OPEN_RESOLVER,
+};
+
+/* All texts end with a zero within their arrays. */
+
+struct broker_tun {
+	char interface[IFNAMSIZ];
+	uint8_t wants_offloads; /* 0 or 1 */
+};
+
+struct broker_interface {
+	char interface[IFNAMSIZ];
+	uint32_t mtu; /* of BROKER_SET_MTU; else 0 */
+};
+
+struct broker_address {
+	char interface[IFNAMSIZ];
+	struct prefix prefix;
+	struct prefix destination; /* family 0: none */
+};
+
+struct broker_udp {
+	struct addr bind; /* AF_UNSPEC: the wildcard of `family` */
+	char device[IFNAMSIZ];
+	uint32_t fwmark;
+	uint32_t bytes;
+	int32_t family; /* AF_INET, AF_INET6 or AF_UNSPEC */
+};
+
+struct broker_stamp {
+	char network[BROKER_NAME_MAX + 1];
+	int64_t time; /* of BROKER_STORE_STAMP; else 0 */
+};
+
+struct broker_request {
+	uint32_t kind;
+	union {
+		struct broker_tun tun;
+		struct broker_interface interface;
+		struct broker_address address;
+		struct broker_udp udp;
+		struct broker_stamp stamp;
+	};
+};
+
+struct broker_reply {
+	int32_t result;	 /* 0 or -errno */
+	uint32_t has_fd; /* a descriptor comes with it */
+	union {
+		struct broker_opened_tun {
+			struct tun tun;
+			uint8_t was_kept; /* it was there from before, with all its addresses */
+		} tun;
+		struct udp_socket udp;
+		int64_t time;
+	};
+};
+
+/* The exact length of a request of this kind; 0 for an unknown kind. */
+size_t broker_request_len(uint32_t kind);

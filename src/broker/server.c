@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "broker/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/stamp_file.h"
+#include "netlink/address.h"
+
+/* One for each network; a daemon has few. */
+#define TUNS_MAX 64
+#define BURST_BYTES_LIMIT (1 << 20)
+
+struct broker_server {
+	const char *state_dir;
+	const struct broker_calls *calls;
+	void *ctx;
+	/* Interfaces of ours live as long as we hold them, whatever becomes of who asked. */
+	struct tun tuns[TUNS_MAX];
+	size_t n_tuns;
+};
+
+/* Does the text end within its array, and can it be (part of) the name of a file or interface? */
+static bool is_name(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	if (!len || len == size || *text == '.')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-",
+			    text[i]))
+			return false;
+	return true;
+}
+
+static bool is_prefix(const struct prefix *p)
+{
+	return (p->family == AF_INET && p->len <= 32) || (p->family == AF_INET6 && p->len <= 128);
+}
+
+/* Nothing but an interface that we have made is ever changed. */
+static struct tun *find_tun(struct broker_server *s, const char interface[IFNAMSIZ])
+{
+	if (!is_name(interface, IFNAMSIZ))
+		return NULL;
+	for (size_t i = 0; i < s->n_tuns; i++)
+		if (!strcmp(s->tuns[i].name, interface))
+			return &s->tuns[i];
+	return NULL;
+}
+
+static void drop_tun(struct broker_server *s, struct tun *tun)
+{
+	tun_close(tun);
+	*tun = s->tuns[--s->n_tuns];
+}
+
+static int give_tun(const struct tun *tun, bool was_kept, struct broker_reply *ret, int *ret_fd)
+{
+	int fd = fcntl(tun->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	ret->tun.tun = *tun;
+	ret->tun.was_kept = was_kept;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int open_tun(struct broker_server *s, const struct broker_tun *q, struct broker_reply *ret,
+		    int *ret_fd)
+{
+	struct tun *tun = find_tun(s, q->interface);
+	int r;
+
+	if (!is_name(q->interface, sizeof(q->interface)) || q->wants_offloads > 1)
+		return -EINVAL;
+	if (tun && tun_set_offloads(tun, q->wants_offloads) == 0)
+		return give_tun(tun, true, ret, ret_fd);
+	if (tun)
+		drop_tun(s, tun); /* somebody has deleted the interface */
+	if (s->n_tuns == TUNS_MAX)
+		return -EMFILE;
+	tun = &s->tuns[s->n_tuns];
+	r = tun_open(tun, q->interface, q->wants_offloads);
+	if (r < 0)
+		return r;
+	s->n_tuns++;
+	r = give_tun(tun, false, ret, ret_fd);
+	if (r < 0)
+		drop_tun(s, tun);
+	return r;
+}
+
+static int close_tun(struct broker_server *s, const struct broker_interface *q)
+{
+	struct tun *tun = find_tun(s, q->interface);
+
+	if (!tun)
+		return -ENODEV;
+	drop_tun(s, tun);
+	return 0;
+}
+
+static int set_mtu(struct broker_server *s, const struct broker_interface *q)
+{
+	return find_tun(s, q->interface) ? netif_set_mtu(q->interface, q->mtu) : -ENODEV;
+}
+
+static int set_up(struct broker_server *s, const struct broker_interface *q)
+{
+	return find_tun(s, q->interface) ? netif_set_up(q->interface) : -ENODEV;
+}
+
+static int add_address(struct broker_server *s, const struct broker_address *q)
+{
+	if (!find_tun(s, q->interface))
+		return -ENODEV;
+	if (!is_prefix(&q->prefix) || (q->destination.family && !is_prefix(&q->destination)))
+		return -EINVAL;
+	return netif_add_address(q->interface, &q->prefix, &q->destination);
+}
+
+static bool is_family(int family)
+{
+	return family == AF_INET || family == AF_INET6 || family == AF_UNSPEC;
+}
+
+static int open_udp(const struct broker_udp *q, struct broker_reply *ret, int *ret_fd)
+{
+	struct link_settings s = {.bind = q->bind, .fwmark = q->fwmark};
+	int r;
+
+	if (!is_family(q->family) || !is_family(q->bind.sa.sa_family) ||
+	    q->bytes > BURST_BYTES_LIMIT)
+		return -EINVAL;
+	if (q->device[0] && !is_name(q->device, sizeof(q->device)))
+		return -EINVAL;
+	memcpy(s.device, q->device, sizeof(s.device));
+	r = udp_open(&ret->udp, &s, q->family, q->bytes);
+	if (r == 0)
+		*ret_fd = ret->udp.fd;
+	return r;
+}
+
+/* In the state directory, under the network's name. */
+static int stamp_path(const struct broker_server *s, const struct broker_stamp *q,
+		      char ret[PATH_MAX])
+{
+	if (!is_name(q->network, sizeof(q->network)))
+		return -EINVAL;
+	if (snprintf(ret, PATH_MAX, "%s/%s.timestamp", s->state_dir, q->network) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+static int load_stamp(struct broker_server *s, const struct broker_stamp *q, int64_t *ret)
+{
+	char path[PATH_MAX];
+	nsec_t saved = 0;
+	int r = stamp_path(s, q, path);
+
+	if (r == 0)
+		r = stamp_file_load(path, &saved);
+	if (r == 0)
+		*ret = saved;
+	return r;
+}
+
+static int store_stamp(struct broker_server *s, const struct broker_stamp *q)
+{
+	char path[PATH_MAX];
+	int r = stamp_path(s, q, path);
+
+	if (r == 0 && q->time < 0)
+		r = -EINVAL;
+	return r == 0 ? stamp_file_store(path, q->time) : r;
+}
+
+static int open_resolver(struct broker_server *s, int *ret_fd)
+{
+	return s->calls ? s->calls->open_resolver(s->ctx, ret_fd) : -EOPNOTSUPP;
+}
+
+size_t broker_request_len(uint32_t kind)
+{
+	const size_t head = offsetof(struct broker_request, tun);
+
+	switch (kind) {
+	case BROKER_OPEN_TUN:
+		return head + sizeof(struct broker_tun);
+	case BROKER_CLOSE_TUN:
+	case BROKER_SET_MTU:
+	case BROKER_SET_UP:
+		return head + sizeof(struct broker_interface);
+	case BROKER_ADD_ADDRESS:
+		return head + sizeof(struct broker_address);
+	case BROKER_OPEN_UDP:
+		return head + sizeof(struct broker_udp);
+	case BROKER_LOAD_STAMP:
+	case BROKER_STORE_STAMP:
+		return head + sizeof(struct broker_stamp);
+	case BROKER_OPEN_RESOLVER:
+		return head;
+	}
+	return 0;
+}
+
+static int serve(struct broker_server *s, const struct broker_request *q, struct broker_reply *ret,
+		 int *ret_fd)
+{
+	switch (q->kind) {
+	case BROKER_OPEN_TUN:
+		return open_tun(s, &q->tun, ret, ret_fd);
+	case BROKER_CLOSE_TUN:
+		return close_tun(s, &q->interface);
+	case BROKER_SET_MTU:
+		return set_mtu(s, &q->interface);
+	case BROKER_SET_UP:
+		return set_up(s, &q->interface);
+	case BROKER_ADD_ADDRESS:
+		return add_address(s, &q->address);
+	case BROKER_OPEN_UDP:
+		return open_udp(&q->udp, ret, ret_fd);
+	case BROKER_LOAD_STAMP:
+		return load_stamp(s, &q->stamp, &ret->time);
+	case BROKER_STORE_STAMP:
+		return store_stamp(s, &q->stamp);
+	case BROKER_OPEN_RESOLVER:
+		return open_resolver(s, ret_fd);
+	}
+	return -EINVAL;
+}
+
+void broker_serve(struct broker_server *s, const void *request, size_t len,
+		  struct broker_reply *ret, int *ret_fd)
+{
+	struct broker_request q = {0};
+
+	*ret_fd = -1;
+	memset(ret, 0, sizeof(*ret));
+	ret->result = -EINVAL;
+	if (len < sizeof(q.kind) || len > sizeof(q))
+		return;
+	memcpy(&q, request, len);
+	if (len == broker_request_len(q.kind))
+		ret->result = serve(s, &q, ret, ret_fd);
+	ret->has_fd = *ret_fd >= 0;
+}
+
+int broker_server_new(struct broker_server **ret, const char *state_dir,
+		      const struct broker_calls *calls, void *ctx)
+{
+	struct broker_server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->state_dir = state_dir;
+	s->calls = calls;
+	s->ctx = ctx;
+	*ret = s;
+	return 0;
+}
+
+void broker_server_free(struct broker_server *s)
+{
+	if (!s)
+		return;
+	while (s->n_tuns)
+		drop_tun(s, &s->tuns[s->n_tuns - 1]);
+	free(s);
+}

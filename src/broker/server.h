@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The side that has the privilege. Everything that the engine may have done is one case of one
+ * switch, and each checks what it is asked for as if it came from an attacker. Not thread-safe;
+ * blocks for as long as the kernel or the disk does.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "broker/request.h"
+
+struct broker_server;
+
+/* What the server cannot do by itself. */
+struct broker_calls {
+	/* Starts a process that looks up names for who holds the descriptor. 0 or -errno. */
+	int (*open_resolver)(void *ctx, int *ret_fd);
+};
+
+/* `state_dir` and `calls` (NULL: none of them) must live as long as it. 0 or -errno. */
+int broker_server_new(struct broker_server **ret, const char *state_dir,
+		      const struct broker_calls *calls, void *ctx);
+/* Removes the interfaces that it has made. NULL is fine. */
+void broker_server_free(struct broker_server *s);
+
+/*
+ * Does what the `len` bytes at `request` ask for, if they are a request at all. The descriptor
+ * in *ret_fd (-1: none) goes to whoever asked.
+ */
+void broker_serve(struct broker_server *s, const void *request, size_t len,
+		  struct broker_reply *ret, int *ret_fd);

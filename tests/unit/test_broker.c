@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* The broker by both ways, and requests that an attacker in the engine would send. */
+#include "check_main.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "broker/channel.h"
+#include "broker/lookup.h"
+
+static char directory[64];
+static struct broker_server *server;
+
+static void setup(void)
+{
+	strcpy(directory, "/tmp/vtrunkd-broker-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_int_eq(broker_server_new(&server, directory, NULL, NULL), 0);
+}
+
+static void teardown(void)
+{
+	char path[128];
+
+	broker_server_free(server);
+	snprintf(path, sizeof(path), "%s/home.timestamp", directory);
+	unlink(path);
+	ck_assert_int_eq(rmdir(directory), 0); /* nothing else was made in it */
+}
+
+static unsigned count_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* As the supervisor does it, until the engine closes its end. */
+static void *serve(void *arg)
+{
+	int channel = *(int *)arg;
+	struct broker_request q;
+	struct broker_reply reply;
+	size_t len;
+	int fd;
+
+	while (channel_receive(channel, &q, sizeof(q), &len, &fd) == 0) {
+		ck_assert_int_eq(fd, -1);
+		broker_serve(server, &q, len, &reply, &fd);
+		ck_assert_int_eq(channel_send(channel, &reply, sizeof(reply), fd), 0);
+		if (fd >= 0)
+			close(fd);
+	}
+	close(channel);
+	return NULL;
+}
+
+static void use(struct broker *b)
+{
+	const struct link_settings wildcard = {.name = "any"};
+	struct link_settings absent = {.name = "absent", .device = "nosuchdev0"};
+	struct udp_socket u;
+	struct addr local;
+	nsec_t saved = 1;
+	bool was_kept;
+	struct tun tun;
+	int fd;
+
+	ck_assert_int_eq(broker_open_udp(b, &u, &wildcard, AF_INET, BURST_BYTES_MAX), 0);
+	ck_assert(!u.is_v6 && u.is_wildcard);
+	udp_local_addr(&u, &local);
+	ck_assert_uint_ne(addr_port(&local), 0);
+	close(u.fd);
+	ck_assert_int_eq(broker_open_udp(b, &u, &absent, AF_INET, BURST_BYTES_MAX), -ENODEV);
+
+	ck_assert_int_eq(broker_load_stamp(b, "home", &saved), 0);
+	ck_assert_int_eq(saved, 0);
+	ck_assert_int_eq(broker_store_stamp(b, "home", 4711), 0);
+	ck_assert_int_eq(broker_load_stamp(b, "home", &saved), 0);
+	ck_assert_int_eq(saved, 4711);
+
+	ck_assert_int_eq(broker_open_resolver(b, &fd), -EOPNOTSUPP);
+	ck_assert_int_eq(broker_open_tun(b, &tun, &was_kept, "far-too-long-name", true),
+			 -ENAMETOOLONG);
+	/* None of these is ours. */
+	ck_assert_int_eq(broker_set_mtu(b, "lo", 1280), -ENODEV);
+	ck_assert_int_eq(broker_set_up(b, "lo"), -ENODEV);
+	ck_assert_int_eq(broker_close_tun(b, "lo"), -ENODEV);
+}
+
+START_TEST(direct_broker_does_it_here)
+{
+	struct broker *b;
+
+	ck_assert_int_eq(broker_new_direct(&b, server), 0);
+	use(b);
+	broker_free(b);
+}
+END_TEST
+
+START_TEST(remote_broker_does_the_same_and_no_descriptor_is_left)
+{
+	unsigned before = count_descriptors();
+	struct broker *b;
+	pthread_t thread;
+	int fds[2];
+
+	ck_assert_int_eq(channel_pair(fds), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, serve, &fds[1]), 0);
+	ck_assert_int_eq(broker_new_remote(&b, fds[0]), 0);
+	use(b);
+	broker_free(b);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(count_descriptors(), before);
+}
+END_TEST
+
+START_TEST(supervisor_that_is_gone_is_an_error)
+{
+	struct broker *b;
+	int fds[2];
+	nsec_t saved;
+
+	ck_assert_int_eq(channel_pair(fds), 0);
+	close(fds[1]);
+	ck_assert_int_eq(broker_new_remote(&b, fds[0]), 0);
+	ck_assert_int_eq(broker_load_stamp(b, "home", &saved), -EPIPE);
+	broker_free(b);
+}
+END_TEST
+
+static int result_of(const void *request, size_t len)
+{
+	struct broker_reply reply;
+	int fd;
+
+	broker_serve(server, request, len, &reply, &fd);
+	ck_assert(reply.has_fd == (fd >= 0));
+	if (fd >= 0)
+		close(fd);
+	return reply.result;
+}
+
+START_TEST(request_of_any_other_length_is_refused)
+{
+	struct broker_request q = {.kind = BROKER_LOAD_STAMP, .stamp.network = "home"};
+	size_t right = broker_request_len(q.kind);
+
+	for (size_t len = 0; len <= sizeof(q) + 8; len++) {
+		uint8_t bytes[sizeof(q) + 8] = {0};
+
+		memcpy(bytes, &q, sizeof(q));
+		ck_assert_int_eq(result_of(bytes, len), len == right ? 0 : -EINVAL);
+	}
+}
+END_TEST
+
+START_TEST(unknown_kinds_are_refused)
+{
+	struct broker_request q = {0};
+
+	for (uint32_t kind = 0; kind < 1000; kind++) {
+		q.kind = kind;
+		if (!broker_request_len(kind))
+			ck_assert_int_eq(result_of(&q, sizeof(q)), -EINVAL);
+	}
+	q.kind = UINT32_MAX;
+	ck_assert_int_eq(result_of(&q, sizeof(q)), -EINVAL);
+}
+END_TEST
+
+START_TEST(names_that_leave_the_state_directory_are_refused)
+{
+	static const char *const names[] = {
+		"", ".", "..", "../home", "a/b", "/etc/passwd", "a b", ".hidden", "a\nb"};
+	struct broker_request q = {.kind = BROKER_STORE_STAMP, .stamp.time = 1};
+	size_t len = broker_request_len(q.kind);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		memset(q.stamp.network, 0, sizeof(q.stamp.network));
+		strcpy(q.stamp.network, names[i]);
+		ck_assert_int_eq(result_of(&q, len), -EINVAL);
+	}
+	memset(q.stamp.network, 'a', sizeof(q.stamp.network)); /* without an end */
+	ck_assert_int_eq(result_of(&q, len), -EINVAL);
+	strcpy(q.stamp.network, "home");
+	q.stamp.time = -1;
+	ck_assert_int_eq(result_of(&q, len), -EINVAL);
+}
+END_TEST
+
+START_TEST(values_out_of_range_are_refused)
+{
+	struct broker_request udp = {.kind = BROKER_OPEN_UDP, .udp.family = AF_INET};
+	struct broker_request tun = {.kind = BROKER_OPEN_TUN, .tun.interface = "tun/../x"};
+
+	udp.udp.family = AF_UNIX;
+	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
+	udp.udp.family = AF_INET;
+	udp.udp.bind.sa.sa_family = AF_NETLINK;
+	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
+	udp.udp.bind.sa.sa_family = AF_UNSPEC;
+	udp.udp.bytes = UINT32_MAX;
+	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
+	udp.udp.bytes = 2048;
+	memset(udp.udp.device, 'x', sizeof(udp.udp.device));
+	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
+	ck_assert_int_eq(result_of(&tun, broker_request_len(tun.kind)), -EINVAL);
+	strcpy(tun.tun.interface, "tun77");
+	tun.tun.wants_offloads = 2;
+	ck_assert_int_eq(result_of(&tun, broker_request_len(tun.kind)), -EINVAL);
+}
+END_TEST
+
+START_TEST(surplus_descriptors_are_refused_and_closed)
+{
+	unsigned before = count_descriptors();
+	char byte = 1;
+	struct iovec iov = {&byte, 1};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(3 * sizeof(int))];
+	} control = {0};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.bytes,
+			     .msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	const int three[3] = {0, 1, 2};
+	int fds[2];
+	size_t len;
+	int fd;
+
+	ck_assert_int_eq(channel_pair(fds), 0);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(three));
+	memcpy(CMSG_DATA(c), three, sizeof(three));
+	ck_assert_int_eq(sendmsg(fds[0], &msg, 0), 1);
+	ck_assert_int_eq(channel_receive(fds[1], &byte, 1, &len, &fd), -EMSGSIZE);
+	/* What is too long for the buffer as well. */
+	ck_assert_int_eq(channel_send(fds[0], "two", 3, 0), 0);
+	ck_assert_int_eq(channel_receive(fds[1], &byte, 1, &len, &fd), -EMSGSIZE);
+	close(fds[0]);
+	ck_assert_int_eq(channel_receive(fds[1], &byte, 1, &len, &fd), -EPIPE);
+	close(fds[1]);
+	ck_assert_uint_eq(count_descriptors(), before);
+}
+END_TEST
+
+static void *serve_lookups(void *arg)
+{
+	lookup_serve(*(int *)arg);
+	close(*(int *)arg);
+	return NULL;
+}
+
+START_TEST(names_are_looked_up_at_the_other_end)
+{
+	struct lookup_request q = {.name = {.host = "127.0.0.1", .port = 7}, .family = AF_INET};
+	char text[ADDR_TEXT_MAX];
+	pthread_t thread;
+	struct addr a;
+	int fds[2];
+	int error = -1;
+
+	ck_assert_int_eq(channel_pair(fds), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, serve_lookups, &fds[1]), 0);
+	ck_assert_int_eq(lookup_ask(fds[0], &q, &a, &error), 0);
+	ck_assert_int_eq(error, 0);
+	ck_assert_str_eq(addr_format(&a, text), "127.0.0.1:7");
+	q.family = AF_INET6; /* no such address */
+	ck_assert_int_eq(lookup_ask(fds[0], &q, &a, &error), 0);
+	ck_assert_int_ne(error, 0);
+	memset(q.name.host, 'a', sizeof(q.name.host)); /* without an end: it hangs up */
+	ck_assert_int_eq(lookup_ask(fds[0], &q, &a, &error), -EPIPE);
+	pthread_join(thread, NULL);
+	close(fds[0]);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("broker");
+	TCase *t = tcase_create("broker");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, direct_broker_does_it_here);
+	tcase_add_test(t, remote_broker_does_the_same_and_no_descriptor_is_left);
+	tcase_add_test(t, supervisor_that_is_gone_is_an_error);
+	tcase_add_test(t, request_of_any_other_length_is_refused);
+	tcase_add_test(t, unknown_kinds_are_refused);
+	tcase_add_test(t, names_that_leave_the_state_directory_are_refused);
+	tcase_add_test(t, values_out_of_range_are_refused);
+	tcase_add_test(t, surplus_descriptors_are_refused_and_closed);
+	tcase_add_test(t, names_are_looked_up_at_the_other_end);
+	suite_add_tcase(s, t);
+	return s;
+}

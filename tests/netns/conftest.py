@@ -24,9 +24,9 @@ def pytest_sessionstart(session):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    lab = getattr(item, "funcargs", {}).get("lab")
-    if lab and report.failed and call.when != "teardown":
-        report.sections += [(title, text[-8000:]) for title, text in lab.logs()]
+    if report.failed and call.when != "teardown":
+        labs = [made for made in getattr(item, "funcargs", {}).values() if isinstance(made, Lab)]
+        report.sections += [(title, text[-8000:]) for lab in labs for title, text in lab.logs()]
 
 
 @pytest.fixture

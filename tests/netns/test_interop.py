@@ -1,78 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) The vtrunkd authors
-"""Against wireguard-go, the stock userspace WireGuard, over one link and over two.
-
-    vtrunkd 10.10.0.2                      stock 10.10.0.1
-      wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
-      wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
-"""
-import itertools
-import os
-import pathlib
-
+"""Against wireguard-go, the stock userspace WireGuard, over one link and over two; drawn in stock.py."""
 import pytest
 
-from bond import CLIENT_IP, HEALTH, PORT, SERVER_IP, Daemon, Keys, network_section, new_psk
+from bond import CLIENT_IP, SERVER_IP, new_psk
 from lab import wait_until
+from stock import MTU, Mixed
 from traffic import answers_ping, ping_lost, transfer, udp_probe, wait_for_ping
-
-MTU = 1420
-_numbers = itertools.count()
-
-
-class StockPeer:
-    """A wireguard-go. Its control socket has one directory for the whole machine: its name is unique."""
-
-    def __init__(self, node, keys, peer_keys, psk=None, endpoint=None, mtu=MTU):
-        self.node = node
-        self.interface = f"wg{os.getpid()}-{next(_numbers)}"
-        socket = pathlib.Path(f"/run/wireguard/{self.interface}.sock")
-        node.lab.stack.callback(socket.unlink, missing_ok=True)
-        node.spawn("wireguard-go", "--foreground", self.interface, env={"LOG_LEVEL": "verbose"})
-        wait_until(socket.exists, 5, "wireguard-go is up")
-        self.set("private-key", self.secret(keys.private), "listen-port", PORT)
-        peer = ["peer", peer_keys.public, "allowed-ips", f"{CLIENT_IP}/32"]
-        if psk:
-            peer += ["preshared-key", self.secret(psk)]
-        if endpoint:
-            peer += ["endpoint", endpoint]
-        self.set(*peer)
-        node.ip(f"addr add {SERVER_IP}/24 dev {self.interface}")
-        node.ip(f"link set {self.interface} mtu {mtu} up")
-
-    def set(self, *arguments):
-        self.node.run("wg", "set", self.interface, *arguments)
-
-    def secret(self, text):
-        path = self.node.lab.file("secret")
-        path.write_text(text)
-        return path
-
-
-class Mixed:
-    """vtrunkd on one side, stock on the other. Who initiates is whoever has the other's endpoint."""
-
-    def __init__(self, lab, n_links=1, vtrunkd_initiates=True, psk=None, stock_psk=None, mtu=MTU,
-                 wireguard=None):
-        self.client, self.server = lab.node("vtrunkd"), lab.node("stock")
-        self.cables = [lab.cable(self.client, self.server, f"wan{n + 1}") for n in range(n_links)]
-        keys, stock_keys = Keys(), Keys()
-        if vtrunkd_initiates:
-            links = {f"link {c.name}": {"endpoint": f"{c.v4(self.server)}:{PORT}"} for c in self.cables}
-            endpoint = None
-        else:
-            links = {"link wan": {"bind": f"0.0.0.0:{PORT}"}}
-            endpoint = f"{self.cables[0].v4(self.client)}:{PORT}"
-        self.stock = StockPeer(self.server, stock_keys, keys, stock_psk or psk, endpoint, mtu)
-        self.daemon = Daemon(self.client, {
-            "network": network_section(CLIENT_IP, mtu=MTU),
-            "wireguard": {**HEALTH, "private_key": keys.private, "peer_public_key": stock_keys.public,
-                          "preshared_key": psk, **(wireguard or {})},
-            **links})
-
-    def connect(self):
-        wait_for_ping(self.server if "link wan" in self.daemon.sections else self.client,
-                      CLIENT_IP if "link wan" in self.daemon.sections else SERVER_IP)
 
 
 @pytest.mark.parametrize("psk", [None, "psk"], ids=["no_psk", "psk"])

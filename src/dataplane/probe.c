@@ -28,6 +28,7 @@ int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bo
 	p->timers = c->timers;
 	p->resolver = c->resolver;
 	p->bond = bond;
+	p->made = now;
 	p->hello_timer.fire = probe_hello_tick;
 	r = reserve_timers(p);
 	for (size_t i = 0; r == 0 && i < p->network->n_links; i++) {

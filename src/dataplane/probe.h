@@ -45,6 +45,7 @@ struct probe {
 	bool is_known;	   /* ... or known not to be */
 	bool has_answered; /* since the last session began */
 	unsigned hellos_left;
+	nsec_t made;
 };
 
 /* What the paths of all peers draw from. */
@@ -65,7 +66,16 @@ void probe_session(struct probe *p, nsec_t now);
 void probe_resolved(struct probe *p, const struct event *e);
 /* Sending on that path failed. False: the path is none of this peer's. */
 bool probe_path_failed(struct probe *p, uint32_t path_id, int error, nsec_t now);
-/* A link has got or lost its socket. */
-void probe_link_changed(struct probe *p, struct link *l, nsec_t now);
+/* A link has become usable (`why` NULL), or is not any more. */
+void probe_link_changed(struct probe *p, struct link *l, const char *why, nsec_t now);
+/* What failed on the link may work now: its paths are tried at once. */
+void probe_link_retry(struct probe *p, struct link *l, nsec_t now);
+/* A local address has gone, and is not to be answered from any more. */
+void probe_source_gone(struct probe *p, struct link *l, const struct prefix *address, nsec_t now);
+/*
+ * Since when has nothing been answered on the configured paths over that link? NSEC_NEVER:
+ * something is, or it cannot be known. 0: there are none.
+ */
+nsec_t probe_link_quiet_since(const struct probe *p, const struct link *l, nsec_t now);
 /* Once a second. */
 void probe_sample_rates(struct probe *p, nsec_t elapsed);

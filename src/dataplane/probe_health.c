@@ -40,7 +40,7 @@ void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now)
 		tell_down(pp, now);
 }
 
-static bool has_session(struct probe *p, nsec_t now)
+static bool has_session(const struct probe *p, nsec_t now)
 {
 	bool has;
 
@@ -218,20 +218,74 @@ bool probe_path_failed(struct probe *p, uint32_t path_id, int error, nsec_t now)
 	return false;
 }
 
-void probe_link_changed(struct probe *p, struct link *l, nsec_t now)
+void probe_link_changed(struct probe *p, struct link *l, const char *why, nsec_t now)
 {
-	bool is_open = atomic_load_explicit(&l->is_open, memory_order_relaxed);
-
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];
 
 		if (!pp || pp->path->link != l)
 			continue;
-		if (!is_open && health_link_error(&pp->health, health_settings(p), now))
-			probe_path_announce(pp, "the link has no socket", now);
-		if (is_open)
-			pp->health.next_ping = now;
+		if (why && health_link_error(&pp->health, health_settings(p), now))
+			probe_path_announce(pp, why, now);
+		if (!why)
+			health_retry(&pp->health, now);
 		probe_path_arm(pp);
 	}
 	probe_publish(p);
+}
+
+void probe_link_retry(struct probe *p, struct link *l, nsec_t now)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		if (!p->paths[i] || p->paths[i]->path->link != l)
+			continue;
+		health_retry(&p->paths[i]->health, now);
+		probe_path_arm(p->paths[i]);
+	}
+}
+
+void probe_source_gone(struct probe *p, struct link *l, const struct prefix *address, nsec_t now)
+{
+	bool has_changed = false;
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp->path->link != l || !addr_is_host(&pp->to.local, address))
+			continue;
+		memset(&pp->to.local, 0, sizeof(pp->to.local));
+		health_retry(&pp->health, now);
+		probe_path_arm(pp);
+		has_changed = true;
+	}
+	if (has_changed)
+		probe_publish(p);
+}
+
+/* A peer without a session answers no handshake, whatever path it goes over. */
+static nsec_t session_missed_since(const struct probe *p)
+{
+	nsec_t last = atomic_load_explicit(&p->bond->peer.last_handshake, memory_order_relaxed);
+
+	return last ? last + REJECT_AFTER_TIME : p->made;
+}
+
+nsec_t probe_link_quiet_since(const struct probe *p, const struct link *l, nsec_t now)
+{
+	bool is_in_session = has_session(p, now);
+	nsec_t since = 0;
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		const struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp->path->link != l || !pp->name || !addr_is_set(&pp->to.remote))
+			continue;
+		if (!is_in_session)
+			since = nsec_max(since, session_missed_since(p));
+		else if (p->is_multilink && pp->health.unanswered_since)
+			since = nsec_max(since, pp->health.unanswered_since);
+		else
+			return NSEC_NEVER;
+	}
+	return since;
 }

@@ -48,8 +48,7 @@ bool probe_publish(struct probe *p)
 			.weight = pp->weight,
 			.remote_id = pp->remote_id,
 			.state = pp->health.state,
-			.is_usable = atomic_load_explicit(&pp->path->link->is_open,
-							  memory_order_relaxed),
+			.is_usable = link_is_usable(pp->path->link),
 		};
 	}
 	path_set_choose(set, p->is_multilink);

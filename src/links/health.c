@@ -49,9 +49,10 @@ static bool is_overdue(const struct health *h, const struct health_settings *s, 
 
 static nsec_t ping_interval(const struct health *h, const struct health_settings *s, nsec_t now)
 {
-	if (h->state == HEALTH_DOWN)
-		return h->pongs_in_row ? HEALTH_RECOVERY_INTERVAL : s->interval;
-	if (h->state == HEALTH_PROBING || is_overdue(h, s, now))
+	if (h->state == HEALTH_DOWN && h->pongs_in_row)
+		return HEALTH_RECOVERY_INTERVAL;
+	if (h->state == HEALTH_PROBING || now < h->retry_until ||
+	    (h->state == HEALTH_UP && is_overdue(h, s, now)))
 		return nsec_min(s->interval, HEALTH_DOUBT_INTERVAL);
 	return s->interval;
 }
@@ -154,12 +155,21 @@ void health_heard(struct health *h, nsec_t now)
 
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now)
 {
-	h->error_until = now + s->error_backoff;
+	bool is_early = now < h->retry_until;
+
+	h->error_until = now + (is_early ? HEALTH_DOUBT_INTERVAL : s->error_backoff);
 	h->pongs_in_row = 0;
 	if (h->state == HEALTH_DOWN)
 		return false;
 	set_state(h, HEALTH_DOWN, now);
 	return true;
+}
+
+void health_retry(struct health *h, nsec_t now)
+{
+	h->error_until = nsec_min(h->error_until, now);
+	h->retry_until = now + HEALTH_RETRY_TIME;
+	h->next_ping = nsec_min(h->next_ping, now);
 }
 
 bool health_peer_down(struct health *h, nsec_t now)

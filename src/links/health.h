@@ -28,6 +28,8 @@
 #define HEALTH_RECOVERY_INTERVAL (100 * NSEC_PER_MSEC)
 /* and this fast while it is in doubt: new, or with an answer overdue. */
 #define HEALTH_DOUBT_INTERVAL (250 * NSEC_PER_MSEC)
+/* After what may have mended a link: so long an error does not mean much, and pings go out fast. */
+#define HEALTH_RETRY_TIME (3 * NSEC_PER_SEC)
 /* How many pings are remembered; answers to older ones tell nothing. */
 #define HEALTH_PINGS 32
 
@@ -49,6 +51,7 @@ struct health {
 	nsec_t since;		 /* of the state */
 	nsec_t unanswered_since; /* send time of the oldest ping that is unanswered; 0: none */
 	nsec_t error_until;	 /* after a link error: no data before this time */
+	nsec_t retry_until;	 /* after health_retry() */
 	uint32_t next_number;
 	uint32_t newest_answered;
 	unsigned pongs_in_row; /* to pings sent since it went down */
@@ -82,6 +85,11 @@ void health_heard(struct health *h, nsec_t now);
 
 /* Sending failed, or the link lost its socket. True if the state changed. */
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now);
+/*
+ * The cause of an error may have gone: its back-off ends, and a ping is due. If that fails too, it
+ * may be too early (the kernel tells of an address before it makes the route), so it is tried on.
+ */
+void health_retry(struct health *h, nsec_t now);
 /* The peer says that the path is down for it. True if the state changed. */
 bool health_peer_down(struct health *h, nsec_t now);
 /* Call at the deadline. True if the state changed. */

@@ -27,6 +27,7 @@ int link_init(struct link *l, uint32_t number, const struct link_settings *setti
 	l->ctx = ctx;
 	l->socket.fd = -1;
 	l->waker.fd = -1;
+	atomic_init(&l->has_carrier, true);
 	r = ring_new(&l->tx, LINK_RING_SLOTS, sizeof(struct link_tx));
 	if (r < 0)
 		return r;

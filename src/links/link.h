@@ -68,6 +68,7 @@ struct link {
 	_Atomic bool is_starved; /* somebody waits for room */
 	_Atomic bool stop;
 	_Atomic bool is_open;
+	_Atomic bool has_carrier; /* its interface has; true where that is not known */
 	_Atomic bool has_gso, has_gro;
 	_Atomic int last_error;
 	_Atomic uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
@@ -85,6 +86,13 @@ void link_deinit(struct link *l);
 /* Monitor: gives the worker a socket (which it then owns), or takes it away (`u` NULL). 0 or
  * -ENOMEM. */
 int link_set_socket(struct link *l, const struct udp_socket *u);
+
+/* Any thread: can anything be sent on it? */
+static inline bool link_is_usable(const struct link *l)
+{
+	return atomic_load_explicit(&l->is_open, memory_order_relaxed) &&
+	       atomic_load_explicit(&l->has_carrier, memory_order_relaxed);
+}
 
 /* Any thread: is it worth pushing more data? */
 bool link_has_room(const struct link *l);

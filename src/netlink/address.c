@@ -6,6 +6,9 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "netlink/exchange.h"
 
@@ -88,22 +91,16 @@ static int search_message(void *ctx, const struct nlmsghdr *message)
 }
 
 /* All addresses of the family; the kernel has no request for one. */
-static int run_search(struct search *search)
+static int dump_addresses(uint8_t family, const struct exchange_dump *dump)
 {
-	const struct exchange_dump dump = {
-		.type = RTM_NEWADDR,
-		.restart = search_restart,
-		.each = search_message,
-		.ctx = search,
-	};
 	union message_buffer request;
 	struct exchange x;
 	int r = exchange_open(&x);
 
 	if (r < 0)
 		return r;
-	message_dump_addresses(&request, search->wanted->family);
-	r = exchange_dump(&x, &request, &dump);
+	message_dump_addresses(&request, family);
+	r = exchange_dump(&x, &request, dump);
 	exchange_close(&x);
 	return r;
 }
@@ -111,8 +108,14 @@ static int run_search(struct search *search)
 int netif_find_address(const struct prefix *p, const char *except, char ret_ifname[16])
 {
 	struct search search = {.wanted = p, .except = except ? if_nametoindex(except) : 0};
+	const struct exchange_dump dump = {
+		.type = RTM_NEWADDR,
+		.restart = search_restart,
+		.each = search_message,
+		.ctx = &search,
+	};
 	char name[IF_NAMESIZE];
-	int r = run_search(&search);
+	int r = dump_addresses(p->family, &dump);
 
 	if (r < 0)
 		return r;
@@ -120,5 +123,75 @@ int netif_find_address(const struct prefix *p, const char *except, char ret_ifna
 	if (!search.found || !if_indextoname(search.found, name))
 		return -ENOENT;
 	memcpy(ret_ifname, name, sizeof(name));
+	return 0;
+}
+
+struct census {
+	unsigned ifindex;
+	bool has_address;
+};
+
+static void census_restart(void *ctx)
+{
+	struct census *census = ctx;
+
+	census->has_address = false;
+}
+
+static int census_message(void *ctx, const struct nlmsghdr *message)
+{
+	struct census *census = ctx;
+	struct prefix address;
+	unsigned ifindex;
+	int r = message_parse_address(message, &address, &ifindex);
+	bool is_link_local;
+
+	if (r < 0)
+		return r;
+	is_link_local = address.family == AF_INET6 && address.bytes[0] == 0xfe &&
+			(address.bytes[1] & 0xc0) == 0x80;
+	census->has_address |= ifindex == census->ifindex && !is_link_local;
+	return 0;
+}
+
+int netif_has_address(unsigned ifindex, uint8_t family, bool *ret)
+{
+	struct census census = {.ifindex = ifindex};
+	const struct exchange_dump dump = {
+		.type = RTM_NEWADDR,
+		.restart = census_restart,
+		.each = census_message,
+		.ctx = &census,
+	};
+	int r = dump_addresses(family, &dump);
+
+	if (r < 0)
+		return r;
+	*ret = census.has_address;
+	return 0;
+}
+
+int netif_look(const char *ifname, unsigned *ret_ifindex, bool *ret_is_running)
+{
+	struct ifreq request = {0};
+	unsigned ifindex;
+	int fd;
+	int r;
+
+	if (strlen(ifname) >= sizeof(request.ifr_name))
+		return -ENODEV;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	strcpy(request.ifr_name, ifname);
+	r = ioctl(fd, SIOCGIFFLAGS, &request) < 0 ? -errno : 0;
+	close(fd);
+	ifindex = r < 0 ? 0 : if_nametoindex(ifname);
+	if (r == 0 && !ifindex)
+		r = -errno;
+	if (r < 0)
+		return r;
+	*ret_ifindex = ifindex;
+	*ret_is_running = request.ifr_flags & IFF_UP && request.ifr_flags & IFF_RUNNING;
 	return 0;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/addr.h"
@@ -18,8 +19,12 @@ int netif_set_up(const char *ifname);
  * `destination` (may be NULL or of family 0) makes it point-to-point. -EEXIST if it is there.
  */
 int netif_add_address(const char *ifname, const struct prefix *p, const struct prefix *destination);
+/* Its index, and whether it is up and has a carrier. */
+int netif_look(const char *ifname, unsigned *ret_ifindex, bool *ret_is_running);
 /*
  * The name of an interface that has this very address, other than `except` (may be NULL).
  * 0, -ENOENT where there is none, or -errno.
  */
 int netif_find_address(const struct prefix *p, const char *except, char ret_ifname[16]);
+/* Has the interface an address of that family, link-local ones of IPv6 aside? 0 or -errno. */
+int netif_has_address(unsigned ifindex, uint8_t family, bool *ret);

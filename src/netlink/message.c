@@ -140,23 +140,30 @@ static bool is_part(const struct message_expected *expected, const struct nlmsgh
 	       message->nlmsg_flags & NLM_F_MULTI;
 }
 
-static int read_one(const struct message_expected *expected, const struct nlmsghdr *message,
-		    message_fn each, void *ctx, struct message_progress *progress)
-{
-	bool is_answer =
-		message->nlmsg_seq == expected->seq && message->nlmsg_pid == expected->portid;
+/* A message in what should be the answer to a request. */
+struct reading {
+	const struct message_expected *expected;
+	struct message_progress *progress;
+	message_fn each;
+	void *ctx;
+};
 
-	if (!is_answer || progress->is_complete)
+static int read_one(void *ctx, const struct nlmsghdr *message)
+{
+	const struct reading *r = ctx;
+	bool is_answer =
+		message->nlmsg_seq == r->expected->seq && message->nlmsg_pid == r->expected->portid;
+
+	if (!is_answer || r->progress->is_complete)
 		return -EBADMSG;
 	if (message->nlmsg_flags & NLM_F_DUMP_INTR)
-		progress->is_interrupted = true;
-	if (is_part(expected, message))
-		return each(ctx, message);
-	return read_control(expected, message, progress);
+		r->progress->is_interrupted = true;
+	if (is_part(r->expected, message))
+		return r->each(r->ctx, message);
+	return read_control(r->expected, message, r->progress);
 }
 
-int message_read(const struct message_expected *expected, const void *datagram, size_t len,
-		 message_fn each, void *ctx, struct message_progress *progress)
+int message_each(const void *datagram, size_t len, message_fn each, void *ctx)
 {
 	const struct nlmsghdr *message = datagram;
 	int left = (int)len;
@@ -168,12 +175,29 @@ int message_read(const struct message_expected *expected, const void *datagram, 
 		/* libmnl 1.0.4 compares as signed, and so takes 2 GB and more for short. */
 		if (message->nlmsg_len > (unsigned)left)
 			return -EBADMSG;
-		r = read_one(expected, message, each, ctx, progress);
+		r = each(ctx, message);
 		if (r < 0)
 			return r;
 		message = mnl_nlmsg_next(message, &left);
 	}
 	return left > 0 ? -EBADMSG : 0;
+}
+
+int message_read(const struct message_expected *expected, const void *datagram, size_t len,
+		 message_fn each, void *ctx, struct message_progress *progress)
+{
+	struct reading reading = {expected, progress, each, ctx};
+
+	return message_each(datagram, len, read_one, &reading);
+}
+
+/*
+ * Has it the fixed part, and attributes that end where it does? libmnl rounds their end up, which
+ * would be beyond the datagram.
+ */
+static bool is_whole(const struct nlmsghdr *message, size_t fixed)
+{
+	return mnl_nlmsg_get_payload_len(message) >= fixed && !(message->nlmsg_len % MNL_ALIGNTO);
 }
 
 /* Finds the attribute that names the own address: IFA_LOCAL where there is one. */
@@ -202,9 +226,7 @@ int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, un
 	size_t len;
 	int r;
 
-	/* libmnl rounds the end of the attributes up, which would be beyond the datagram. */
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*address) ||
-	    message->nlmsg_len % MNL_ALIGNTO)
+	if (!is_whole(message, sizeof(*address)))
 		return -EBADMSG;
 	if (address->ifa_family != AF_INET && address->ifa_family != AF_INET6)
 		return -EBADMSG;
@@ -218,4 +240,69 @@ int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, un
 	memcpy(ret->bytes, mnl_attr_get_payload(own), len);
 	*ret_ifindex = address->ifa_index;
 	return 0;
+}
+
+static int copy_name(const struct nlattr *attr, char ret[IFNAMSIZ])
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+	const char *name = mnl_attr_get_payload(attr);
+
+	if (!len || len > IFNAMSIZ || name[len - 1])
+		return -EBADMSG;
+	memcpy(ret, name, len);
+	return 0;
+}
+
+static int parse_link(const struct nlmsghdr *message, struct netif_change *ret)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr;
+	int r;
+
+	if (!is_whole(message, sizeof(*link)))
+		return -EBADMSG;
+	/* A port that leaves its bridge is "deleted" too, for the family of bridges. */
+	if (link->ifi_family != AF_UNSPEC)
+		return 0;
+	if (link->ifi_index <= 0)
+		return -EBADMSG;
+	ret->ifindex = (unsigned)link->ifi_index;
+	ret->is_running = link->ifi_flags & IFF_UP && link->ifi_flags & IFF_RUNNING;
+	mnl_attr_for_each(attr, message, sizeof(*link))
+	{
+		if (mnl_attr_get_type(attr) != IFLA_IFNAME)
+			continue;
+		r = copy_name(attr, ret->name);
+		if (r < 0)
+			return r;
+	}
+	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+		return -EBADMSG;
+	return 1;
+}
+
+int message_parse_change(const struct nlmsghdr *message, struct netif_change *ret)
+{
+	struct netif_change change = {0};
+	int r;
+
+	switch (message->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		change.kind = message->nlmsg_type == RTM_NEWLINK ? NETIF_LINK : NETIF_LINK_GONE;
+		r = parse_link(message, &change);
+		break;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		change.kind =
+			message->nlmsg_type == RTM_NEWADDR ? NETIF_ADDRESS : NETIF_ADDRESS_GONE;
+		r = message_parse_address(message, &change.address, &change.ifindex);
+		r = r < 0 ? r : 1;
+		break;
+	default:
+		return 0;
+	}
+	if (r == 1)
+		*ret = change;
+	return r;
 }

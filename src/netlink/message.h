@@ -8,6 +8,7 @@
 #pragma once
 
 #include <libmnl/libmnl.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,6 +60,34 @@ typedef int (*message_fn)(void *ctx, const struct nlmsghdr *message);
 int message_read(const struct message_expected *expected, const void *datagram, size_t len,
 		 message_fn each, void *ctx, struct message_progress *progress);
 
-/* Whose address it is, out of an RTM_NEWADDR (`ret` as a host prefix). 0 or -EBADMSG. */
+/*
+ * Gives `each` every message of a datagram (aligned to 4 bytes), until it returns below 0. 0, that
+ * value, or -EBADMSG where the lengths do not add up.
+ */
+int message_each(const void *datagram, size_t len, message_fn each, void *ctx);
+
+/*
+ * Whose address it is, out of an RTM_NEWADDR or RTM_DELADDR (`ret` as a host prefix). 0 or
+ * -EBADMSG.
+ */
 int message_parse_address(const struct nlmsghdr *message, struct prefix *ret,
 			  unsigned *ret_ifindex);
+
+enum netif_change_kind {
+	NETIF_LINK, /* an interface is there: new, or another than before */
+	NETIF_LINK_GONE,
+	NETIF_ADDRESS,
+	NETIF_ADDRESS_GONE,
+};
+
+/* What the kernel tells without being asked. */
+struct netif_change {
+	enum netif_change_kind kind;
+	unsigned ifindex;
+	char name[IFNAMSIZ];   /* of NETIF_LINK */
+	bool is_running;       /* of NETIF_LINK: it is up and has a carrier */
+	struct prefix address; /* of the other two, as a host prefix */
+};
+
+/* 1; 0 for a message that is about something else; -EBADMSG. */
+int message_parse_change(const struct nlmsghdr *message, struct netif_change *ret);

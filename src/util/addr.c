@@ -143,6 +143,31 @@ bool addr_is_set(const struct addr *a)
 	return a->sa.sa_family != AF_UNSPEC;
 }
 
+bool addr_host(const struct addr *a, struct prefix *ret)
+{
+	static const uint8_t any[16];
+	struct prefix host = {.family = (uint8_t)a->sa.sa_family};
+
+	if (host.family == AF_INET) {
+		host.len = 32;
+		memcpy(host.bytes, &a->v4.sin_addr, 4);
+	} else if (host.family == AF_INET6) {
+		host.len = 128;
+		memcpy(host.bytes, &a->v6.sin6_addr, 16);
+	}
+	if (!memcmp(host.bytes, any, sizeof(any)))
+		return false;
+	*ret = host;
+	return true;
+}
+
+bool addr_is_host(const struct addr *a, const struct prefix *host)
+{
+	struct prefix own;
+
+	return addr_host(a, &own) && prefix_equal(&own, host);
+}
+
 void addr_unmap(struct addr *a)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET};

@@ -42,6 +42,11 @@ void addr_set_port(struct addr *a, uint16_t port);
 socklen_t addr_len(const struct addr *a);
 bool addr_is_set(const struct addr *a);
 
+/* Is it this host, whatever the port? */
+bool addr_is_host(const struct addr *a, const struct prefix *host);
+/* Its host as a prefix; false for AF_UNSPEC and for the wildcards. */
+bool addr_host(const struct addr *a, struct prefix *ret);
+
 /* Turns an IPv4-mapped IPv6 address into its IPv4 form, as a dual-stack socket receives it. */
 void addr_unmap(struct addr *a);
 /* The reverse, for sending an IPv4 address through an IPv6 socket. */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Uplink: the monitor's care for one link. Its socket is opened when the device and the address
+ * are there, and closed when they go; a carrier that is lost takes the paths down and leaves the
+ * socket; one on which nothing is answered any more gets a new source port. Owner: the monitor.
+ */
+#pragma once
+
+#include "links/link.h"
+#include "netlink/message.h"
+#include "util/timerq.h"
+
+struct network;
+
+struct uplink {
+	struct timer timer; /* looks again, for what no event told */
+	struct network *network;
+	struct timerq *timers;
+	struct link *link;
+	struct addr local; /* of the socket; AF_UNSPEC: there is none */
+	unsigned ifindex;  /* of its device, or of that with its address; 0: none, or unknown */
+	int last_error;	   /* what has been reported */
+	nsec_t opened;
+	nsec_t patience; /* without any answer, before another source port is tried */
+};
+
+/*
+ * Before the threads run: opens the socket. What may come later (a device, an address) is only
+ * reported; what is wrong for good (a port that is taken, no privilege) is -errno, logged.
+ */
+int uplink_start(struct uplink *u, struct network *n, struct timerq *timers, struct link *l,
+		 nsec_t now);
+/* An interface or an address has changed; it may be none of ours. */
+void uplink_netif(struct uplink *u, const struct netif_change *change, nsec_t now);
+/* Changes were missed: looks for itself. */
+void uplink_look(struct uplink *u, nsec_t now);
+/* Sending or receiving on the socket has failed. */
+void uplink_failed(struct uplink *u, int error, nsec_t now);

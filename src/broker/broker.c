@@ -210,3 +210,21 @@ int broker_open_resolver(struct broker *b, int *ret_fd)
 
 	return ask(b, &q, &reply, ret_fd);
 }
+
+static int tell(struct broker *b, enum broker_kind kind)
+{
+	struct broker_request q = {.kind = kind};
+	struct broker_reply reply;
+
+	return ask(b, &q, &reply, NULL);
+}
+
+int broker_ready(struct broker *b)
+{
+	return tell(b, BROKER_READY);
+}
+
+int broker_alive(struct broker *b)
+{
+	return tell(b, BROKER_ALIVE);
+}

@@ -29,6 +29,8 @@ enum broker_kind {
 	BROKER_LOAD_STAMP,
 	BROKER_STORE_STAMP,
 	BROKER_OPEN_RESOLVER,
+	BROKER_READY,
+	BROKER_ALIVE,
 };
 
 /* All texts end with a zero within their arrays. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 /* One for each network; a daemon has few. */
 #define TUNS_MAX 64
+#define RETRY_MS 20
 #define BURST_BYTES_LIMIT (1 << 20)
 
 struct broker_server {
@@ -25,6 +27,7 @@ struct broker_server {
 	/* Interfaces of ours live as long as we hold them, whatever becomes of who asked. */
 	struct tun tuns[TUNS_MAX];
 	size_t n_tuns;
+	nsec_t patient_until; /* 0: not at all */
 };
 
 /* Does the text end within its array, and can it be (part of) the name of a file or interface? */
@@ -75,6 +78,12 @@ static int give_tun(const struct tun *tun, bool was_kept, struct broker_reply *r
 	return 0;
 }
 
+/* True if it is worth another try. */
+static bool wait_patiently(const struct broker_server *s)
+{
+	return clock_now() < s->patient_until && poll(NULL, 0, RETRY_MS) == 0;
+}
+
 static int open_tun(struct broker_server *s, const struct broker_tun *q, struct broker_reply *ret,
 		    int *ret_fd)
 {
@@ -90,7 +99,9 @@ static int open_tun(struct broker_server *s, const struct broker_tun *q, struct 
 	if (s->n_tuns == TUNS_MAX)
 		return -EMFILE;
 	tun = &s->tuns[s->n_tuns];
-	r = tun_open(tun, q->interface, q->wants_offloads);
+	do
+		r = tun_open(tun, q->interface, q->wants_offloads);
+	while (r == -EEXIST && wait_patiently(s));
 	if (r < 0)
 		return r;
 	s->n_tuns++;
@@ -134,9 +145,10 @@ static bool is_family(int family)
 	return family == AF_INET || family == AF_INET6 || family == AF_UNSPEC;
 }
 
-static int open_udp(const struct broker_udp *q, struct broker_reply *ret, int *ret_fd)
+static int open_udp(struct broker_server *s, const struct broker_udp *q, struct broker_reply *ret,
+		    int *ret_fd)
 {
-	struct link_settings s = {.bind = q->bind, .fwmark = q->fwmark};
+	struct link_settings settings = {.bind = q->bind, .fwmark = q->fwmark};
 	int r;
 
 	if (!is_family(q->family) || !is_family(q->bind.sa.sa_family) ||
@@ -144,8 +156,10 @@ static int open_udp(const struct broker_udp *q, struct broker_reply *ret, int *r
 		return -EINVAL;
 	if (q->device[0] && !is_name(q->device, sizeof(q->device)))
 		return -EINVAL;
-	memcpy(s.device, q->device, sizeof(s.device));
-	r = udp_open(&ret->udp, &s, q->family, q->bytes);
+	memcpy(settings.device, q->device, sizeof(settings.device));
+	do
+		r = udp_open(&ret->udp, &settings, q->family, q->bytes);
+	while (r == -EADDRINUSE && wait_patiently(s));
 	if (r == 0)
 		*ret_fd = ret->udp.fd;
 	return r;
@@ -190,6 +204,18 @@ static int open_resolver(struct broker_server *s, int *ret_fd)
 	return s->calls ? s->calls->open_resolver(s->ctx, ret_fd) : -EOPNOTSUPP;
 }
 
+static int take_ready(struct broker_server *s)
+{
+	return s->calls ? s->calls->ready(s->ctx) : 0;
+}
+
+static int take_alive(struct broker_server *s)
+{
+	if (s->calls)
+		s->calls->alive(s->ctx);
+	return 0;
+}
+
 size_t broker_request_len(uint32_t kind)
 {
 	const size_t head = offsetof(struct broker_request, tun);
@@ -209,6 +235,8 @@ size_t broker_request_len(uint32_t kind)
 	case BROKER_STORE_STAMP:
 		return head + sizeof(struct broker_stamp);
 	case BROKER_OPEN_RESOLVER:
+	case BROKER_READY:
+	case BROKER_ALIVE:
 		return head;
 	}
 	return 0;
@@ -229,13 +257,17 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 	case BROKER_ADD_ADDRESS:
 		return add_address(s, &q->address);
 	case BROKER_OPEN_UDP:
-		return open_udp(&q->udp, ret, ret_fd);
+		return open_udp(s, &q->udp, ret, ret_fd);
 	case BROKER_LOAD_STAMP:
 		return load_stamp(s, &q->stamp, &ret->time);
 	case BROKER_STORE_STAMP:
 		return store_stamp(s, &q->stamp);
 	case BROKER_OPEN_RESOLVER:
 		return open_resolver(s, ret_fd);
+	case BROKER_READY:
+		return take_ready(s);
+	case BROKER_ALIVE:
+		return take_alive(s);
 	}
 	return -EINVAL;
 }
@@ -268,6 +300,11 @@ int broker_server_new(struct broker_server **ret, const char *state_dir,
 	s->ctx = ctx;
 	*ret = s;
 	return 0;
+}
+
+void broker_server_be_patient(struct broker_server *s, nsec_t until)
+{
+	s->patient_until = until;
 }
 
 void broker_server_free(struct broker_server *s)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "broker/request.h"
+#include "util/clock.h"
 
 struct broker_server;
 
@@ -17,6 +18,10 @@ struct broker_server;
 struct broker_calls {
 	/* Starts a process that looks up names for who holds the descriptor. 0 or -errno. */
 	int (*open_resolver)(void *ctx, int *ret_fd);
+	/* The engine is up; 0 or -errno. */
+	int (*ready)(void *ctx);
+	/* ... and does not hang. */
+	void (*alive)(void *ctx);
 };
 
 /* `state_dir` and `calls` (NULL: none of them) must live as long as it. 0 or -errno. */
@@ -24,6 +29,12 @@ int broker_server_new(struct broker_server **ret, const char *state_dir,
 		      const struct broker_calls *calls, void *ctx);
 /* Removes the interfaces that it has made. NULL is fine. */
 void broker_server_free(struct broker_server *s);
+
+/*
+ * Until that time an interface or a port that is taken is tried again: whoever has it is being
+ * taken down.
+ */
+void broker_server_be_patient(struct broker_server *s, nsec_t until);
 
 /*
  * Does what the `len` bytes at `request` ask for, if they are a request at all. The descriptor

@@ -13,7 +13,6 @@
 
 #include "control/buffer.h"
 #include "control/request.h"
-#include "control/socket.h"
 #include "util/log.h"
 
 #define READ_BYTES (16 * 1024)
@@ -29,7 +28,7 @@ struct client {
 };
 
 struct control {
-	struct control_socket socket;
+	int listen_fd; /* the caller's */
 	int epoll_fd;
 	int spare_fd; /* given up to take and close a connection when there are no descriptors */
 	struct request_table table;
@@ -208,7 +207,7 @@ static void shed_connection(struct control *c)
 	int fd;
 
 	close(c->spare_fd);
-	fd = accept4(c->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0)
 		close(fd);
 	c->spare_fd = fcntl(c->epoll_fd, F_DUPFD_CLOEXEC, 0);
@@ -217,7 +216,7 @@ static void shed_connection(struct control *c)
 static void accept_client(struct control *c)
 {
 	struct client *client = find_place(c);
-	int fd = accept4(c->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
@@ -233,23 +232,20 @@ static void accept_client(struct control *c)
 		drop(client);
 }
 
-static int init(struct control *c, const char *path)
+static int init(struct control *c)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	int r = control_socket_listen(&c->socket, path);
 
-	if (r < 0)
-		return r;
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;
 	c->spare_fd = fcntl(c->epoll_fd, F_DUPFD_CLOEXEC, 0);
 	if (c->spare_fd < 0)
 		return -errno;
-	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->socket.fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->listen_fd, &event) < 0 ? -errno : 0;
 }
 
-int control_new(struct control **ret, const char *path, const struct control_action *actions,
+int control_new(struct control **ret, int listen_fd, const struct control_action *actions,
 		size_t n_actions)
 {
 	struct control *c = calloc(1, sizeof(*c));
@@ -257,13 +253,13 @@ int control_new(struct control **ret, const char *path, const struct control_act
 
 	if (!c)
 		return -ENOMEM;
-	c->socket.fd = -1;
+	c->listen_fd = listen_fd;
 	c->epoll_fd = -1;
 	c->spare_fd = -1;
 	c->table = (struct request_table){.actions = actions, .n_actions = n_actions};
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
-	r = init(c, path);
+	r = init(c);
 	if (r < 0) {
 		control_free(c);
 		return r;
@@ -282,7 +278,6 @@ void control_free(struct control *c)
 		close(c->spare_fd);
 	if (c->epoll_fd >= 0)
 		close(c->epoll_fd);
-	control_socket_close(&c->socket);
 	free(c);
 }
 

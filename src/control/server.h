@@ -20,13 +20,12 @@
 struct control;
 
 /*
- * Listens at `path`; the actions must live as long as the server. 0, or -errno, among which
- * -EADDRINUSE says that another daemon listens there, -EEXIST that a file of another kind is in
- * the way, and -ENAMETOOLONG that the path has more than CONTROL_PATH_MAX bytes.
+ * Serves those who connect to `listen_fd` (control_socket_listen()), which stays the caller's;
+ * it and the actions must live as long as the server. 0 or -errno.
  */
-int control_new(struct control **ret, const char *path, const struct control_action *actions,
+int control_new(struct control **ret, int listen_fd, const struct control_action *actions,
 		size_t n_actions);
-/* Closes all connections and removes the socket, if it is still ours. */
+/* Closes all connections. NULL is fine. */
 void control_free(struct control *c);
 
 /* Readable when there is something to do. */

@@ -307,7 +307,7 @@ struct json_object *status_json(const struct network_status *s)
 	return o;
 }
 
-struct json_object *status_json_new_answer(void)
+struct json_object *status_json_new_answer(pid_t pid)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -315,7 +315,7 @@ struct json_object *status_json_new_answer(void)
 		return NULL;
 	json_object_object_add(o, "schema", json_object_new_int(STATUS_SCHEMA));
 	json_object_object_add(o, "version", json_object_new_string(VERSION));
-	json_object_object_add(o, "pid", json_object_new_int(getpid()));
+	json_object_object_add(o, "pid", json_object_new_int(pid));
 	if (add_array(o, "networks"))
 		return o;
 	json_object_put(o);

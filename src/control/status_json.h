@@ -18,7 +18,7 @@
 /* One network. The caller puts it; NULL without memory. */
 struct json_object *status_json(const struct network_status *s);
 
-/* The answer as a whole: schema, version, pid, and no networks yet. NULL without memory. */
-struct json_object *status_json_new_answer(void);
+/* The answer as a whole, with no networks yet; `pid` is the daemon's. NULL without memory. */
+struct json_object *status_json_new_answer(pid_t pid);
 /* Adds a network to the answer. 0 or -ENOMEM. */
 int status_json_add_network(struct json_object *answer, const struct network_status *s);

@@ -9,6 +9,7 @@
 #include "control/status_json.h"
 #include "core/config_value.h"
 #include "util/log.h"
+#include "util/warnings.h"
 
 static int add_status(struct json_object *answer, const struct network_slot *slot)
 {
@@ -50,11 +51,25 @@ static enum control_error fail_network(struct control_reply *reply, const char *
 	return control_fail(reply, CONTROL_network_not_found, "no network named \"%s\"", name);
 }
 
+static struct json_object *new_status(const struct actions *a)
+{
+	struct json_object *answer = status_json_new_answer(a->pid);
+	struct json_object *warnings = json_object_new_array();
+
+	if (!answer)
+		return NULL;
+	json_object_object_add(answer, "instance", json_object_new_string(a->instance));
+	for (size_t i = 0; warnings_at(i); i++)
+		json_object_array_add(warnings, json_object_new_string(warnings_at(i)));
+	json_object_object_add(answer, "warnings", warnings);
+	return answer;
+}
+
 static enum control_error handle_status(void *ctx, const struct control_request *request,
 					struct control_reply *reply)
 {
 	const struct actions *a = ctx;
-	struct json_object *answer = status_json_new_answer();
+	struct json_object *answer = new_status(a);
 	int r = answer ? add_statuses(a, answer, request->network) : -ENOMEM;
 
 	if (r == 0) {

@@ -11,6 +11,8 @@
 /* Zero-initialised; the daemon's, who keeps alive what it points to. */
 struct actions {
 	struct networks *networks;
+	pid_t pid;	      /* of the daemon, to be signalled */
+	const char *instance; /* no two daemons have the same */
 	struct control_action table[ACTIONS_MAX];
 	size_t n;
 };

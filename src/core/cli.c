@@ -3,7 +3,9 @@
 #include "core/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,9 @@ enum {
 	OPTION_ENDPOINT = 256,
 	OPTION_PORT,
 	OPTION_LINKS,
+	OPTION_LOCK_FILE,
+	OPTION_STATUS_FD,
+	OPTION_STATUS_FORMAT,
 };
 
 struct command_line {
@@ -36,8 +41,11 @@ static const struct option long_options[] = {
 	{"foreground", no_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
 	{"links", required_argument, NULL, OPTION_LINKS},
+	{"lock-file", required_argument, NULL, OPTION_LOCK_FILE},
 	{"output", required_argument, NULL, 'o'},
 	{"port", required_argument, NULL, OPTION_PORT},
+	{"status-fd", required_argument, NULL, OPTION_STATUS_FD},
+	{"status-format", required_argument, NULL, OPTION_STATUS_FORMAT},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
@@ -51,7 +59,10 @@ static const struct command_line command_lines[] = {
 	{"genpair", COMMAND_GENPAIR,
 	 (const int[]){OPTION_ENDPOINT, OPTION_PORT, OPTION_LINKS, 'F', 'h', 0}, "DIR"},
 	/* The last: whatever names no command. */
-	{NULL, COMMAND_DAEMON, (const int[]){'c', 'd', 'f', 'h', 'V', 0}, NULL},
+	{NULL, COMMAND_DAEMON,
+	 (const int[]){'c', 'd', 'f', 'h', 'V', OPTION_LOCK_FILE, OPTION_STATUS_FD,
+		       OPTION_STATUS_FORMAT, 0},
+	 NULL},
 };
 
 static const char help[] =
@@ -62,6 +73,10 @@ static const char help[] =
 	"  -c, --config FILE    configuration (" DEFAULT_CONFIG ")\n"
 	"  -f, --foreground     do not become a daemon\n"
 	"  -d, --debug          log more\n"
+	"      --lock-file FILE held for life, so that there is one such daemon\n"
+	"      --status-fd N    write what becomes of the daemon to descriptor N\n"
+	"      --status-format json|text\n"
+	"                       of those lines (json)\n"
 	"      --version        print the version\n"
 	"  -h, --help           print this\n"
 	"\n"
@@ -155,6 +170,26 @@ static int parse_links(struct cli *cli, const char *text)
 	return 0;
 }
 
+static int parse_status_fd(struct cli *cli, const char *text)
+{
+	long n;
+
+	if (!parse_number("status-fd", text, INT_MAX, &n))
+		return -EINVAL;
+	if (fcntl((int)n, F_GETFD) < 0)
+		return refuse("--status-fd: descriptor %ld is not open", n);
+	cli->status_fd = (int)n;
+	return 0;
+}
+
+static int parse_status_format(struct cli *cli, const char *text)
+{
+	if (strcmp(text, "json") != 0 && strcmp(text, "text") != 0)
+		return refuse("--status-format: found '%s', allowed: json or text", text);
+	cli->status_format = *text == 'j' ? LIFECYCLE_JSON : LIFECYCLE_TEXT;
+	return 0;
+}
+
 static int take_option(struct cli *cli, int option, const char *value)
 {
 	switch (option) {
@@ -186,6 +221,13 @@ static int take_option(struct cli *cli, int option, const char *value)
 		return parse_port(cli, value);
 	case OPTION_LINKS:
 		return parse_links(cli, value);
+	case OPTION_LOCK_FILE:
+		cli->lock_file = value;
+		return 0;
+	case OPTION_STATUS_FD:
+		return parse_status_fd(cli, value);
+	case OPTION_STATUS_FORMAT:
+		return parse_status_format(cli, value);
 	default:
 		return -EINVAL;
 	}
@@ -231,6 +273,7 @@ int cli_parse(int argc, char **argv, struct cli *ret)
 	struct cli cli = {
 		.command = line->command,
 		.config = DEFAULT_CONFIG,
+		.status_fd = -1,
 		.pair = {.endpoint = ENDPOINT_DEFAULT,
 			 .port = PORT_DEFAULT,
 			 .n_links = LINKS_DEFAULT},

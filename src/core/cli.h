@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "core/config_starter.h"
+#include "supervisor/lifecycle.h"
 
 /* A command line that makes no sense (LSB: invalid or excess arguments). */
 #define EXIT_USAGE 2
@@ -28,10 +29,13 @@ struct cli {
 	const char *config; /* of the daemon and of check */
 	bool is_foreground;
 	bool is_debug;
-	const char *output;	  /* of config */
-	bool is_forced;		  /* of config and genpair */
-	const char *directory;	  /* of genpair */
-	struct pair_options pair; /* of genpair */
+	const char *lock_file;		     /* NULL: as configured */
+	int status_fd;			     /* -1: none */
+	enum lifecycle_format status_format; /* of the lines on it */
+	const char *output;		     /* of config */
+	bool is_forced;			     /* of config and genpair */
+	const char *directory;		     /* of genpair */
+	struct pair_options pair;	     /* of genpair */
 };
 
 /* 0, or -EINVAL after saying on standard error what is wrong. */

@@ -11,11 +11,18 @@
 #include "core/config_errors.h"
 #include "core/config_value.h"
 #include "dataplane/settings.h"
+#include "sandbox/sandbox.h"
 
 struct daemon_settings {
 	char control_socket[CONFIG_PATH_MAX];
 	char pid_file[CONFIG_PATH_MAX]; /* "": none */
 	char state_dir[CONFIG_PATH_MAX];
+	char lock_file[CONFIG_PATH_MAX]; /* "": beside the control socket */
+	char user[SANDBOX_USER_MAX];	 /* "": sandbox_find_user() chooses */
+	bool is_sandboxed;
+	bool fails_on_warnings;
+	bool restarts;
+	uint32_t restart_limit;
 	int log_level;	  /* a syslog priority */
 	const char *aead; /* AEAD_AUTO or the name of a back-end; a constant */
 };

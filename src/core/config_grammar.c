@@ -13,6 +13,7 @@
 #define DEFAULT_INTERFACE "tun0"
 #define BUFFER_SIZE_MAX 65536
 #define WEIGHT_MAX 1000000
+#define RESTART_LIMIT_MAX 1000000
 
 /* An hour: health settings beyond it are slips of the pen. */
 #define DURATION_MAX_SECONDS 3600
@@ -88,6 +89,13 @@ static const struct config_key daemon_keys[] = {
 	{KEY("pid_file", value_path, daemon_settings, pid_file)},
 	{KEY("state_dir", value_path, daemon_settings, state_dir)},
 	{KEY("log_level", value_log_level, daemon_settings, log_level)},
+	{KEY("lock_file", value_path, daemon_settings, lock_file)},
+	{KEY("sandbox", value_bool, daemon_settings, is_sandboxed)},
+	{KEY("user", value_user, daemon_settings, user)},
+	{KEY("fail_on_init_warnings", value_bool, daemon_settings, fails_on_warnings)},
+	{KEY("restart", value_bool, daemon_settings, restarts)},
+	{KEY("restart_limit", value_u32, daemon_settings, restart_limit), .min = 1,
+	 .max = RESTART_LIMIT_MAX},
 	{KEY("aead", value_aead, daemon_settings, aead)},
 	{NULL},
 };

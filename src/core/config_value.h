@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "links/settings.h"
+#include "sandbox/sandbox.h"
 #include "util/addr.h"
 
 #define VALUE_WHY_MAX 512
@@ -39,6 +40,7 @@ value_parse value_multilink;	/* enum multilink */
 value_parse value_log_level;	/* int, a syslog priority */
 value_parse value_aead;		/* const char *, AEAD_AUTO or a back-end that is built in */
 value_parse value_interface;	/* char[IFNAMSIZ] */
+value_parse value_user;		/* char[SANDBOX_USER_MAX] */
 value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */
 value_parse value_path;		/* char[CONFIG_PATH_MAX], absolute */
 value_parse value_socket_path;	/* the same, short enough for a Unix socket */

@@ -1,77 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * set_up() goes through its steps in order, tear_down() takes back in reverse what there is.
- * Between them the main loop waits for signals, clients of the control socket, and a network
- * that cannot go on.
+ * The process that was started: set_up() takes what is held for life (lock, PID file, control
+ * socket), then the supervisor runs the engine, and tear_down() gives all back.
  */
 #include "core/daemon.h"
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "control/server.h"
-#include "core/actions.h"
+#include "control/socket.h"
 #include "core/config.h"
 #include "core/daemonize.h"
-#include "core/networks.h"
+#include "core/engine.h"
 #include "core/pidfile.h"
-#include "crypto/aead.h"
 #include "util/log.h"
-#include "util/thread.h"
+
+/* How long the remains of a daemon that was killed are waited for. */
+#define DYING_MS 2000
+#define DYING_STEP_MS 20
 
 struct daemon {
+	const struct cli *cli;
 	struct config config;
 	int log_level;
 	struct daemonize launch; /* ready_fd is -1 in the foreground */
 	int signal_fd;
+	struct pidfile lock;
 	struct pidfile pidfile;
-	struct control *control;
-	struct actions actions;
-	struct broker_server *broker_server;
-	struct broker *broker;
-	struct networks *networks;
+	struct control_socket control;
+	struct lifecycle lifecycle;
+	struct sandbox_user user;
+	bool follows_crash; /* the one before us was killed */
 };
 
-/* Before there are threads that use keys. */
-static int choose_aead(struct daemon *d)
+static int open_signals(struct daemon *d)
 {
-	const char *wanted = d->config.daemon.aead;
-	int r = aead_init(wanted);
+	int r = supervisor_block_signals(&d->signal_fd);
 
-	if (r == 0)
-		log_info("packets are sealed by %s", aead_backend());
-	else
-		log_error("aead = %s: no back-end passes its check: %s", wanted, strerror(-r));
+	if (r < 0)
+		log_error("cannot receive signals: %s", strerror(-r));
 	return r;
 }
 
-/* One descriptor tells of all signals; the threads started later have them blocked anyway. */
-static int open_signals(struct daemon *d)
+static int find_user(struct daemon *d)
 {
-	sigset_t set;
-	int r;
+	const char *name = d->config.daemon.user;
+	int r = d->config.daemon.is_sandboxed ? sandbox_find_user(name, &d->user) : 0;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	signal(SIGPIPE, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
-		d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	r = d->signal_fd < 0 ? -errno : 0;
-	if (r < 0)
-		log_error("cannot receive signals: %s", strerror(-r));
+	if (r == -EPERM)
+		log_error("user = %s: found a user or group with the rights of root, allowed: "
+			  "another one",
+			  name);
+	else if (r < 0)
+		log_error("user = %s: there is no such user", *name ? name : "vtrunkd or nobody");
 	return r;
 }
 
@@ -95,45 +85,94 @@ static int make_state_dir(struct daemon *d)
 
 static int make_parent_directory(const char *path)
 {
-	char directory[CONFIG_PATH_MAX];
-	char *slash;
+	const char *slash = strrchr(path, '/');
+	char *directory;
+	int r;
 
-	snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	if (!slash || slash == directory)
+	if (!slash || slash == path)
 		return 0;
-	*slash = '\0';
-	return make_directory(directory, 0755);
+	directory = strndup(path, (size_t)(slash - path));
+	if (!directory)
+		return -ENOMEM;
+	r = make_directory(directory, 0755);
+	free(directory);
+	return r;
+}
+
+/* Also where nobody has taken note of its end yet. */
+static bool has_ended(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	bool is_over;
+
+	if (fd < 0)
+		return errno == ESRCH;
+	is_over = poll(&p, 1, 0) > 0;
+	close(fd);
+	return is_over;
+}
+
+/* The engine of one that was killed holds its files a moment longer. */
+static int take_from_the_dead(struct pidfile *ret, const char *path, pid_t *owner)
+{
+	int r = pidfile_take(ret, path, owner);
+
+	for (int i = 0; r == -EBUSY && i < DYING_MS / DYING_STEP_MS; i++) {
+		if (!*owner || !has_ended(*owner))
+			break;
+		poll(NULL, 0, DYING_STEP_MS);
+		r = pidfile_take(ret, path, owner);
+	}
+	return r;
+}
+
+/* `what` as in messages. */
+static int take_file(struct daemon *d, struct pidfile *ret, const char *what, const char *path)
+{
+	pid_t owner;
+	int r = make_parent_directory(path);
+
+	if (r < 0)
+		return r;
+	r = take_from_the_dead(ret, path, &owner);
+	if (r == 0 && owner) {
+		log_notice("process %d was here before, and was killed", owner);
+		d->follows_crash = true;
+	}
+	if (r == -EBUSY)
+		log_error("already running, pid %d (%s)", owner, path);
+	else if (r == -EEXIST)
+		log_error("%s file %s: something else is there, and left alone", what, path);
+	else if (r < 0)
+		log_error("%s file %s: %s", what, path, strerror(-r));
+	return r;
+}
+
+/* Whoever has the same control socket is the same instance, unless the user says otherwise. */
+static int take_lock(struct daemon *d)
+{
+	const struct daemon_settings *s = &d->config.daemon;
+	char path[CONFIG_PATH_MAX + sizeof(".lock")];
+	const char *wanted = d->cli->lock_file ? d->cli->lock_file : s->lock_file;
+
+	snprintf(path, sizeof(path), *wanted ? "%s" : "%s.lock",
+		 *wanted ? wanted : s->control_socket);
+	return take_file(d, &d->lock, "lock", path);
 }
 
 static int take_pidfile(struct daemon *d)
 {
 	const char *path = d->config.daemon.pid_file;
-	pid_t owner;
-	int r;
 
-	if (!*path)
-		return 0;
-	r = make_parent_directory(path);
-	if (r < 0)
-		return r;
-	r = pidfile_take(&d->pidfile, path, &owner);
-	if (r == -EBUSY)
-		log_error("already running, pid %d (%s)", owner, path);
-	else if (r == -EEXIST)
-		log_error("PID file %s: something else is there, and left alone", path);
-	else if (r < 0)
-		log_error("PID file %s: %s", path, strerror(-r));
-	return r;
+	return *path ? take_file(d, &d->pidfile, "PID", path) : 0;
 }
 
 static int open_control(struct daemon *d)
 {
 	const char *path = d->config.daemon.control_socket;
-	int r;
+	int r = control_socket_listen(&d->control, path);
 
-	actions_init(&d->actions);
-	r = control_new(&d->control, path, d->actions.table, d->actions.n);
 	if (r == -EADDRINUSE)
 		log_error("control socket %s: another daemon listens there", path);
 	else if (r == -EEXIST)
@@ -143,72 +182,30 @@ static int open_control(struct daemon *d)
 	return r;
 }
 
-/* What needs privilege is done here, in this process. */
-static int open_broker(struct daemon *d)
+static int open_lifecycle(struct daemon *d)
 {
-	int r = broker_server_new(&d->broker_server, d->config.daemon.state_dir, NULL, NULL);
+	int r = lifecycle_init(&d->lifecycle, d->cli->status_fd, d->cli->status_format);
 
-	if (r == 0)
-		r = broker_new_direct(&d->broker, d->broker_server);
-	return r;
-}
-
-static int start_networks(struct daemon *d)
-{
-	int r = networks_new(&d->networks, &d->config, d->broker);
-
-	if (r < 0) {
-		log_error("cannot start: %s", strerror(-r));
-		return r;
-	}
-	d->actions.networks = d->networks;
-	return networks_start(d->networks);
-}
-
-/* False when that was the last one. */
-static bool survive_failures(struct daemon *d)
-{
-	size_t n_before = networks_active(d->networks);
-
-	networks_handle_failures(d->networks);
-	if (networks_active(d->networks) || !n_before)
-		return true;
-	log_error("no network is left; stopping");
-	return false;
-}
-
-/* From here on messages go to syslog. The terminal is let go before the parent returns. */
-static int leave_for_background(struct daemon *d)
-{
-	int r = daemonize_leave_terminal();
-
-	if (r < 0) {
-		log_error("cannot leave the terminal: %s", strerror(-r));
-		return r;
-	}
-	log_init(LOG_SINK_SYSLOG, d->log_level);
-	r = daemonize_tell_ready(&d->launch);
 	if (r < 0)
-		log_error("whoever started the daemon did not wait for it; stopping");
+		log_error("--status-fd %d: %s", d->cli->status_fd, strerror(-r));
 	return r;
 }
 
-static int get_ready(struct daemon *d)
+static void tear_down(struct daemon *d)
 {
-	int r = survive_failures(d) ? 0 : -EIO;
-
-	if (!r && d->launch.ready_fd >= 0)
-		r = leave_for_background(d);
-	if (!r)
-		log_notice("ready");
-	return r;
+	lifecycle_deinit(&d->lifecycle);
+	control_socket_close(&d->control);
+	pidfile_release(&d->pidfile);
+	pidfile_release(&d->lock);
+	if (d->signal_fd >= 0)
+		close(d->signal_fd);
 }
 
 static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
-		choose_aead,  open_signals, make_state_dir, take_pidfile,
-		open_control, open_broker,  start_networks, get_ready,
+		open_lifecycle, open_signals, find_user,    make_state_dir,
+		take_lock,	take_pidfile, open_control,
 	};
 	int r = 0;
 
@@ -217,69 +214,87 @@ static int set_up(struct daemon *d)
 	return r;
 }
 
-static void tear_down(struct daemon *d)
+/* In the child. The lock files stay open: what it holds is held until it has ended, too. */
+static int run_engine(void *ctx, const struct engine_channels *channels)
 {
-	networks_free(d->networks);
-	broker_free(d->broker);
-	broker_server_free(d->broker_server);
-	control_free(d->control);
-	pidfile_release(&d->pidfile);
-	if (d->signal_fd >= 0)
-		close(d->signal_fd);
-}
-
-static bool is_told_to_stop(const struct daemon *d)
-{
-	struct signalfd_siginfo info;
-
-	while (read(d->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo != SIGHUP) {
-			log_notice("stopping: SIG%s", sigabbrev_np((int)info.ssi_signo));
-			return true;
-		}
-		log_warn("reload is not supported yet; restart to apply changes");
-	}
-	return false;
-}
-
-/* The exit status. */
-static int main_loop(struct daemon *d)
-{
-	struct pollfd fds[] = {
-		{.fd = networks_failure_fd(d->networks), .events = POLLIN},
-		{.fd = d->signal_fd, .events = POLLIN},
-		{.fd = control_fd(d->control), .events = POLLIN},
+	struct daemon *d = ctx;
+	const struct engine_settings settings = {
+		.config = &d->config,
+		.control_fd = d->control.fd,
+		.instance = d->lifecycle.instance,
+		.user = d->user,
+		.is_debug = d->cli->is_debug,
+		.leaves_terminal = d->launch.ready_fd >= 0 || channels->log >= 0,
+		.watchdog_usecs = d->lifecycle.watchdog_usecs,
 	};
+	int status;
 
-	for (;;) {
-		if (poll(fds, 3, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			log_error("poll: %m; stopping");
-			return EXIT_FAILURE;
-		}
-		if (fds[0].revents && !survive_failures(d))
-			return EXIT_FAILURE;
-		if (fds[1].revents && is_told_to_stop(d))
-			return EXIT_SUCCESS;
-		if (fds[2].revents)
-			control_dispatch(d->control);
+	if (d->launch.ready_fd >= 0)
+		close(d->launch.ready_fd);
+	status = engine_run(&settings, channels);
+	config_deinit(&d->config);
+	return status;
+}
+
+static void forget_secrets(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	config_deinit(&d->config);
+}
+
+/* In the background messages go to syslog, and the terminal is let go before the parent returns. */
+static int get_ready(void *ctx)
+{
+	struct daemon *d = ctx;
+	int fd;
+	int r;
+
+	if (d->launch.ready_fd < 0)
+		return 0;
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	r = fd < 0 ? -errno : daemonize_leave_terminal(fd);
+	if (fd >= 0)
+		close(fd);
+	if (r < 0) {
+		log_error("cannot leave the terminal: %s", strerror(-r));
+		return r;
 	}
+	log_init(LOG_SINK_SYSLOG, d->log_level);
+	return daemonize_tell_ready(&d->launch);
+}
+
+/* The engine will say the same of itself. */
+static void ignore(void *ctx, const char *what, int error)
+{
+	(void)ctx;
+	log_debug("supervisor: %s: %s", what, strerror(error));
 }
 
 static int live(struct daemon *d)
 {
+	static const struct supervisor_calls calls = {
+		.run_engine = run_engine,
+		.forget_secrets = forget_secrets,
+		.ready = get_ready,
+	};
+	struct supervisor_settings settings = {
+		.state_dir = d->config.daemon.state_dir,
+		.is_sandboxed = d->config.daemon.is_sandboxed,
+		.needs_log = d->launch.ready_fd >= 0,
+		.restarts = d->config.daemon.restarts,
+		.restart_limit = d->config.daemon.restart_limit,
+		.lifecycle = &d->lifecycle,
+	};
 	int status = EXIT_FAILURE;
-	int r = thread_adopt();
 
-	if (r < 0) {
-		log_error("cannot start: %s", strerror(-r));
-		return status;
+	sandbox_hide_memory(d->cli->is_debug, ignore, NULL);
+	if (set_up(d) == 0) {
+		settings.user = d->user;
+		settings.follows_crash = d->follows_crash;
+		status = supervisor_run(&settings, d->signal_fd, &calls, d);
 	}
-	if (set_up(d) == 0)
-		status = main_loop(d);
 	tear_down(d);
-	thread_disown();
 	return status;
 }
 
@@ -303,15 +318,6 @@ static bool has_capabilities(void)
 	return false;
 }
 
-/* Keys are in memory, and must not end in a core dump or be read by a debugger. */
-static void hide_memory(void)
-{
-	static const struct rlimit none = {0, 0};
-
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
-		log_warn("cannot switch core dumps off: %m");
-}
-
 static int load_config(struct config *ret, const char *path)
 {
 	struct config_errors errors = {.file = path};
@@ -325,14 +331,20 @@ static int load_config(struct config *ret, const char *path)
 
 int daemon_run(const struct cli *cli)
 {
-	struct daemon d = {.launch.ready_fd = -1, .signal_fd = -1, .pidfile.fd = -1};
+	struct daemon d = {
+		.cli = cli,
+		.launch.ready_fd = -1,
+		.signal_fd = -1,
+		.lock.fd = -1,
+		.pidfile.fd = -1,
+		.control.fd = -1,
+		.lifecycle = {.status_fd = -1, .notify_fd = -1},
+	};
 	int status = EXIT_FAILURE;
 
 	umask(022);
 	if (daemonize_reserve_stdio() < 0)
 		return status;
-	if (!cli->is_debug)
-		hide_memory();
 	if (load_config(&d.config, cli->config) < 0)
 		return status;
 	d.log_level = cli->is_debug ? LOG_DEBUG : d.config.daemon.log_level;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-/* The daemon itself: starts the networks of a configuration and stops them again. */
+/* The daemon as a process: what it holds for its whole life, around the supervisor. */
 #pragma once
 
 #include "core/cli.h"

@@ -83,17 +83,13 @@ int daemonize_wait(struct daemonize *d)
 	return n == 1 ? EXIT_SUCCESS : reap(d->child);
 }
 
-int daemonize_leave_terminal(void)
+int daemonize_leave_terminal(int null_fd)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int r = 0;
 
-	if (fd < 0)
-		return -errno;
 	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
-		if (dup2(fd, i) < 0)
+		if (dup2(null_fd, i) < 0)
 			r = -errno;
-	close(fd);
 	return r;
 }
 

@@ -24,7 +24,7 @@ int daemonize_fork(struct daemonize *ret);
 /* The parent: waits for the child. The exit status: 0 only when the child was ready. */
 int daemonize_wait(struct daemonize *d);
 
-/* The child: puts /dev/null (read and write) in the place of descriptors 0-2. */
-int daemonize_leave_terminal(void);
+/* The child: puts /dev/null, opened for reading and writing, in the place of descriptors 0-2. */
+int daemonize_leave_terminal(int null_fd);
 /* The child: everything is up. -EPIPE if the parent is gone: its user has given up. */
 int daemonize_tell_ready(struct daemonize *d);

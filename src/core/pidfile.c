@@ -101,9 +101,9 @@ int pidfile_take(struct pidfile *ret, const char *path, pid_t *ret_owner)
 	do
 		r = open_and_claim(path, &p.fd, &owner);
 	while (r == -ESTALE);
+	*ret_owner = owner;
 	if (r < 0) {
 		free(p.path);
-		*ret_owner = owner;
 		return r;
 	}
 	*ret = p;

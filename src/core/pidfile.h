@@ -14,9 +14,9 @@ struct pidfile {
 };
 
 /*
- * Makes and locks the file at `path` (0644), and writes our number into it. 0; -EBUSY where
- * another process has it, its number (0: unknown) in `ret_owner`; -EEXIST where the file is no
- * PID file; or -errno.
+ * Makes and locks the file at `path` (0644), and writes our number into it. 0, the number of one
+ * that was killed before us (0: none was) in `ret_owner`; -EBUSY where another process has it,
+ * that one's number (0: unknown) in `ret_owner`; -EEXIST where the file is no PID file; or -errno.
  */
 int pidfile_take(struct pidfile *ret, const char *path, pid_t *ret_owner);
 /* Removes the file, if it is still ours, and gives up the lock. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 static _Atomic enum log_sink sink = LOG_SINK_STDERR;
 static _Atomic int max_level = LOG_INFO;
 static bool has_priority_prefix;
+static int channel = -1; /* set before the sink */
 
 void log_init(enum log_sink to, int level)
 {
@@ -25,6 +27,12 @@ void log_init(enum log_sink to, int level)
 		has_priority_prefix = getenv("JOURNAL_STREAM") != NULL;
 	atomic_store_explicit(&max_level, level, memory_order_relaxed);
 	atomic_store_explicit(&sink, to, memory_order_relaxed);
+}
+
+void log_init_channel(int fd)
+{
+	channel = fd;
+	atomic_store(&sink, LOG_SINK_CHANNEL);
 }
 
 void log_set_level(int level)
@@ -51,6 +59,20 @@ const char *log_level_name(int level)
 	if (level == LOG_NOTICE)
 		return "notice";
 	return level == LOG_INFO ? "info" : "debug";
+}
+
+static void send_line(int level, const char *format, va_list args)
+{
+	char line[LINE_MAX_BYTES];
+	int n = vsnprintf(line + 1, sizeof(line) - 1, format, args);
+
+	if (n < 0)
+		return;
+	line[0] = (char)level;
+	if ((size_t)n > sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	if (send(channel, line, (size_t)n + 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return; /* nobody is left to tell */
 }
 
 /* "<3>error: ..." for a service manager, "12:00:00.000 error: ..." for a person. */
@@ -85,6 +107,8 @@ void log_write(int level, const char *format, ...)
 	va_start(args, format);
 	if (atomic_load_explicit(&sink, memory_order_relaxed) == LOG_SINK_SYSLOG) {
 		vsyslog(level, format, args);
+	} else if (atomic_load(&sink) == LOG_SINK_CHANNEL) {
+		send_line(level, format, args);
 	} else {
 		len = write_head(line, sizeof(line), level);
 		n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);

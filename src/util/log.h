@@ -15,6 +15,7 @@
 enum log_sink {
 	LOG_SINK_STDERR, /* with "<N>" priority prefixes where a service manager reads it */
 	LOG_SINK_SYSLOG,
+	LOG_SINK_CHANNEL, /* by log_init_channel() */
 };
 
 /*
@@ -22,6 +23,11 @@ enum log_sink {
  * by the main thread, while others log.
  */
 void log_init(enum log_sink sink, int max_level);
+/*
+ * From now on each line is a message on a socket: a byte with the priority, then the text. What
+ * finds the socket full is lost.
+ */
+void log_init_channel(int fd);
 bool log_enabled(int level);
 /* Any thread: from now on. */
 void log_set_level(int max_level);

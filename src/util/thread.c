@@ -62,6 +62,8 @@ static void *thread_main(void *arg)
 	struct thread *t = arg;
 
 	my_slot = t->slot;
+	/* By itself: the name of another thread is set through a file, which may not be there. */
+	pthread_setname_np(pthread_self(), t->name);
 	rcu_thread_enter();
 	t->run(t->arg);
 	thread_disown();
@@ -78,6 +80,7 @@ int thread_start(struct thread *t, const char *name, void (*run)(void *arg), voi
 		return r;
 	t->run = run;
 	t->arg = arg;
+	snprintf(t->name, sizeof(t->name), "%s", name);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = -pthread_create(&t->id, NULL, thread_main, t);
@@ -86,8 +89,6 @@ int thread_start(struct thread *t, const char *name, void (*run)(void *arg), voi
 		slot_give(t->slot);
 		return r;
 	}
-	snprintf(t->name, sizeof(t->name), "%s", name);
-	pthread_setname_np(t->id, t->name);
 	return 0;
 }
 

@@ -268,7 +268,7 @@ static const struct bad_case bad_cases[] = {
 	{single_form, "[wireguard]", "listen_port = 1", "listen_port: unknown key|private_key, "},
 	{single_form, "[link wifi]", "wieght = 2", "[link wifi] wieght: unknown key|bind, device"},
 	{multi_form, "[peer home]", "name = x", "[peer home] name: unknown key|public_key, "},
-	{multi_form, "[daemon]", "user = x", "[daemon] user: unknown key|control_socket, pid_file"},
+	{multi_form, "[daemon]", "usr = x", "[daemon] usr: unknown key|control_socket, pid_file"},
 	{single_form, "[network]", "dns = 9.9.9.9", "[network] dns: dns is not supported"},
 	{single_form, "[wireguard]", "no equals sign", "neither a comment, nor a [section]"},
 	{single_form, "[wireguard]", "= value", "neither a comment, nor a [section]"},

@@ -83,19 +83,24 @@ static const struct control_action actions[] = {
 	{"big", handle_big, NULL},
 };
 
+static struct control_socket listener;
+
 static void start(void)
 {
 	strcpy(directory, "/tmp/test_control.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/sock", directory);
 	n_nothing = 0;
-	ck_assert_int_eq(control_new(&server, path, actions, sizeof(actions) / sizeof(actions[0])),
-			 0);
+	ck_assert_int_eq(control_socket_listen(&listener, path), 0);
+	ck_assert_int_eq(
+		control_new(&server, listener.fd, actions, sizeof(actions) / sizeof(actions[0])),
+		0);
 }
 
 static void stop(void)
 {
 	control_free(server);
+	control_socket_close(&listener);
 	ck_assert_int_eq(rmdir(directory), 0);
 }
 

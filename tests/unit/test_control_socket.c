@@ -145,17 +145,17 @@ END_TEST
 
 START_TEST(socket_of_a_living_daemon_is_not_touched)
 {
-	struct control *first;
-	struct control *second = NULL;
+	struct control_socket first;
+	struct control_socket second = {.fd = -1};
 	struct stat before, after;
 
-	ck_assert_int_eq(control_new(&first, path, NULL, 0), 0);
+	ck_assert_int_eq(control_socket_listen(&first, path), 0);
 	ck_assert_int_eq(lstat(path, &before), 0);
-	ck_assert_int_eq(control_new(&second, path, NULL, 0), -EADDRINUSE);
-	ck_assert_ptr_null(second);
+	ck_assert_int_eq(control_socket_listen(&second, path), -EADDRINUSE);
+	ck_assert_int_eq(second.fd, -1);
 	ck_assert_int_eq(lstat(path, &after), 0);
 	ck_assert_uint_eq(before.st_ino, after.st_ino);
-	control_free(first);
+	control_socket_close(&first);
 	ck_assert(!exists(path));
 }
 END_TEST
@@ -283,12 +283,14 @@ START_TEST(client_gets_its_answer)
 {
 	static char text[100000];
 	const struct control_action actions[] = {{"hello", handle_hello, text}};
+	struct control_socket listener;
 	struct control *server;
 	struct caller caller;
 	struct json_object *data;
 	struct pollfd p[2];
 
-	ck_assert_int_eq(control_new(&server, path, actions, 1), 0);
+	ck_assert_int_eq(control_socket_listen(&listener, path), 0);
+	ck_assert_int_eq(control_new(&server, listener.fd, actions, 1), 0);
 	p[0] = (struct pollfd){control_fd(server), POLLIN, 0};
 	p[1] = (struct pollfd){start_caller(&caller), POLLIN, 0};
 	do {
@@ -304,6 +306,7 @@ START_TEST(client_gets_its_answer)
 	ck_assert_int_eq(json_object_get_string_len(json_object_object_get(data, "text")), 100000);
 	json_object_put(caller.answer);
 	control_free(server);
+	control_socket_close(&listener);
 }
 END_TEST
 

@@ -183,7 +183,7 @@ static void get_ready(struct daemonize *d)
 
 	if (getsid(0) != getpid() || !getcwd(cwd, sizeof(cwd)) || strcmp(cwd, "/") != 0)
 		_exit(1);
-	if (daemonize_leave_terminal() < 0 || stat("/dev/null", &null) < 0)
+	if (daemonize_leave_terminal(open("/dev/null", O_RDWR)) < 0 || stat("/dev/null", &null) < 0)
 		_exit(1);
 	for (int fd = 0; fd <= 2; fd++)
 		if (fstat(fd, &terminal) < 0 || terminal.st_rdev != null.st_rdev ||

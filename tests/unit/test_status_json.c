@@ -291,14 +291,14 @@ END_TEST
 
 START_TEST(answer_holds_schema_version_and_networks)
 {
-	struct json_object *answer = status_json_new_answer();
+	struct json_object *answer = status_json_new_answer(4711);
 	struct json_object *o;
 
 	ck_assert_int_eq(status_json_add_network(answer, &network), 0);
 	ck_assert_int_eq(status_json_add_network(answer, &network), 0);
 	ck_assert_int_eq(json_object_get_int(json_object_object_get(answer, "schema")),
 			 STATUS_SCHEMA);
-	ck_assert_int_eq(json_object_get_int(json_object_object_get(answer, "pid")), getpid());
+	ck_assert_int_eq(json_object_get_int(json_object_object_get(answer, "pid")), 4711);
 	ck_assert(json_object_is_type(json_object_object_get(answer, "version"), json_type_string));
 	o = json_object_object_get(answer, "networks");
 	ck_assert_uint_eq(json_object_array_length(o), 2);

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * set_up() goes through its steps in order, tear_down() takes back in reverse what there is.
+ * Between them the main loop waits for signals, clients of the control socket, and a network
+ * that cannot go on. The sandbox is entered before there is any thread.
+ */
+#include "core/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "control/server.h"
+#include "core/actions.h"
+#include "core/daemonize.h"
+#include "core/networks.h"
+#include "crypto/aead.h"
+#include "sandbox/sandbox.h"
+#include "util/log.h"
+#include "util/thread.h"
+#include "util/warnings.h"
+
+struct engine {
+	const struct engine_settings *settings;
+	const struct engine_channels *channels;
+	int signal_fd;
+	int null_fd; /* for 0-2, when the terminal is left */
+	struct control *control;
+	struct actions actions;
+	struct broker *broker;
+	struct networks *networks;
+};
+
+/* Before there are threads that use keys. */
+static int choose_aead(struct engine *e)
+{
+	const char *wanted = e->settings->config->daemon.aead;
+	int r = aead_init(wanted);
+
+	if (r == 0)
+		log_info("packets are sealed by %s", aead_backend());
+	else
+		log_error("aead = %s: no back-end passes its check: %s", wanted, strerror(-r));
+	return r;
+}
+
+/*
+ * One descriptor tells of all signals; the threads started later have them blocked anyway. Those
+ * that stop the daemon are the supervisor's, which then sends SIGTERM.
+ */
+static int open_signals(struct engine *e)
+{
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	e->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	r = e->signal_fd < 0 ? -errno : 0;
+	if (r < 0)
+		log_error("cannot receive signals: %s", strerror(-r));
+	return r;
+}
+
+static int open_control(struct engine *e)
+{
+	int r;
+
+	actions_init(&e->actions);
+	e->actions.pid = e->channels->parent;
+	e->actions.instance = e->settings->instance;
+	r = control_new(&e->control, e->settings->control_fd, e->actions.table, e->actions.n);
+	if (r < 0)
+		log_error("control socket %s: %s", e->settings->config->daemon.control_socket,
+			  strerror(-r));
+	return r;
+}
+
+static int open_broker(struct engine *e)
+{
+	int r = broker_new_remote(&e->broker, e->channels->broker);
+
+	if (r < 0)
+		log_error("cannot start: %s", strerror(-r));
+	return r;
+}
+
+static void warn(void *ctx, const char *what, int error)
+{
+	(void)ctx;
+	warning_add("sandbox: %s: %s", what, strerror(error));
+}
+
+/* What needs files is done before. */
+static int enter_sandbox(struct engine *e)
+{
+	int r;
+
+	tzset();
+	e->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (e->null_fd < 0) {
+		r = -errno;
+		log_error("/dev/null: %s", strerror(-r));
+		return r;
+	}
+	sandbox_hide_memory(e->settings->is_debug, warn, NULL);
+	if (e->settings->config->daemon.is_sandboxed) {
+		r = sandbox_enter(&e->settings->user, e->channels->parent, warn, NULL);
+	} else {
+		log_notice("sandbox = off: all runs with the privilege it was started with");
+		r = sandbox_die_with(e->channels->parent);
+	}
+	if (r < 0)
+		log_error("cannot run under the supervisor: %s", strerror(-r));
+	return r;
+}
+
+static int start_networks(struct engine *e)
+{
+	int r = networks_new(&e->networks, e->settings->config, e->broker);
+
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	e->actions.networks = e->networks;
+	return networks_start(e->networks);
+}
+
+/* False when that was the last one. */
+static bool survive_failures(struct engine *e)
+{
+	size_t n_before = networks_active(e->networks);
+
+	networks_handle_failures(e->networks);
+	if (networks_active(e->networks) || !n_before)
+		return true;
+	log_error("no network is left; stopping");
+	return false;
+}
+
+static int judge_warnings(const struct engine *e)
+{
+	if (!warnings_count() || !e->settings->config->daemon.fails_on_warnings)
+		return 0;
+	log_error("fail_on_init_warnings = on: %zu warnings while starting; stopping",
+		  warnings_count());
+	return -ECANCELED;
+}
+
+/* The supervisor tells who waits for it; from here on it also writes the log. */
+static int get_ready(struct engine *e)
+{
+	int r = survive_failures(e) ? judge_warnings(e) : -EIO;
+
+	if (r < 0)
+		return r;
+	r = broker_ready(e->broker);
+	if (r < 0) {
+		log_error("whoever started the daemon did not wait for it; stopping");
+		return r;
+	}
+	if (e->settings->leaves_terminal) {
+		log_init_channel(e->channels->log);
+		r = daemonize_leave_terminal(e->null_fd);
+	}
+	log_notice("ready");
+	return r;
+}
+
+static int set_up(struct engine *e)
+{
+	static int (*const steps[])(struct engine *) = {
+		choose_aead,   open_signals,   open_control, open_broker,
+		enter_sandbox, start_networks, get_ready,
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(steps) / sizeof(*steps); i++)
+		r = steps[i](e);
+	return r;
+}
+
+static void tear_down(struct engine *e)
+{
+	networks_free(e->networks);
+	broker_free(e->broker);
+	control_free(e->control);
+	if (e->null_fd >= 0)
+		close(e->null_fd);
+	if (e->signal_fd >= 0)
+		close(e->signal_fd);
+}
+
+static bool is_told_to_stop(const struct engine *e)
+{
+	struct signalfd_siginfo info;
+
+	while (read(e->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGHUP)
+			return true;
+		log_warn("reload is not supported yet; restart to apply changes");
+	}
+	return false;
+}
+
+/* Half of the time that the service manager gives us, -1 for ever. */
+static int watchdog_ms(const struct engine *e)
+{
+	return e->settings->watchdog_usecs ? (int)(e->settings->watchdog_usecs / 2000) : -1;
+}
+
+/* The exit status. */
+static int main_loop(struct engine *e)
+{
+	struct pollfd fds[] = {
+		{.fd = networks_failure_fd(e->networks), .events = POLLIN},
+		{.fd = e->signal_fd, .events = POLLIN},
+		{.fd = control_fd(e->control), .events = POLLIN},
+	};
+
+	for (;;) {
+		int n = poll(fds, sizeof(fds) / sizeof(*fds), watchdog_ms(e));
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			log_error("poll: %m; stopping");
+			return EXIT_FAILURE;
+		}
+		if (e->settings->watchdog_usecs)
+			broker_alive(e->broker);
+		if (n == 0)
+			continue;
+		if (fds[0].revents && !survive_failures(e))
+			return EXIT_FAILURE;
+		if (fds[1].revents && is_told_to_stop(e))
+			return EXIT_SUCCESS;
+		if (fds[2].revents)
+			control_dispatch(e->control);
+	}
+}
+
+int engine_run(const struct engine_settings *s, const struct engine_channels *channels)
+{
+	struct engine e = {.settings = s, .channels = channels, .signal_fd = -1, .null_fd = -1};
+	int status = EXIT_FAILURE;
+	int r = thread_adopt();
+
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return status;
+	}
+	if (set_up(&e) == 0)
+		status = main_loop(&e);
+	tear_down(&e);
+	thread_disown();
+	return status;
+}

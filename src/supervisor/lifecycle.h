@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * What becomes of the engine, told to whoever started the daemon: a line for each event on a
+ * descriptor of theirs, and the same to a service manager (sd_notify(3), spoken here directly).
+ * Nothing here blocks, and a listener that is gone is no error.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* 64 random bits as text: two instances never have the same. */
+#define INSTANCE_ID_LEN 16
+
+enum lifecycle_format {
+	LIFECYCLE_JSON, /* {"event":"spawned","instance":"...","time":1.5,"pid":7} */
+	LIFECYCLE_TEXT, /* event=spawned instance=... time=1.5 pid=7 */
+};
+
+struct lifecycle {
+	int status_fd; /* -1: none */
+	enum lifecycle_format format;
+	char instance[INSTANCE_ID_LEN + 1];
+	int notify_fd;		 /* -1: no service manager */
+	uint64_t watchdog_usecs; /* how often it wants to hear from us; 0: not */
+};
+
+/* Takes the service manager's address from the environment, and out of it. 0 or -errno. */
+int lifecycle_init(struct lifecycle *ret, int status_fd, enum lifecycle_format format);
+void lifecycle_deinit(struct lifecycle *l);
+
+/* In this order, for each engine: */
+void lifecycle_spawned(const struct lifecycle *l, pid_t engine);
+void lifecycle_setup_finished(const struct lifecycle *l, pid_t engine);
+/* `status` as of waitpid(); `cause` in words. */
+void lifecycle_exited(const struct lifecycle *l, pid_t engine, int status, const char *cause);
+
+/* To the service manager alone; lines of sd_notify(3). */
+void lifecycle_notify(const struct lifecycle *l, const char *lines);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The process with privilege: it starts the engine as a child, does for it what that may not do
+ * itself (broker/server.h), passes signals on, tells of its life, and starts it again when it
+ * crashes. It has one thread, and reads no byte from a network. As process 1 of a container it
+ * also reaps what others have left.
+ */
+#pragma once
+
+#include "sandbox/sandbox.h"
+#include "supervisor/lifecycle.h"
+
+/* What the engine has of its parent. */
+struct engine_channels {
+	int broker; /* requests: broker_new_remote() */
+	int log;    /* log lines, once the terminal is gone; -1: none */
+	pid_t parent;
+};
+
+struct supervisor_calls {
+	/* In the child. Closes what it needs not; its result is the child's exit status. */
+	int (*run_engine)(void *ctx, const struct engine_channels *channels);
+	/* In a helper's process: wipes all secrets. */
+	void (*forget_secrets)(void *ctx);
+	/* The first engine is up. 0, or -errno where nobody has waited for that: then it ends. */
+	int (*ready)(void *ctx);
+};
+
+struct supervisor_settings {
+	const char *state_dir;
+	struct sandbox_user user;
+	bool is_sandboxed;
+	bool follows_crash; /* another one was killed here just now */
+	bool needs_log;	    /* the terminal will be left */
+	bool restarts;
+	unsigned restart_limit;
+	struct lifecycle *lifecycle;
+};
+
+/* Blocks the signals that supervisor_run() takes. Before that, so that none is lost. 0 or -errno.
+ */
+int supervisor_block_signals(int *ret_signal_fd);
+
+/* Until the daemon is told to stop, or the engine has ended for good. The exit status. */
+int supervisor_run(const struct supervisor_settings *s, int signal_fd,
+		   const struct supervisor_calls *calls, void *ctx);

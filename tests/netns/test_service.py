@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""The two processes of a daemon: what each may do, and what becomes of one without the other.
+
+    client 10.10.0.2                       server 10.10.0.1
+      wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKD, Daemon, Keys, Pair, network_section
+from lab import becomes_true, wait_until
+from traffic import ping_lost, wait_for_ping
+
+# It reads /proc and makes system calls of its own, so it has neither an empty root nor a filter.
+IS_SANITIZED = b"libasan" in subprocess.run(["ldd", VTRUNKD], capture_output=True, check=True).stdout
+
+
+def lone_daemon(lab, start=True, node=None, number=0, **sections):
+    """A passive daemon whose peer never comes."""
+    daemon = Daemon(node or lab.node("server"), {
+        "network": network_section(f"10.10.{number}.1", interface=f"tun{number}"),
+        "wireguard": {"private_key": Keys().private, "peer_public_key": Keys().public},
+        "link wan": {"bind": f"0.0.0.0:{PORT + number}"}, **sections}, start=False)
+    if start:
+        daemon.start()
+    return daemon
+
+
+def children(pid):
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def engine_of(daemon):
+    """The pid of the process that carries the packets; None while there is none."""
+    for child in children(daemon.process.pid):
+        if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "vtrunkd":
+            return child
+    return None
+
+
+def status_of(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return {key: value.split() for key, value in re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE)}
+
+
+def is_gone(pid):
+    """Also when nobody has taken note of its end yet."""
+    try:
+        return status_of(pid)["State"][0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_what_reads_packets_has_no_privilege(lab):
+    engine = engine_of(lone_daemon(lab))
+
+    status = status_of(engine)
+
+    assert "0" not in status["Uid"] + status["Gid"] + status["Groups"]
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[kind][0], 16) == 0, kind
+    assert status["NoNewPrivs"] == ["1"]
+    if not IS_SANITIZED:
+        assert status["Seccomp"] == ["2"], "a filter"
+        assert list(pathlib.Path(f"/proc/{engine}/root").iterdir()) == []
+
+
+def test_no_file_but_devices_and_its_lock_is_open_in_it(lab):
+    daemon = lone_daemon(lab)
+
+    links = [os.readlink(path) for path in pathlib.Path(f"/proc/{engine_of(daemon)}/fd").iterdir()]
+
+    files = {link for link in links if link.startswith("/") and not link.startswith("/dev/")}
+    assert files <= {str(daemon.process.log), f"{daemon.control}.lock"}
+
+
+def test_sandbox_off_is_told_and_keeps_the_privilege(lab):
+    daemon = lone_daemon(lab, daemon={"sandbox": "off"})
+
+    status = status_of(engine_of(daemon))
+
+    assert status["Uid"][0] == "0" and int(status["CapEff"][0], 16) != 0
+    assert "sandbox = off" in daemon.process.output()
+
+
+def test_a_user_that_is_not_there_fails_the_start(lab):
+    daemon = lone_daemon(lab, start=False, daemon={"user": "nosuchuser"})
+
+    assert "user = nosuchuser" in daemon.fails_to_start()
+    daemon.sections["daemon"] = {"user": "root"}
+    assert "user = root" in daemon.fails_to_start()
+
+
+def without(capability):
+    return ["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}"]
+
+
+def test_what_the_sandbox_cannot_have_is_a_warning(lab):
+    daemon = lone_daemon(lab, start=False)
+
+    daemon.launch(*without("setuid"))
+    daemon.is_expected = True
+    daemon.wait_log("ready")
+
+    assert "cannot become an unprivileged user" in daemon.process.output()
+    warnings = json.loads(daemon.control_answer().stdout)["warnings"]
+    assert any("unprivileged" in warning for warning in warnings)
+    assert int(status_of(engine_of(daemon))["CapEff"][0], 16) == 0, "the rest is in force"
+
+
+def test_a_warning_is_an_error_where_the_configuration_says_so(lab):
+    daemon = lone_daemon(lab, start=False, daemon={"fail_on_init_warnings": "on"})
+
+    assert "fail_on_init_warnings" in daemon.fails_to_start(*without("setuid"))
+    assert not daemon.node.has_interface("tun0") and not daemon.control.exists()
+
+
+def test_an_engine_that_crashes_is_started_again_and_the_interface_stays(lab):
+    pair = Pair(lab, rates=[None])
+    index = pair.client_node.ip("-j link show tun0").stdout
+    pair.client_node.ip("route add 10.77.0.0/16 dev tun0")
+    before = engine_of(pair.client)
+
+    os.kill(before, signal.SIGKILL)
+
+    pair.client.wait_log("started again")
+    wait_until(lambda: engine_of(pair.client) not in (None, before), 5, "another engine")
+    wait_for_ping(pair.client_node, SERVER_IP)
+    after = pair.client_node.ip("-j link show tun0").stdout
+    assert json.loads(after)[0]["ifindex"] == json.loads(index)[0]["ifindex"]
+    assert "tun0" in pair.client_node.ip("route show 10.77.0.0/16").stdout
+    assert pair.client_node.ip("addr show tun0").stdout.count(f"inet {CLIENT_IP}/") == 1
+
+
+def test_a_crash_ends_the_daemon_where_the_configuration_says_so(lab):
+    daemon = lone_daemon(lab, daemon={"restart": "off"})
+    daemon.is_expected = False
+
+    os.kill(engine_of(daemon), signal.SIGKILL)
+
+    assert daemon.process.wait(5) == 1
+    assert "killed by SIGKILL" in daemon.process.output() and "restart = off" in daemon.process.output()
+    assert not daemon.node.has_interface("tun0") and not daemon.control.exists()
+
+
+def test_an_engine_that_crashes_again_and_again_is_given_up(lab):
+    daemon = lone_daemon(lab, daemon={"restart_limit": 2})
+    daemon.is_expected = False
+
+    for _ in range(3):
+        wait_until(daemon.answers, 5, "it is up")
+        os.kill(engine_of(daemon), signal.SIGKILL)
+        wait_until(lambda: engine_of(daemon) is None if daemon.process.is_running() else True, 5, "a crash")
+
+    assert daemon.process.wait(5) == 1
+    assert "giving up" in daemon.process.output()
+
+
+def test_an_engine_without_its_supervisor_ends_and_leaves_nothing_in_the_way(lab):
+    daemon = lone_daemon(lab)
+    engine = engine_of(daemon)
+    daemon.is_expected = False
+
+    os.kill(daemon.process.pid, signal.SIGKILL)
+    daemon.process.wait()
+    daemon.start()
+
+    assert is_gone(engine)
+
+
+def test_a_stop_of_the_engine_alone_is_no_stop_of_the_daemon(lab):
+    daemon = lone_daemon(lab)
+    engine = engine_of(daemon)
+
+    os.kill(engine, signal.SIGTERM)
+
+    wait_until(lambda: engine_of(daemon) not in (None, engine), 5, "another engine")
+    wait_until(daemon.answers, 5, "it is up again")
+
+
+def test_the_second_start_says_who_runs(lab):
+    daemon = lone_daemon(lab)
+
+    other = daemon.node.run(VTRUNKD, "-f", "-c", daemon.config, check=False)
+
+    assert other.returncode == 1
+    assert f"already running, pid {daemon.process.pid}" in other.stderr
+
+
+def test_of_many_starts_at_once_one_wins(lab):
+    daemon = lone_daemon(lab, start=False)
+    daemon.write_config()
+    lock = lab.file("lock")
+
+    starts = [daemon.node.spawn(VTRUNKD, "-f", "-c", daemon.config, "--lock-file", lock) for _ in range(50)]
+
+    wait_until(lambda: sum(start.is_running() for start in starts) == 1 and daemon.answers(), 60, "one is left")
+    winner = next(start for start in starts if start.is_running())
+    assert int(lock.read_text()) == winner.pid
+    assert all(start.wait() == 1 for start in starts if start is not winner)
+    assert winner.stop() == 0
+    assert not lock.exists()
+
+
+def test_ten_instances_live_side_by_side(lab):
+    node = lab.node("server")
+    before = node.ip("-j link show").stdout
+
+    daemons = [lone_daemon(lab, node=node, number=number) for number in range(10)]
+
+    instances = {json.loads(daemon.control_answer().stdout)["instance"] for daemon in daemons}
+    assert len(instances) == 10 and all(len(instance) == 16 for instance in instances)
+    daemons[3].kill()
+    daemons[3].start()
+    assert all(daemon.answers() for daemon in daemons)
+    for daemon in daemons:
+        assert daemon.stop() == 0
+    assert node.ip("-j link show").stdout == before
+
+
+class Status:
+    """The lines on --status-fd of a daemon in the foreground."""
+
+    def __init__(self, lab, daemon, *arguments):
+        daemon.write_config()
+        read, write = os.pipe()
+        self.file = os.fdopen(read)
+        lab.stack.callback(self.file.close)
+        self.popen = subprocess.Popen(
+            daemon.node.command(VTRUNKD, "-f", "-c", daemon.config, "--status-fd", write, *arguments),
+            pass_fds=[write], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        lab.stack.callback(self.popen.kill)
+        os.close(write)
+
+    def event(self):
+        return json.loads(self.file.readline())
+
+
+def test_events_are_told_in_their_order(lab):
+    daemon = lone_daemon(lab, start=False)
+
+    status = Status(lab, daemon)
+
+    spawned = status.event()
+    assert spawned["event"] == "spawned"
+    finished = status.event()
+    assert finished["event"] == "setup_finished" and daemon.node.has_interface("tun0")
+    os.kill(spawned["pid"], signal.SIGKILL)
+    exited = status.event()
+    assert exited["event"] == "exited" and exited["signal"] == signal.SIGKILL and exited["pid"] == spawned["pid"]
+    again = status.event()
+    assert again["event"] == "spawned" and again["pid"] != spawned["pid"]
+    assert again["instance"] == spawned["instance"]
+    assert status.event()["event"] == "setup_finished"
+    status.popen.terminate()
+    exited = status.event()
+    assert exited["event"] == "exited" and exited["code"] == 0
+    assert status.file.read() == "", "the last one"
+    assert status.popen.wait(5) == 0
+
+
+def test_events_as_text(lab):
+    daemon = lone_daemon(lab, start=False)
+    daemon.node.ip("link add tun0 type veth")
+
+    status = Status(lab, daemon, "--status-format", "text")
+
+    lines = status.file.read().splitlines()
+    assert [line.split()[0] for line in lines] == ["event=spawned", "event=exited"]
+    assert 'code=1 cause="ended with status 1"' in lines[1]
+    assert status.popen.wait(5) == 1
+
+
+def hide(path):
+    return ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {path} && exec "$@"', "sh"]
+
+
+@pytest.mark.parametrize("step, keys, prepare, message", [
+    ("user", {"user": "nosuchuser"}, None, "no such user"),
+    ("state directory", {"state_dir": "/nonexistent/state"}, None, "/nonexistent/state"),
+    ("lock", {"lock_file": "/nonexistent/dir/lock"}, None, "/nonexistent/dir"),
+    ("PID file", {"pid_file": "/etc/passwd"}, None, "/etc/passwd"),
+    ("control socket", {"control_socket": "/etc/passwd"}, None, "/etc/passwd"),
+    ("interface", {}, lambda daemon: daemon.node.ip("link add tun0 type veth"), "tun0"),
+    ("address", {}, lambda daemon: (daemon.node.ip("link add other type veth"),
+                                    daemon.node.ip("addr add 10.10.0.1/24 dev other")), "10.10.0.1/24"),
+    ("socket", {}, lambda daemon: daemon.node.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", PORT)),
+     "in use"),
+], ids=lambda value: value if isinstance(value, str) and len(value) < 16 else "")
+def test_a_step_that_fails_undoes_those_before_it(lab, step, keys, prepare, message):
+    daemon = lone_daemon(lab, start=False, daemon=keys)
+    if prepare:
+        prepare(daemon)
+    links = daemon.node.ip("-j link show").stdout
+
+    output = daemon.fails_to_start()
+
+    assert message in output, step
+    assert "notice: ready" not in output
+    assert daemon.node.ip("-j link show").stdout == links
+    assert not daemon.control.exists()
+    assert not pathlib.Path(f"{daemon.control}.lock").exists()
+
+
+def test_the_service_manager_is_told_when_all_is_up_and_when_it_stops(lab):
+    daemon = lone_daemon(lab, start=False)
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    lab.stack.enter_context(manager)
+    manager.bind(str(lab.file("notify")))
+    manager.settimeout(10)
+
+    daemon.launch("env", f"NOTIFY_SOCKET={manager.getsockname()}", "WATCHDOG_USEC=200000")
+
+    daemon.is_expected = True
+    assert manager.recv(1000).startswith(b"READY=1")
+    assert daemon.node.has_interface("tun0")
+    assert manager.recv(1000) == manager.recv(1000) == b"WATCHDOG=1"
+    daemon.process.popen.terminate()
+    said = [manager.recv(1000)]
+    while said[-1] == b"WATCHDOG=1":
+        said.append(manager.recv(1000))
+    assert said[-1] == b"STOPPING=1"
+
+
+def test_process_1_of_a_container_reaps_and_stops(lab):
+    daemon = lone_daemon(lab, start=False)
+
+    unshare = daemon.launch("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    daemon.wait_log("ready")
+    first = wait_until(lambda: children(unshare.pid), 5, "it runs")[0]
+    assert status_of(first)["NSpid"][-1] == "1"
+    # An orphan of another family.
+    daemon.node.run("nsenter", f"--pid=/proc/{first}/ns/pid", "sh", "-c", "sh -c 'sleep 0.05; exit 3' &")
+    zombies = lambda: [child for child in children(first) if status_of(child)["State"][0] == "Z"]
+    wait_until(lambda: len(children(first)) == 1 and not zombies(), 5, "it is reaped")
+
+    os.kill(first, signal.SIGTERM)
+
+    assert becomes_true(lambda: is_gone(first), 5), "it stops"
+
+
+def test_names_are_looked_up_without_the_engine_having_files(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    hosts = lab.file("hosts")
+    hosts.write_text(f"{pair.server_address(pair.cables[0])} server.example\n")
+    pair.client.sections["link wan1"]["endpoint"] = f"server.example:{PORT}"
+    pair.server.start()
+
+    pair.client.launch("unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh")
+
+    pair.client.is_expected = True
+    pair.client.wait_log("ready")
+    wait_for_ping(pair.client_node, SERVER_IP)
+    assert ping_lost(pair.client_node, SERVER_IP) == 0
+
+
+def test_descriptors_and_memory_stay_over_many_engines(lab):
+    daemon = lone_daemon(lab, daemon={"restart_limit": 1000000})
+    supervisor = daemon.process.pid
+
+    def crash():
+        wait_until(lambda: daemon.answers(), 30, "it is up")
+        engine = engine_of(daemon)
+        os.kill(engine, signal.SIGKILL)
+        wait_until(lambda: engine_of(daemon) not in (None, engine), 30, "another engine")
+
+    crash()
+    descriptors = len(os.listdir(f"/proc/{supervisor}/fd"))
+    resident = int(status_of(supervisor)["VmRSS"][0])
+    for _ in range(3):
+        crash()
+    wait_until(lambda: len(os.listdir(f"/proc/{supervisor}/fd")) == descriptors, 5, "as many as before")
+    assert int(status_of(supervisor)["VmRSS"][0]) < resident + 1024, "KB"

@@ -94,9 +94,9 @@ def test_sandbox_off_is_told_and_keeps_the_privilege(lab):
 def test_a_user_that_is_not_there_fails_the_start(lab):
     daemon = lone_daemon(lab, start=False, daemon={"user": "nosuchuser"})
 
-    assert "user = nosuchuser" in daemon.fails_to_start()
+    assert "user = nosuchuser" in daemon.fails_to_start(seconds=10)
     daemon.sections["daemon"] = {"user": "root"}
-    assert "user = root" in daemon.fails_to_start()
+    assert "user = root" in daemon.fails_to_start(seconds=10)
 
 
 def without(capability):
@@ -119,7 +119,7 @@ def test_what_the_sandbox_cannot_have_is_a_warning(lab):
 def test_a_warning_is_an_error_where_the_configuration_says_so(lab):
     daemon = lone_daemon(lab, start=False, daemon={"fail_on_init_warnings": "on"})
 
-    assert "fail_on_init_warnings" in daemon.fails_to_start(*without("setuid"))
+    assert "fail_on_init_warnings" in daemon.fails_to_start(*without("setuid"), seconds=10)
     assert not daemon.node.has_interface("tun0") and not daemon.control.exists()
 
 
@@ -301,7 +301,7 @@ def test_a_step_that_fails_undoes_those_before_it(lab, step, keys, prepare, mess
         prepare(daemon)
     links = daemon.node.ip("-j link show").stdout
 
-    output = daemon.fails_to_start()
+    output = daemon.fails_to_start(seconds=10)
 
     assert message in output, step
     assert "notice: ready" not in output

@@ -31,6 +31,8 @@
 #define WINDOW_MIN (64 << 10)
 /* An unpaced path is bounded by so many windows only. */
 #define FAST_WINDOWS 4
+/* ... and somebody wants more than it gives if this much of its capacity is being sent. */
+#define FAST_SHARE 0.5
 /* Silence: so many round trips, within these bounds. */
 #define SILENCE_ROUND_TRIPS 4
 #define SILENCE_MIN (60 * NSEC_PER_MSEC)
@@ -208,12 +210,14 @@ static void end_round(struct pathctl *c)
 		c->is_starting = false;
 }
 
+/* A queue on a path that we ask for less than it can give is not ours: others', or a busy peer. */
 static void watch_queue(struct pathctl *c, nsec_t now)
 {
-	if (c->is_starting && c->queue > PATHCTL_QUEUE) {
+	if (c->is_wanted && c->is_starting && c->queue > PATHCTL_QUEUE) {
 		c->is_starting = false;
 		c->is_draining = true;
-	} else if (!c->is_draining && (double)c->queue > DRAIN_QUEUES * (double)PATHCTL_QUEUE) {
+	} else if (c->is_wanted && !c->is_draining &&
+		   (double)c->queue > DRAIN_QUEUES * (double)PATHCTL_QUEUE) {
 		c->is_draining = true;
 		set_capacity(c, c->delivered, now);
 	} else if (c->is_draining && c->queue < PATHCTL_QUEUE / 2) {
@@ -252,6 +256,15 @@ static void set_rate(struct pathctl *c, nsec_t now)
 		c->rate = c->cap;
 }
 
+/* Nothing holds up what is sent on a fast path: how much it is tells whether more is wanted. */
+static void note_sending(struct pathctl *c, nsec_t elapsed)
+{
+	double sent = (double)(c->sent_bytes - c->step_sent) * (double)NSEC_PER_SEC;
+
+	if (c->capacity >= PATHCTL_RATE_FAST && sent > c->capacity * FAST_SHARE * (double)elapsed)
+		c->is_wanted = true;
+}
+
 static void step(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
 {
 	nsec_t elapsed = r->arrival - c->step_arrival;
@@ -261,6 +274,7 @@ static void step(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
 			return;
 		c->delivered = (double)(r->rx_bytes - c->step_bytes) * (double)NSEC_PER_SEC /
 			       (double)elapsed;
+		note_sending(c, elapsed);
 		if (elapsed < NSEC_PER_SEC)
 			note_capacity(c, c->delivered, now);
 		if (c->acked_bytes >= c->round_mark)
@@ -271,6 +285,7 @@ static void step(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
 	}
 	c->has_step = true;
 	c->step_bytes = r->rx_bytes;
+	c->step_sent = c->sent_bytes;
 	c->step_arrival = r->arrival;
 }
 
@@ -315,10 +330,8 @@ nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
 		c->is_wanted = true;
 		return NSEC_NEVER;
 	}
-	if (is_fast) {
-		c->is_wanted = true;
+	if (is_fast)
 		return now;
-	}
 	if (c->next_send > now)
 		c->is_wanted = true;
 	return c->next_send;

@@ -84,6 +84,7 @@ struct pathctl {
 	nsec_t capacity_since;
 	double delivered; /* in the last step */
 	uint64_t step_bytes;
+	uint64_t step_sent;
 	nsec_t step_arrival;
 	bool has_step;
 	/* records, oldest at tail */

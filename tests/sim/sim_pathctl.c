@@ -37,6 +37,7 @@ struct run {
 	uint64_t delivered;
 	nsec_t queue_max, queue_sum;
 	uint64_t queue_samples;
+	unsigned n_held; /* what was wanted to leave and might not at once */
 };
 
 static void try_send(struct run *r);
@@ -133,6 +134,7 @@ static void try_send(struct run *r)
 		if (at == NSEC_NEVER)
 			at = now + 20 * NSEC_PER_MSEC;
 		if (at > now) {
+			r->n_held++;
 			set_timer(r, nsec_max(at, now + 250 * NSEC_PER_USEC));
 			return;
 		}
@@ -162,7 +164,7 @@ static void measure(struct run *r, nsec_t elapsed)
 
 	r->delivered = 0;
 	r->queue_max = r->queue_sum = 0;
-	r->queue_samples = 0;
+	r->queue_samples = r->n_held = 0;
 	try_send(r);
 	simnet_run(r->net, until);
 }
@@ -288,6 +290,47 @@ START_TEST(a_slow_sender_is_not_taken_for_a_slow_path)
 }
 END_TEST
 
+/* A peer that has other things to do now and then makes no queue of ours. */
+START_TEST(sparse_packets_are_never_held_up)
+{
+	static const uint64_t rates[] = {MBIT(20000), MBIT(4000), MBIT(100)};
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 8, rates[_i], NSEC_PER_MSEC / 10);
+	measure(&r, s);
+	r.demand_bps = 200ULL * PACKET_BYTES * 8;
+	measure(&r, s); /* what was queued has left */
+	for (int round = 0; round < 5; round++) {
+		simnet_path(r.net, FORWARD)->delay = 30 * NSEC_PER_MSEC;
+		measure(&r, s / 10);
+		ck_assert_uint_eq(r.n_held, 0);
+		simnet_path(r.net, FORWARD)->delay = NSEC_PER_MSEC / 10;
+		measure(&r, s);
+		ck_assert_uint_eq(r.n_held, 0);
+	}
+	simnet_free(r.net);
+}
+END_TEST
+
+START_TEST(a_fast_path_that_becomes_slow_is_paced)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 9, MBIT(4000), NSEC_PER_MSEC);
+	r.demand_bps = MBIT(3500);
+	measure(&r, s);
+	simnet_path(r.net, FORWARD)->rate_bps = MBIT(500);
+	measure(&r, s);
+	measure(&r, 3 * s);
+	report("from 4 Gbit/s to 500 Mbit/s", &r, 3 * s);
+	ck_assert_double_ge(goodput(&r, 3 * s), 0.9 * MBIT(500));
+	ck_assert_double_le(queue_mean_ms(&r), 10);
+	simnet_free(r.net);
+}
+END_TEST
+
 START_TEST(a_dead_path_is_silent_soon_and_costs_no_more_than_its_window)
 {
 	struct run r;
@@ -324,6 +367,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_path_is_filled_and_its_queue_stays_short, 0, 7);
 	tcase_add_test(t, changes_of_rate_are_followed_within_a_second);
 	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
+	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);
+	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);
 	suite_add_tcase(s, t);
 	return s;

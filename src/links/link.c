@@ -10,8 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Bursts sent between two looks at the socket, so that a busy sender still receives. */
-#define SENDS_PER_ROUND 8
+/* Bursts sent in a turn, so that a busy worker still receives, and others get back to their work.
+ */
+#define SENDS_PER_TURN 8
+
+enum turn_end {
+	TURN_EMPTY,   /* nothing is left to send */
+	TURN_BLOCKED, /* the socket takes no more now */
+	TURN_OVER,    /* there may be more */
+};
 
 int link_init(struct link *l, uint32_t number, const struct link_settings *settings,
 	      struct pool *bursts, size_t burst_bytes, const struct link_calls *calls, void *ctx)
@@ -28,6 +35,8 @@ int link_init(struct link *l, uint32_t number, const struct link_settings *setti
 	l->socket.fd = -1;
 	l->waker.fd = -1;
 	atomic_init(&l->has_carrier, true);
+	/* Nobody sends until the worker runs. */
+	atomic_init(&l->is_sending, true);
 	r = ring_new(&l->tx, LINK_RING_SLOTS, sizeof(struct link_tx));
 	if (r < 0)
 		return r;
@@ -82,6 +91,7 @@ int link_set_socket(struct link *l, const struct udp_socket *u)
 	return 0;
 }
 
+/* The worker, in its turn. */
 static void adopt_socket(struct link *l)
 {
 	struct udp_socket *u =
@@ -109,21 +119,6 @@ void link_want_room(struct link *l)
 	/* Ordered before the caller's last look at link_has_room(), as in waker.h. */
 	atomic_store_explicit(&l->is_starved, true, memory_order_seq_cst);
 	atomic_thread_fence(memory_order_seq_cst);
-}
-
-bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id)
-{
-	const struct link_tx tx = {.burst = b, .to = *to, .path_id = path_id};
-
-	burst_get(b);
-	atomic_fetch_add_explicit(&l->queued_bytes, b->len, memory_order_relaxed);
-	if (!ring_push(l->tx, &tx)) {
-		atomic_fetch_sub_explicit(&l->queued_bytes, b->len, memory_order_relaxed);
-		burst_put(b);
-		return false;
-	}
-	waker_wake(&l->waker);
-	return true;
 }
 
 static bool next_tx(struct link *l)
@@ -172,38 +167,108 @@ static void count_sent(struct link *l, const struct burst *b, uint32_t first, ui
 	atomic_fetch_add_explicit(&l->tx_bytes, bytes, memory_order_relaxed);
 }
 
-/* Sends some bursts. True if there may be more to do; false: nothing left, or not writable. */
-static bool send_some(struct link *l)
+/* Sends the pending burst, or what is left of it. False: the socket takes no more now. */
+static bool send_pending(struct link *l)
 {
+	struct burst *b = l->pending.burst;
 	int r;
 
-	for (int i = 0; i < SENDS_PER_ROUND; i++) {
-		if (!next_tx(l))
-			return false;
-		if (l->socket.fd < 0) {
-			drop_tx(l, &l->pending, l->pending.burst->n - l->pending_sent,
-				DROP_tx_link_down);
-			l->pending.burst = NULL;
-			tell_room(l);
-			continue;
-		}
-		r = udp_send(&l->socket, l->pending.burst, l->pending_sent, &l->pending.to);
-		if (r == -EAGAIN || r == -EINTR)
-			return false;
-		atomic_store_explicit(&l->has_gso, l->socket.has_gso, memory_order_relaxed);
-		tell_room(l);
-		if (r < 0) {
-			fail_tx(l, -r);
-			continue;
-		}
-		count_sent(l, l->pending.burst, l->pending_sent, (uint32_t)r);
-		l->pending_sent += (uint32_t)r;
-		if (l->pending_sent < l->pending.burst->n)
-			return true;
-		burst_put(l->pending.burst);
+	if (l->socket.fd < 0) {
+		drop_tx(l, &l->pending, b->n - l->pending_sent, DROP_tx_link_down);
 		l->pending.burst = NULL;
+		return true;
 	}
+	r = udp_send(&l->socket, b, l->pending_sent, &l->pending.to);
+	if (r == -EAGAIN || r == -EINTR)
+		return false;
+	atomic_store_explicit(&l->has_gso, l->socket.has_gso, memory_order_relaxed);
+	if (r < 0) {
+		fail_tx(l, -r);
+		return true;
+	}
+	count_sent(l, b, l->pending_sent, (uint32_t)r);
+	l->pending_sent += (uint32_t)r;
+	if (l->pending_sent < b->n)
+		return true;
+	burst_put(b);
+	l->pending.burst = NULL;
 	return true;
+}
+
+static enum turn_end send_some(struct link *l)
+{
+	for (int i = 0; i < SENDS_PER_TURN; i++) {
+		if (!next_tx(l))
+			return TURN_EMPTY;
+		if (!send_pending(l))
+			return TURN_BLOCKED;
+		tell_room(l);
+	}
+	return TURN_OVER;
+}
+
+static bool take_turn(struct link *l)
+{
+	/* acquire: what the one before us did to socket and pending burst */
+	return !atomic_exchange_explicit(&l->is_sending, true, memory_order_acquire);
+}
+
+/* The fence orders "give up the turn, look at the ring" against "queue, try to take the turn". */
+static void end_turn(struct link *l, enum turn_end end)
+{
+	atomic_store_explicit(&l->is_blocked, end == TURN_BLOCKED, memory_order_relaxed);
+	atomic_store_explicit(&l->is_sending, false, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/*
+ * After something was queued: sends it, unless somebody is sending, who looks again when its
+ * turn is over. So nothing waits for a thread to wake up; what is left is the worker's.
+ */
+static void send_queued(struct link *l)
+{
+	enum turn_end end;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	while (ring_used(l->tx) && !atomic_load_explicit(&l->is_blocked, memory_order_relaxed)) {
+		if (!take_turn(l))
+			return;
+		end = send_some(l);
+		end_turn(l, end);
+		if (end != TURN_EMPTY ||
+		    atomic_load_explicit(&l->replacement, memory_order_relaxed)) {
+			waker_wake(&l->waker);
+			return;
+		}
+	}
+}
+
+bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id)
+{
+	const struct link_tx tx = {.burst = b, .to = *to, .path_id = path_id};
+
+	burst_get(b);
+	atomic_fetch_add_explicit(&l->queued_bytes, b->len, memory_order_relaxed);
+	if (!ring_push(l->tx, &tx)) {
+		atomic_fetch_sub_explicit(&l->queued_bytes, b->len, memory_order_relaxed);
+		burst_put(b);
+		return false;
+	}
+	send_queued(l);
+	return true;
+}
+
+/* The worker's turn, if nobody else is sending. True if there may be more to do. */
+static bool work_turn(struct link *l)
+{
+	enum turn_end end;
+
+	if (!take_turn(l))
+		return false;
+	adopt_socket(l);
+	end = send_some(l);
+	end_turn(l, end);
+	return end == TURN_OVER;
 }
 
 /* As many empty bursts as there are to be had, at the front of l->spare. */
@@ -262,21 +327,31 @@ static struct timespec timespec_of(nsec_t t)
 	return (struct timespec){.tv_sec = t / NSEC_PER_SEC, .tv_nsec = t % NSEC_PER_SEC};
 }
 
+/* Is there something that nobody but the worker will do? Asked when it is known to be asleep. */
+static bool has_work(struct link *l)
+{
+	if (atomic_load(&l->stop))
+		return true;
+	if (atomic_load(&l->is_sending))
+		return false; /* whoever is will wake us for what is left */
+	return atomic_load(&l->replacement) || (ring_used(l->tx) && !atomic_load(&l->is_blocked));
+}
+
 static void wait_for_work(struct link *l, nsec_t until, nsec_t now)
 {
 	struct pollfd fds[2] = {
 		{.fd = l->waker.fd, .events = POLLIN},
-		{.fd = l->socket.fd, .events = (short)(POLLIN | (l->pending.burst ? POLLOUT : 0))},
+		{.fd = l->socket.fd, .events = POLLIN},
 	};
 	struct timespec timeout = timespec_of(nsec_max(until - now, 0));
 
 	waker_sleep(&l->waker);
-	/* A second look, now that whoever queues something also wakes us. */
-	if (atomic_load(&l->stop) || atomic_load(&l->replacement) ||
-	    (!l->pending.burst && ring_used(l->tx))) {
+	if (has_work(l)) {
 		waker_awake(&l->waker);
 		return;
 	}
+	if (atomic_load(&l->is_blocked))
+		fds[1].events |= POLLOUT;
 	if (ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL) > 0 && fds[1].revents)
 		l->may_read = true;
 	waker_awake(&l->waker);
@@ -290,9 +365,9 @@ static void run(void *arg)
 	nsec_t now;
 	nsec_t until;
 
+	atomic_store_explicit(&l->is_sending, false, memory_order_release);
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed)) {
-		adopt_socket(l);
-		may_send = send_some(l);
+		may_send = work_turn(l);
 		got = l->socket.fd >= 0 && (l->may_read || may_send) ? receive_some(l) : 0;
 		now = clock_now();
 		until = l->calls->batch_done(l->ctx, l, now);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Link: one local uplink. Its worker thread owns the socket: it sends what others push into
- * the ring, receives in batches, and hands what came to the dataplane, all the way to the TUN
+ * Link: one local uplink. Whoever queues a burst also sends it, if nobody else is sending; what
+ * is left (the socket is full, or there was much) its worker thread sends. The worker owns the
+ * socket, receives in batches, and hands what came to the dataplane, all the way to the TUN
  * interface, before it looks again (run to completion). The monitor thread opens and
  * replaces the socket; a link may be without one for a while.
  */
@@ -55,17 +56,20 @@ struct link {
 	struct ring *tx;
 	struct waker waker;
 	struct thread thread;
-	/* worker */
+	/* worker; it changes the socket only in a turn of its own */
 	struct udp_socket socket; /* fd -1: none */
 	struct burst *spare[UDP_BATCH];
+	bool may_read;
+	/* whoever has the turn to send */
 	struct link_tx pending; /* its burst being partly sent; NULL: none */
 	uint32_t pending_sent;
-	bool may_read;
 	/* handed to the worker by the monitor */
 	_Atomic(struct udp_socket *) replacement;
 	/* atomic */
 	_Alignas(64) _Atomic size_t queued_bytes;
 	_Atomic bool is_starved; /* somebody waits for room */
+	_Atomic bool is_sending; /* somebody has the turn to send */
+	_Atomic bool is_blocked; /* the socket takes no more; the worker waits for it */
 	_Atomic bool stop;
 	_Atomic bool is_open;
 	_Atomic bool has_carrier; /* its interface has; true where that is not known */
@@ -99,7 +103,7 @@ bool link_has_room(const struct link *l);
 /* Any thread: asks for the has_room call. */
 void link_want_room(struct link *l);
 /*
- * Any thread: queues a burst, of which it takes a reference on success. False, and nothing
- * happens, when the ring is full.
+ * Any thread: queues a burst, of which it takes a reference on success, and sends what is queued
+ * if that is nobody else's turn. False, and nothing happens, when the ring is full.
  */
 bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id);

@@ -267,6 +267,47 @@ START_TEST(order_is_kept_within_and_between_bursts)
 }
 END_TEST
 
+/* The worker is asleep: nobody but the pusher can have sent it. */
+START_TEST(whoever_queues_sends_at_once)
+{
+	struct endpoint to = open_end(&remote);
+
+	open_end(&near);
+	start(&near);
+	for (uint32_t i = 1; i <= 100; i++) {
+		wait_until(atomic_load(&near.link.waker.is_asleep));
+		ck_assert(push(&near, make_burst(i, 1, 40), &to));
+		ck_assert_uint_eq(atomic_load(&near.link.tx_datagrams), i);
+	}
+}
+END_TEST
+
+static void push_many(void *arg)
+{
+	const struct endpoint *to = arg;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		while (!push(&near, make_burst(i, 1, 10), to))
+			sched_yield();
+	}
+}
+
+START_TEST(nothing_is_left_behind_when_several_queue)
+{
+	struct endpoint to = open_end(&remote);
+	struct thread threads[3];
+
+	open_end(&near);
+	start(&near);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(thread_start(&threads[i], "pusher", push_many, &to), 0);
+	for (int i = 0; i < 3; i++)
+		thread_join(&threads[i]);
+	wait_until(atomic_load(&near.link.tx_datagrams) == 3 * MANY);
+	ck_assert_uint_eq(atomic_load(&near.link.queued_bytes), 0);
+}
+END_TEST
+
 static void wait_for_room(struct end *e)
 {
 	struct timespec limit;
@@ -434,6 +475,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, without_a_socket_it_drops_and_counts);
 	tcase_add_test(t, order_is_kept);
 	tcase_add_test(t, order_is_kept_within_and_between_bursts);
+	tcase_add_test(t, whoever_queues_sends_at_once);
+	tcase_add_test(t, nothing_is_left_behind_when_several_queue);
 	tcase_add_test(t, whoever_waits_for_room_is_told);
 	tcase_add_test(t, whoever_waits_for_room_is_told_while_it_sends);
 	tcase_add_test(t, socket_is_replaced_under_traffic);

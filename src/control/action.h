@@ -7,6 +7,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <stdbool.h>
 
 /* The error types of docs/control.md. */
 #define CONTROL_ERRORS(X)                                                                          \
@@ -48,6 +49,7 @@ struct control_action {
 	enum control_error (*handle)(void *ctx, const struct control_request *request,
 				     struct control_reply *reply);
 	void *ctx;
+	bool subscribes; /* after success the client gets events, until it hangs up */
 };
 
 /* "parse_error", as answers carry it. */

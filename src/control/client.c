@@ -79,44 +79,35 @@ static int wait_readable(int fd, nsec_t deadline)
 	n = poll(&p, 1, (int)nsec_min(left / NSEC_PER_MSEC + 1, INT32_MAX));
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	return n ? 0 : -ETIMEDOUT;
+	return n || clock_now() < deadline ? 0 : -ETIMEDOUT;
 }
 
-/* Reads until `ret_line` ends in a newline, which is taken off. */
-static int receive_line(int fd, struct buffer *ret_line, nsec_t deadline)
+/* Reads more; what comes is appended to what the stream has. */
+static int receive(struct control_stream *s, nsec_t deadline)
 {
 	char data[16 * 1024];
 	ssize_t n;
-	int r;
+	int r = wait_readable(s->fd, deadline);
 
-	while (ret_line->len <= ANSWER_MAX) {
-		r = wait_readable(fd, deadline);
-		if (r < 0)
-			return r;
-		n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (n <= 0)
-			return n ? -errno : -ECONNRESET;
-		r = buffer_append(ret_line, data, (size_t)n);
-		if (r < 0)
-			return r;
-		if (data[n - 1] == '\n') {
-			ret_line->len--;
-			return 0;
-		}
-	}
-	return -EBADMSG;
+	if (r < 0)
+		return r;
+	n = recv(s->fd, data, sizeof(data), MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+	if (!n)
+		return -ECONNRESET;
+	return buffer_append(&s->input, data, (size_t)n);
 }
 
-static struct json_object *parse(const struct buffer *line)
+/* The object that `len` bytes are, or NULL. */
+static struct json_object *parse(const char *text, size_t len)
 {
 	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *value;
 
 	if (!tokener)
 		return NULL;
-	value = json_tokener_parse_ex(tokener, line->data, (int)line->len);
+	value = json_tokener_parse_ex(tokener, text, (int)len);
 	json_tokener_free(tokener);
 	if (json_object_is_type(value, json_type_object))
 		return value;
@@ -124,29 +115,67 @@ static struct json_object *parse(const struct buffer *line)
 	return NULL;
 }
 
+int control_stream_open(struct control_stream *ret, const char *path, struct json_object *request,
+			nsec_t timeout)
+{
+	struct control_stream s = {.fd = -1};
+	int r = connect_to(&s.fd, path, timeout);
+
+	if (r < 0)
+		return r;
+	r = send_line(s.fd, request);
+	/* A daemon with too many clients hangs up, but says so first. */
+	if (r < 0 && r != -EPIPE) {
+		close(s.fd);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int control_stream_next(struct json_object **ret, struct control_stream *s, nsec_t deadline)
+{
+	size_t searched = 0;
+
+	while (s->input.len <= ANSWER_MAX) {
+		char *newline = s->input.len > searched ? memchr(s->input.data + searched, '\n',
+								 s->input.len - searched)
+							: NULL;
+		struct json_object *o;
+		size_t len;
+		int r;
+
+		if (newline) {
+			len = (size_t)(newline - s->input.data);
+			o = parse(s->input.data, len);
+			buffer_consume(&s->input, len + 1);
+			*ret = o ? o : *ret;
+			return o ? 0 : -EBADMSG;
+		}
+		searched = s->input.len;
+		r = receive(s, deadline);
+		if (r < 0)
+			return r;
+	}
+	return -EBADMSG;
+}
+
+void control_stream_close(struct control_stream *s)
+{
+	buffer_deinit(&s->input);
+	close(s->fd);
+}
+
 int control_call(struct json_object **ret_answer, const char *path, struct json_object *request,
 		 nsec_t timeout)
 {
 	nsec_t deadline = clock_now() + timeout;
-	struct buffer line = {0};
-	struct json_object *answer;
-	int fd = -1;
-	int r = connect_to(&fd, path, timeout);
+	struct control_stream s;
+	int r = control_stream_open(&s, path, request, timeout);
 
 	if (r < 0)
 		return r;
-	r = send_line(fd, request);
-	/* A daemon with too many clients hangs up, but says so first. */
-	if (!r || r == -EPIPE)
-		r = receive_line(fd, &line, deadline);
-	if (!r) {
-		answer = parse(&line);
-		if (answer)
-			*ret_answer = answer;
-		else
-			r = -EBADMSG;
-	}
-	buffer_deinit(&line);
-	close(fd);
+	r = control_stream_next(ret_answer, &s, deadline);
+	control_stream_close(&s);
 	return r;
 }

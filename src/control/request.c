@@ -119,11 +119,12 @@ static const struct control_action *find_action(const struct request_table *tabl
 }
 
 static enum control_error run(const struct request_table *table, struct json_object *whole,
-			      struct control_reply *reply)
+			      struct control_reply *reply, bool *ret_subscribes)
 {
 	struct control_request request = {.whole = whole};
 	const struct control_action *action;
 	const char *name;
+	enum control_error error;
 
 	if (!get_text(whole, "action", &name) || !name)
 		return control_fail(reply, CONTROL_parse_error,
@@ -134,10 +135,13 @@ static enum control_error run(const struct request_table *table, struct json_obj
 	if (!action)
 		return control_fail(reply, CONTROL_unknown_action, "no action named \"%.64s\"",
 				    name);
-	return action->handle(action->ctx, &request, reply);
+	error = action->handle(action->ctx, &request, reply);
+	*ret_subscribes = !error && action->subscribes;
+	return error;
 }
 
-struct json_object *request_answer(struct request_table *table, const char *line, size_t len)
+struct json_object *request_answer(struct request_table *table, const char *line, size_t len,
+				   bool *ret_subscribes)
 {
 	struct control_reply reply = {0};
 	struct json_object *request = parse(line, len, &reply);
@@ -145,6 +149,7 @@ struct json_object *request_answer(struct request_table *table, const char *line
 	struct json_object *id;
 	enum control_error error;
 
+	*ret_subscribes = false;
 	if (!request)
 		return request_refuse(NULL, CONTROL_parse_error, reply.message);
 	id = take_id(table, request);
@@ -153,7 +158,7 @@ struct json_object *request_answer(struct request_table *table, const char *line
 		return request_refuse(NULL, CONTROL_parse_error,
 				      "\"id\" is neither a string nor a number");
 	}
-	error = run(table, request, &reply);
+	error = run(table, request, &reply, ret_subscribes);
 	if (error) {
 		json_object_put(reply.data);
 		answer = request_refuse(id, error, reply.message);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +18,12 @@ struct request_table {
 	uint64_t n_generated_ids;
 };
 
-/* Answers a line, its newline taken off. The caller puts the answer; NULL without memory. */
-struct json_object *request_answer(struct request_table *table, const char *line, size_t len);
+/*
+ * Answers a line, its newline taken off. The caller puts the answer; NULL without memory.
+ * *ret_subscribes: the client is to get events from now on.
+ */
+struct json_object *request_answer(struct request_table *table, const char *line, size_t len,
+				   bool *ret_subscribes);
 
 /* An error answer; `id` may be NULL and stays the caller's. NULL without memory. */
 struct json_object *request_refuse(struct json_object *id, enum control_error error,

@@ -20,9 +20,10 @@
 #define FLUSH_BYTES (64 * 1024)
 
 struct client {
-	int fd;		  /* -1: a free place */
-	bool is_skipping; /* the rest of a line that was too long */
-	bool is_finished; /* has closed its sending side, and goes when it has its answers */
+	int fd;		    /* -1: a free place */
+	bool is_skipping;   /* the rest of a line that was too long */
+	bool is_finished;   /* has closed its sending side, and goes when it has its answers */
+	bool is_subscribed; /* gets events, also when it is finished, until it hangs up */
 	struct buffer line;
 	struct buffer output;
 };
@@ -98,13 +99,18 @@ static bool is_blank(const struct buffer *line)
 
 static int end_line(struct control *c, struct client *client)
 {
+	struct json_object *answer;
+	bool subscribes;
 	int r = 0;
 
-	if (client->is_skipping)
+	if (client->is_skipping) {
 		client->is_skipping = false;
-	else if (!is_blank(&client->line))
-		r = queue_answer(client,
-				 request_answer(&c->table, client->line.data, client->line.len));
+	} else if (!is_blank(&client->line)) {
+		answer =
+			request_answer(&c->table, client->line.data, client->line.len, &subscribes);
+		client->is_subscribed |= subscribes;
+		r = queue_answer(client, answer);
+	}
 	client->line.len = 0;
 	return r;
 }
@@ -169,18 +175,25 @@ static void drop(struct client *client)
 	*client = (struct client){.fd = -1};
 }
 
-static void serve(struct control *c, struct client *client)
+/* Sends what can be sent, and lets the client go when nothing more is to come. */
+static void settle(struct control *c, struct client *client, int r)
 {
-	int r = client->is_finished ? 0 : receive(c, client);
-
 	if (!r)
 		r = flush(client);
-	if (!r && client->is_finished && !client->output.len)
+	if (!r && client->is_finished && !client->is_subscribed && !client->output.len)
 		r = -ECONNRESET;
 	if (!r)
 		r = watch(c, EPOLL_CTL_MOD, client);
 	if (r < 0)
 		drop(client);
+}
+
+static void serve(struct control *c, struct client *client, uint32_t events)
+{
+	if (client->is_finished && events & (EPOLLHUP | EPOLLERR))
+		drop(client);
+	else
+		settle(c, client, client->is_finished ? 0 : receive(c, client));
 }
 
 static struct client *find_place(struct control *c)
@@ -293,8 +306,22 @@ void control_dispatch(struct control *c)
 
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr)
-			serve(c, events[i].data.ptr);
+			serve(c, events[i].data.ptr, events[i].events);
 		else
 			accept_client(c);
+	}
+}
+
+void control_publish(struct control *c, struct json_object *event)
+{
+	size_t len;
+	const char *text = json_object_to_json_string_length(
+		event, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+
+	for (size_t i = 0; text && i < CONTROL_CLIENTS_MAX; i++) {
+		struct client *client = &c->clients[i];
+
+		if (client->fd >= 0 && client->is_subscribed)
+			settle(c, client, queue(client, text, len));
 	}
 }

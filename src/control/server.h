@@ -28,6 +28,9 @@ int control_new(struct control **ret, int listen_fd, const struct control_action
 /* Closes all connections. NULL is fine. */
 void control_free(struct control *c);
 
+/* Sends an event, as one line, to all clients that have subscribed. Not from within a handler. */
+void control_publish(struct control *c, struct json_object *event);
+
 /* Readable when there is something to do. */
 int control_fd(const struct control *c);
 /* Does what can be done now; call it again while control_fd() is readable. */

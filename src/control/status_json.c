@@ -31,19 +31,8 @@ static void add_bool(struct json_object *o, const char *key, bool value)
 static void add_text(struct json_object *o, const char *key, const char *text)
 {
 	char valid[256];
-	size_t len = 0;
-	size_t n;
+	size_t len = utf8_make_valid(valid, sizeof(valid), text);
 
-	while (*text && len + 4 < sizeof(valid)) {
-		n = utf8_char_len(text);
-		if (n)
-			memcpy(valid + len, text, n);
-		else
-			valid[len] = '?';
-		n = n ? n : 1;
-		text += n;
-		len += n;
-	}
 	json_object_object_add(o, key, len ? json_object_new_string_len(valid, (int)len) : NULL);
 }
 

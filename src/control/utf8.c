@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 static bool is_tail(uint8_t byte)
 {
@@ -48,5 +49,26 @@ size_t utf8_char_len(const char *text)
 	for (size_t i = 2; i < len; i++)
 		if (!is_tail(byte[i]))
 			return 0;
+	return len;
+}
+
+size_t utf8_make_valid(char *ret, size_t size, const char *text)
+{
+	size_t len = 0;
+
+	while (*text) {
+		size_t n = utf8_char_len(text);
+		size_t step = n ? n : 1;
+
+		if (len + step >= size)
+			break;
+		if (n)
+			memcpy(ret + len, text, n);
+		else
+			ret[len] = '?';
+		text += step;
+		len += step;
+	}
+	ret[len] = '\0';
 	return len;
 }

@@ -10,3 +10,5 @@
  * byte begins no valid one (RFC 3629, section 4). The terminating zero is a character of 1.
  */
 size_t utf8_char_len(const char *text);
+/* Copies what has room, "?" for each byte that is none. Returns the length. */
+size_t utf8_make_valid(char *ret, size_t size, const char *text);

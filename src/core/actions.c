@@ -172,6 +172,16 @@ static enum control_error handle_log_level(void *ctx, const struct control_reque
 	return CONTROL_OK;
 }
 
+/* The server does the rest. */
+static enum control_error handle_events(void *ctx, const struct control_request *request,
+					struct control_reply *reply)
+{
+	(void)ctx;
+	(void)request;
+	(void)reply;
+	return CONTROL_OK;
+}
+
 static void add(struct actions *a, const char *name,
 		enum control_error (*handle)(void *, const struct control_request *,
 					     struct control_reply *))
@@ -187,4 +197,6 @@ void actions_init(struct actions *a)
 	add(a, "connect", handle_connect);
 	add(a, "disconnect", handle_disconnect);
 	add(a, "log_level", handle_log_level);
+	add(a, "events", handle_events);
+	a->table[a->n - 1].subscribes = true;
 }

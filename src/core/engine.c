@@ -18,9 +18,11 @@
 #include <unistd.h>
 
 #include "broker/broker.h"
+#include "control/record_json.h"
 #include "control/server.h"
 #include "core/actions.h"
 #include "core/daemonize.h"
+#include "core/events.h"
 #include "core/networks.h"
 #include "crypto/aead.h"
 #include "sandbox/sandbox.h"
@@ -36,6 +38,7 @@ struct engine {
 	struct control *control;
 	struct actions actions;
 	struct broker *broker;
+	struct events *events;
 	struct networks *networks;
 };
 
@@ -124,9 +127,30 @@ static int enter_sandbox(struct engine *e)
 	return r;
 }
 
+static void publish_event(void *ctx, const struct record *r)
+{
+	const struct engine *e = ctx;
+	struct json_object *event = record_json(r);
+
+	if (event)
+		control_publish(e->control, event);
+	json_object_put(event);
+}
+
+static int open_events(struct engine *e)
+{
+	int r = events_new(&e->events);
+
+	if (r < 0)
+		log_error("cannot start: %s", strerror(-r));
+	else
+		events_listen(e->events, publish_event, e);
+	return r;
+}
+
 static int start_networks(struct engine *e)
 {
-	int r = networks_new(&e->networks, e->settings->config, e->broker);
+	int r = networks_new(&e->networks, e->settings->config, e->broker, e->events);
 
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
@@ -180,8 +204,8 @@ static int get_ready(struct engine *e)
 static int set_up(struct engine *e)
 {
 	static int (*const steps[])(struct engine *) = {
-		choose_aead,   open_signals,   open_control, open_broker,
-		enter_sandbox, start_networks, get_ready,
+		choose_aead, open_signals,  open_control,   open_events,
+		open_broker, enter_sandbox, start_networks, get_ready,
 	};
 	int r = 0;
 
@@ -193,6 +217,9 @@ static int set_up(struct engine *e)
 static void tear_down(struct engine *e)
 {
 	networks_free(e->networks);
+	if (e->events && e->control)
+		events_dispatch(e->events);
+	events_free(e->events);
 	broker_free(e->broker);
 	control_free(e->control);
 	if (e->null_fd >= 0)
@@ -226,6 +253,7 @@ static int main_loop(struct engine *e)
 		{.fd = networks_failure_fd(e->networks), .events = POLLIN},
 		{.fd = e->signal_fd, .events = POLLIN},
 		{.fd = control_fd(e->control), .events = POLLIN},
+		{.fd = events_fd(e->events), .events = POLLIN},
 	};
 
 	for (;;) {
@@ -247,6 +275,8 @@ static int main_loop(struct engine *e)
 			return EXIT_SUCCESS;
 		if (fds[2].revents)
 			control_dispatch(e->control);
+		if (fds[3].revents)
+			events_dispatch(e->events);
 	}
 }
 

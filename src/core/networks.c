@@ -15,13 +15,14 @@
 /* A slot, and where its network's threads leave their last words. */
 struct place {
 	struct network_slot slot;
-	int event_fd;
+	struct networks *networks;
 	char last_words[NETWORK_WHY_MAX]; /* the thread that fails, before it sets: */
 	_Atomic bool has_failed;	  /* release; the main thread reads it with acquire */
 };
 
 struct networks {
 	struct broker *broker;
+	struct events *events;
 	int event_fd;
 	struct place *places; /* n of them; they never move */
 	size_t n;
@@ -38,15 +39,24 @@ const char *network_state_name(enum network_state state)
 	return names[state];
 }
 
-static void set_state(struct network_slot *slot, enum network_state state, const char *why)
-{
-	slot->state = state;
-	snprintf(slot->why, sizeof(slot->why), "%s", why);
-}
-
 static struct place *place_of(struct network_slot *slot)
 {
 	return (struct place *)((char *)slot - offsetof(struct place, slot));
+}
+
+static void set_state(struct network_slot *slot, enum network_state state, const char *why)
+{
+	struct record r;
+
+	slot->state = state;
+	snprintf(slot->why, sizeof(slot->why), "%s", why);
+	record_init(&r, "network_state");
+	record_add(&r, "network", slot->settings->name);
+	record_add(&r, "interface", slot->settings->interface);
+	record_add(&r, "state", network_state_name(state));
+	if (*why)
+		record_add(&r, "reason", why);
+	events_post(place_of(slot)->networks->events, &r);
 }
 
 /* Any thread, once for each network. */
@@ -56,7 +66,15 @@ static void network_failed(void *ctx, const char *why)
 
 	snprintf(place->last_words, sizeof(place->last_words), "%s", why);
 	atomic_store_explicit(&place->has_failed, true, memory_order_release);
-	eventfd_write(place->event_fd, 1);
+	eventfd_write(place->networks->event_fd, 1);
+}
+
+/* Any thread. */
+static void network_happened(void *ctx, const struct record *r)
+{
+	const struct place *place = ctx;
+
+	events_post(place->networks->events, r);
 }
 
 static int start(struct networks *n, struct network_slot *slot)
@@ -65,9 +83,9 @@ static int start(struct networks *n, struct network_slot *slot)
 	int r;
 
 	set_state(slot, NETWORK_STARTING, "");
-	place->event_fd = n->event_fd;
 	atomic_store_explicit(&place->has_failed, false, memory_order_relaxed);
-	r = network_start(&slot->network, slot->settings, n->broker, network_failed, place);
+	r = network_start(&slot->network, slot->settings, n->broker, network_failed,
+			  network_happened, place);
 	if (r < 0)
 		set_state(slot, NETWORK_ERROR, strerror(-r));
 	else
@@ -84,7 +102,8 @@ static void stop(struct network_slot *slot)
 	log_info("network %s: stopped", slot->settings->name);
 }
 
-int networks_new(struct networks **ret, const struct config *config, struct broker *broker)
+int networks_new(struct networks **ret, const struct config *config, struct broker *broker,
+		 struct events *events)
 {
 	struct networks *n = calloc(1, sizeof(*n));
 	int r;
@@ -92,6 +111,7 @@ int networks_new(struct networks **ret, const struct config *config, struct brok
 	if (!n)
 		return -ENOMEM;
 	n->broker = broker;
+	n->events = events;
 	n->places = calloc(config->n_networks, sizeof(*n->places));
 	n->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = n->event_fd < 0 ? -errno : 0;
@@ -102,8 +122,10 @@ int networks_new(struct networks **ret, const struct config *config, struct brok
 		return r;
 	}
 	n->n = config->n_networks;
-	for (size_t i = 0; i < n->n; i++)
+	for (size_t i = 0; i < n->n; i++) {
 		n->places[i].slot.settings = &config->networks[i];
+		n->places[i].networks = n;
+	}
 	*ret = n;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/events.h"
 #include "dataplane/network.h"
 
 struct networks;
@@ -35,8 +36,9 @@ struct network_slot {
 	char why[NETWORK_WHY_MAX]; /* of the state `error`; else "" */
 };
 
-/* None is started yet. 0 or -errno. `config` and `broker` must live as long as they do. */
-int networks_new(struct networks **ret, const struct config *config, struct broker *broker);
+/* None is started yet. 0 or -errno. What it is given must live as long as they do. */
+int networks_new(struct networks **ret, const struct config *config, struct broker *broker,
+		 struct events *events);
 /* Stops those that run, in reverse order. NULL is fine. */
 void networks_free(struct networks *n);
 

@@ -94,8 +94,10 @@ static void sample_tick(struct timer *t, nsec_t now)
 {
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, sample_timer));
 
-	for (size_t i = 0; i < m->network->n_bonds; i++)
+	for (size_t i = 0; i < m->network->n_bonds; i++) {
 		probe_sample_rates(m->network->bonds[i].probe, now - m->last_sample);
+		probe_judge_peer(m->network->bonds[i].probe, now);
+	}
 	m->last_sample = now;
 	timerq_arm(&m->timers, t, now + SAMPLE_INTERVAL);
 }

@@ -18,7 +18,7 @@
 void network_fail(struct network *n, const char *why)
 {
 	if (!atomic_exchange(&n->has_failed, true))
-		n->failed(n->failed_ctx, why);
+		n->failed(n->calls_ctx, why);
 }
 
 static int fail(const struct network *n, const char *what, int r)
@@ -281,7 +281,8 @@ static void stop_threads(struct network *n)
 }
 
 int network_start(struct network **ret, const struct network_settings *settings,
-		  struct broker *broker, network_failed_fn failed, void *ctx)
+		  struct broker *broker, network_failed_fn failed, network_happened_fn happened,
+		  void *ctx)
 {
 	struct network *n;
 	int r;
@@ -292,7 +293,8 @@ int network_start(struct network **ret, const struct network_settings *settings,
 	n->settings = settings;
 	n->broker = broker;
 	n->failed = failed;
-	n->failed_ctx = ctx;
+	n->happened = happened;
+	n->calls_ctx = ctx;
 	n->tun.fd = -1;
 	r = make_parts(n);
 	if (r == 0)

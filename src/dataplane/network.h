@@ -9,6 +9,7 @@
 #include "broker/broker.h"
 #include "dataplane/settings.h"
 #include "dataplane/status.h"
+#include "util/record.h"
 
 struct network;
 
@@ -17,6 +18,8 @@ struct network;
  * vanished, a thread has ended): `why` says what happened. The main thread then stops it.
  */
 typedef void (*network_failed_fn)(void *ctx, const char *why);
+/* Called by any thread; see docs/control.md for what there is to tell. Does not block. */
+typedef void (*network_happened_fn)(void *ctx, const struct record *r);
 
 /*
  * Brings the network up: on return 0 the interface has its addresses and is up, all sockets
@@ -25,7 +28,8 @@ typedef void (*network_failed_fn)(void *ctx, const char *why);
  * `broker` does what needs privilege, and lives as long.
  */
 int network_start(struct network **ret, const struct network_settings *settings,
-		  struct broker *broker, network_failed_fn failed, void *ctx);
+		  struct broker *broker, network_failed_fn failed, network_happened_fn happened,
+		  void *ctx);
 /* Ends all threads, removes the interface, wipes the keys. NULL is fine. */
 void network_stop(struct network *n);
 

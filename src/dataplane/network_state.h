@@ -28,7 +28,8 @@ struct network {
 	/* constant once it runs */
 	const struct network_settings *settings;
 	network_failed_fn failed;
-	void *failed_ctx;
+	network_happened_fn happened;
+	void *calls_ctx;
 	struct pool *bursts;
 	struct pool *cells;
 	size_t burst_bytes; /* room for data in a burst */

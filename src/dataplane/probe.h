@@ -44,6 +44,7 @@ struct probe {
 	bool is_multilink;
 	bool is_known;	   /* ... or known not to be */
 	bool has_answered; /* since the last session began */
+	bool is_up;	   /* can be reached: what has been told */
 	unsigned hellos_left;
 	nsec_t made;
 };
@@ -79,3 +80,5 @@ void probe_source_gone(struct probe *p, struct link *l, const struct prefix *add
 nsec_t probe_link_quiet_since(const struct probe *p, const struct link *l, nsec_t now);
 /* Once a second. */
 void probe_sample_rates(struct probe *p, nsec_t elapsed);
+/* Tells when the peer has become reachable, or is no more. As often as that may have changed. */
+void probe_judge_peer(struct probe *p, nsec_t now);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "dataplane/network_state.h"
-#include "util/log.h"
+#include "dataplane/news.h"
 
 /* A learnt path that has been down for so long is forgotten. */
 #define FORGET_AFTER (120 * NSEC_PER_SEC)
@@ -31,13 +31,11 @@ static void tell_down(const struct probe_path *pp, nsec_t now)
 
 void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now)
 {
-	char buf[256];
-
-	log_notice("%s is %s: %s", probe_path_describe(pp, buf),
-		   health_state_name(pp->health.state), why);
+	news_path_state(pp, why);
 	probe_publish(pp->probe);
 	if (pp->health.state == HEALTH_DOWN)
 		tell_down(pp, now);
+	probe_judge_peer(pp->probe, now);
 }
 
 static bool has_session(const struct probe *p, nsec_t now)
@@ -48,6 +46,27 @@ static bool has_session(const struct probe *p, nsec_t now)
 	has = peer_send_session_rcu(&p->bond->peer, now) != NULL;
 	rcu_end();
 	return has;
+}
+
+/* A stock peer's paths tell nothing: there the session alone counts. */
+static bool is_reachable(struct probe *p, nsec_t now)
+{
+	if (!has_session(p, now))
+		return false;
+	for (unsigned i = 0; i < PATHS_MAX; i++)
+		if (p->paths[i] && p->paths[i]->health.state != HEALTH_DOWN)
+			return true;
+	return !p->is_multilink;
+}
+
+void probe_judge_peer(struct probe *p, nsec_t now)
+{
+	bool is_up = is_reachable(p, now);
+
+	if (is_up == p->is_up)
+		return;
+	p->is_up = is_up;
+	news_peer(p->bond, is_up);
 }
 
 static void send_ping(struct probe_path *pp, nsec_t now)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dataplane/network_state.h"
+#include "dataplane/news.h"
 #include "util/log.h"
 
 /* Hellos without an answer after which a peer counts as stock, until its next session. */
@@ -112,6 +113,8 @@ void probe_hello_tick(struct timer *t, nsec_t now)
 
 void probe_session(struct probe *p, nsec_t now)
 {
+	news_handshake(p->bond);
+	probe_judge_peer(p, now);
 	if (p->bond->settings->multilink == MULTILINK_NO)
 		return;
 	p->has_answered = false;

@@ -9,7 +9,6 @@
 void probe_path_send(struct probe_path *pp, const struct frame *frames, int n, nsec_t now);
 
 /* probe_paths.c: which paths there are, and where they lead */
-const char *probe_path_describe(const struct probe_path *pp, char buf[256]);
 /* Publishes a new snapshot; false without memory, and the old one stays in force. */
 bool probe_publish(struct probe *p);
 /* A new path in a free slot; NULL if there is none, or no memory. */

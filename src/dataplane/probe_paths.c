@@ -8,21 +8,12 @@
 #include <string.h>
 
 #include "dataplane/network_state.h"
+#include "dataplane/news.h"
 #include "dataplane/tx.h"
 #include "util/log.h"
 
 /* A name whose path is down is looked up again this often. */
 #define RESOLVE_INTERVAL (30 * NSEC_PER_SEC)
-
-const char *probe_path_describe(const struct probe_path *pp, char buf[256])
-{
-	char remote[ADDR_TEXT_MAX];
-
-	snprintf(buf, 256, "network %s: peer %s: path %s to %s", pp->probe->network->settings->name,
-		 pp->probe->bond->settings->name, pp->path->link->settings->name,
-		 addr_format(&pp->to.remote, remote));
-	return buf;
-}
 
 bool probe_publish(struct probe *p)
 {
@@ -97,6 +88,7 @@ void probe_remove_path(struct probe_path *pp)
 		return;
 	}
 	timerq_disarm(p->timers, &pp->timer);
+	news_path_removed(pp);
 	path_retire(pp->path);
 	free(pp);
 }
@@ -115,20 +107,17 @@ static struct probe_path *find_path(struct probe *p, const struct link *l,
 
 void probe_path_move(struct probe_path *pp, const struct endpoint *to)
 {
-	char buf[256];
-	char remote[ADDR_TEXT_MAX];
+	struct addr from = pp->to.remote;
 
-	if (addr_is_set(&pp->to.remote))
-		log_info("%s moves to %s", probe_path_describe(pp, buf),
-			 addr_format(&to->remote, remote));
 	pp->to = *to;
+	if (addr_is_set(&from))
+		news_path_moved(pp, &from);
 	probe_publish(pp->probe);
 }
 
 static struct probe_path *learn_path(struct probe *p, const struct event *e)
 {
 	struct probe_path *pp = probe_add_path(p, e->link, e->at);
-	char buf[256];
 
 	if (!pp) {
 		log_debug("network %s: peer %s: no room for one more path",
@@ -136,7 +125,7 @@ static struct probe_path *learn_path(struct probe *p, const struct event *e)
 		return NULL;
 	}
 	pp->to = e->from;
-	log_info("%s has been learnt", probe_path_describe(pp, buf));
+	news_path_learnt(pp);
 	probe_publish(p);
 	probe_path_arm(pp);
 	return pp;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dataplane/network_state.h"
+#include "dataplane/news.h"
 #include "dataplane/probe.h"
 #include "dataplane/resolver.h"
 #include "netlink/address.h"
@@ -73,7 +74,6 @@ static int link_family(const struct network *n, const struct link_settings *s)
 static int open_socket(struct uplink *u, nsec_t now)
 {
 	struct link *l = u->link;
-	char text[ADDR_TEXT_MAX];
 	struct udp_socket s;
 	int r = broker_open_udp(u->network->broker, &s, l->settings,
 				link_family(u->network, l->settings), l->burst_bytes);
@@ -89,9 +89,7 @@ static int open_socket(struct uplink *u, nsec_t now)
 		return r;
 	u->last_error = 0;
 	u->opened = now;
-	log_info("network %s: link %s: socket bound to %s%s%s", u->network->settings->name,
-		 l->settings->name, addr_format(&u->local, text),
-		 l->settings->device[0] ? " on " : "", l->settings->device);
+	news_link_open(u->network, l, &u->local);
 	if (has_carrier(u))
 		tell_paths(u, NULL, now);
 	return 0;
@@ -101,8 +99,7 @@ static void close_socket(struct uplink *u, int error, nsec_t now)
 {
 	if (!is_open(u))
 		return;
-	log_warn("network %s: link %s: %s; its socket is closed until that has changed",
-		 u->network->settings->name, u->link->settings->name, strerror(error));
+	news_link_closed(u->network, u->link, strerror(error));
 	link_set_socket(u->link, NULL); /* no memory: it stays as it is, and fails again */
 	memset(&u->local, 0, sizeof(u->local));
 	atomic_store_explicit(&u->link->last_error, error, memory_order_relaxed);
@@ -142,8 +139,7 @@ static void set_carrier(struct uplink *u, bool has, nsec_t now)
 	if (has == has_carrier(u))
 		return;
 	atomic_store_explicit(&u->link->has_carrier, has, memory_order_relaxed);
-	log_notice("network %s: link %s: its interface has %s", u->network->settings->name,
-		   u->link->settings->name, has ? "a carrier" : "no carrier");
+	news_link_carrier(u->network, u->link, has);
 	if (is_open(u))
 		tell_paths(u, has ? NULL : "no carrier", now);
 }

@@ -237,7 +237,7 @@ static void take_log(struct supervisor *s)
 		close(fd);
 	if (r == 0) {
 		line[len] = '\0';
-		log_write(line[0] & LOG_PRIMASK, "%s", line + 1);
+		log_relay(line[0] & LOG_PRIMASK, line + 1);
 	} else if (r == -EPIPE) {
 		close(s->log);
 		s->log = -1;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,25 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/journal.h"
+
 #define LINE_MAX_BYTES 1024
+/* Places in the code that share a ration by chance share it; there are about two hundred. */
+#define RATIONS 256
+
+struct ration {
+	_Atomic nsec_t since;
+	_Atomic unsigned used;
+	_Atomic unsigned suppressed;
+};
 
 /* Written once more when a daemon leaves its terminal, while threads may be logging. */
 static _Atomic enum log_sink sink = LOG_SINK_STDERR;
 static _Atomic int max_level = LOG_INFO;
+static int journal_fd = -1;
 static bool has_priority_prefix;
 static int channel = -1; /* set before the sink */
+static struct ration rations[RATIONS];
 
 void log_init(enum log_sink to, int level)
 {
@@ -25,6 +38,10 @@ void log_init(enum log_sink to, int level)
 		openlog("vtrunkd", LOG_PID, LOG_DAEMON);
 	else
 		has_priority_prefix = getenv("JOURNAL_STREAM") != NULL;
+	if (to == LOG_SINK_STDERR && journal_fd < 0 && journal_reads(STDERR_FILENO))
+		journal_fd = journal_open(JOURNAL_SOCKET);
+	if (to == LOG_SINK_STDERR && journal_fd >= 0)
+		to = LOG_SINK_JOURNAL;
 	atomic_store_explicit(&max_level, level, memory_order_relaxed);
 	atomic_store_explicit(&sink, to, memory_order_relaxed);
 }
@@ -38,11 +55,6 @@ void log_init_channel(int fd)
 void log_set_level(int level)
 {
 	atomic_store_explicit(&max_level, level, memory_order_relaxed);
-}
-
-bool log_enabled(int level)
-{
-	return level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
 int log_level(void)
@@ -61,17 +73,19 @@ const char *log_level_name(int level)
 	return level == LOG_INFO ? "info" : "debug";
 }
 
-static void send_line(int level, const char *format, va_list args)
+bool log_enabled(int level)
+{
+	return level <= atomic_load_explicit(&max_level, memory_order_relaxed);
+}
+
+static void send_line(int level, const char *message)
 {
 	char line[LINE_MAX_BYTES];
-	int n = vsnprintf(line + 1, sizeof(line) - 1, format, args);
+	size_t len = strnlen(message, sizeof(line) - 1);
 
-	if (n < 0)
-		return;
 	line[0] = (char)level;
-	if ((size_t)n > sizeof(line) - 2)
-		n = sizeof(line) - 2;
-	if (send(channel, line, (size_t)n + 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	memcpy(line + 1, message, len);
+	if (send(channel, line, len + 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return; /* nobody is left to tell */
 }
 
@@ -95,32 +109,116 @@ static size_t write_head(char *line, size_t size, int level)
 	return (size_t)n;
 }
 
-void log_write(int level, const char *format, ...)
+static void write_stderr(int level, const char *message)
 {
 	char line[LINE_MAX_BYTES];
-	size_t len;
-	int n;
+	size_t room = sizeof(line) - 1;
+	size_t head = write_head(line, room, level);
+	size_t len = strnlen(message, room - head);
+
+	memcpy(line + head, message, len);
+	line[head + len] = '\n';
+	/* One write, so that the lines of several threads do not mix. */
+	if (write(STDERR_FILENO, line, head + len + 1) < 0)
+		(void)errno; /* nobody is left to tell */
+}
+
+/* The message with its fields behind it, where the sink has no others. */
+static void deliver_text(enum log_sink to, int level, const char *message,
+			 const struct record *record)
+{
+	char line[LINE_MAX_BYTES];
+
+	if (record) {
+		size_t len = (size_t)snprintf(line, sizeof(line), "%.200s: ", message);
+
+		record_write(record, line + len, sizeof(line) - len);
+		message = line;
+	}
+	if (to == LOG_SINK_SYSLOG)
+		syslog(level, "%s", message);
+	else if (to == LOG_SINK_CHANNEL)
+		send_line(level, message);
+	else
+		write_stderr(level, message);
+}
+
+static void deliver(int level, const char *message, const struct record *record)
+{
+	enum log_sink to = atomic_load_explicit(&sink, memory_order_relaxed);
+
+	if (to == LOG_SINK_JOURNAL)
+		journal_send(journal_fd, level, message, record);
+	else
+		deliver_text(to, level, message, record);
+}
+
+static struct ration *ration_of(const char *place)
+{
+	return &rations[((uintptr_t)place >> 3 ^ (uintptr_t)place >> 11) % RATIONS];
+}
+
+/* False if the place has used up its ration; else *ret_suppressed is what was held back before. */
+static bool take_ration(const char *place, int level, unsigned *ret_suppressed)
+{
+	struct ration *ration = ration_of(place);
+	nsec_t now = clock_now();
+	nsec_t since = atomic_load_explicit(&ration->since, memory_order_relaxed);
+
+	*ret_suppressed = 0;
+	if (level >= LOG_DEBUG)
+		return true;
+	if (now - since >= LOG_RATION_TIME &&
+	    atomic_compare_exchange_strong_explicit(&ration->since, &since, now,
+						    memory_order_relaxed, memory_order_relaxed)) {
+		atomic_store_explicit(&ration->used, 0, memory_order_relaxed);
+		*ret_suppressed =
+			atomic_exchange_explicit(&ration->suppressed, 0, memory_order_relaxed);
+	}
+	if (atomic_fetch_add_explicit(&ration->used, 1, memory_order_relaxed) < LOG_RATION)
+		return true;
+	atomic_fetch_add_explicit(&ration->suppressed, 1, memory_order_relaxed);
+	return false;
+}
+
+static bool may_log(int level, const char *place)
+{
+	char message[64];
+	unsigned suppressed;
+
+	if (!log_enabled(level) || !take_ration(place, level, &suppressed))
+		return false;
+	if (suppressed) {
+		snprintf(message, sizeof(message), "%u messages like the next one were suppressed",
+			 suppressed);
+		deliver(level, message, NULL);
+	}
+	return true;
+}
+
+void log_write(int level, const char *format, ...)
+{
+	char message[LINE_MAX_BYTES];
 	va_list args;
 
-	if (!log_enabled(level))
+	if (!may_log(level, format))
 		return;
 	va_start(args, format);
-	if (atomic_load_explicit(&sink, memory_order_relaxed) == LOG_SINK_SYSLOG) {
-		vsyslog(level, format, args);
-	} else if (atomic_load(&sink) == LOG_SINK_CHANNEL) {
-		send_line(level, format, args);
-	} else {
-		len = write_head(line, sizeof(line), level);
-		n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);
-		if (n > 0)
-			len += (size_t)n < sizeof(line) - len - 1 ? (size_t)n
-								  : sizeof(line) - len - 2;
-		line[len++] = '\n';
-		/* One write, so that the lines of several threads do not mix. */
-		if (write(STDERR_FILENO, line, len) < 0)
-			(void)errno; /* nobody is left to tell */
-	}
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
+	deliver(level, message, NULL);
+}
+
+void log_relay(int level, const char *message)
+{
+	if (log_enabled(level))
+		deliver(level, message, NULL);
+}
+
+void log_record(int level, const char *message, const struct record *record)
+{
+	if (may_log(level, message))
+		deliver(level, message, record);
 }
 
 bool log_limit_pass(struct log_limit *limit, nsec_t now, nsec_t interval, unsigned *ret_suppressed)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Logging: one line per call, any thread. Never in the path of a packet; what hostile
- * packets could trigger goes through a log_limit. Keys are never logged.
+ * Logging: one line per call, any thread. Never in the path of a packet. Each place in the code
+ * that logs has a ration; what goes beyond it is counted, and told with the next line from there.
+ * Keys are never logged.
  */
 #pragma once
 
@@ -11,12 +12,19 @@
 #include <syslog.h>
 
 #include "util/clock.h"
+#include "util/record.h"
 
 enum log_sink {
-	LOG_SINK_STDERR, /* with "<N>" priority prefixes where a service manager reads it */
+	LOG_SINK_STDERR, /* with "<N>" priority prefixes where a service manager reads it; or */
 	LOG_SINK_SYSLOG,
 	LOG_SINK_CHANNEL, /* by log_init_channel() */
+	LOG_SINK_JOURNAL, /* ... in place of the first, where the journal reads it */
 };
+
+/* What one place in the code may log in LOG_RATION_TIME; at the level of debug there is no limit.
+ */
+#define LOG_RATION 100
+#define LOG_RATION_TIME (10 * NSEC_PER_SEC)
 
 /*
  * `max_level` is a syslog priority: LOG_INFO, or LOG_DEBUG to see all. Again to change the sink,
@@ -36,6 +44,10 @@ int log_level(void);
 const char *log_level_name(int level);
 
 __attribute__((format(printf, 2, 3))) void log_write(int level, const char *format, ...);
+/* "message: network=home link=lte ...": the message is a constant, the record has the rest. */
+void log_record(int level, const char *message, const struct record *record);
+/* A line that another process has made, and rationed. */
+void log_relay(int level, const char *message);
 
 #define log_error(...) log_write(LOG_ERR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_WARNING, __VA_ARGS__)

@@ -13,8 +13,6 @@
 #include "control/status_json.h"
 #include "vtrunkctl/text.h"
 
-#define TIMEOUT (10 * NSEC_PER_SEC)
-
 void problem_explain(struct problem *ret, const char *path, int error)
 {
 	size_t size = sizeof(ret->text);
@@ -57,8 +55,7 @@ struct json_object *ask_new_request(const struct options *o, const char *action)
 	return request;
 }
 
-/* The data of a successful answer, still the answer's; NULL for a refusal. */
-static struct json_object *take_data(struct json_object *answer, struct problem *ret_problem)
+struct json_object *answer_data(struct json_object *answer, struct problem *ret_problem)
 {
 	struct json_object *error = field_object(answer, "error");
 	struct json_object *data = field_object(answer, "data");
@@ -78,14 +75,14 @@ struct json_object *ask(const struct options *o, struct json_object *request,
 {
 	struct json_object *answer;
 	struct json_object *data;
-	int r = control_call(&answer, o->socket_path, request, TIMEOUT);
+	int r = control_call(&answer, o->socket_path, request, ASK_TIMEOUT);
 
 	json_object_put(request);
 	if (r < 0) {
 		problem_explain(ret_problem, o->socket_path, r);
 		return NULL;
 	}
-	data = json_object_get(take_data(answer, ret_problem));
+	data = json_object_get(answer_data(answer, ret_problem));
 	json_object_put(answer);
 	return data;
 }

@@ -8,6 +8,8 @@
 
 #include "vtrunkctl/options.h"
 
+#define ASK_TIMEOUT (10 * NSEC_PER_SEC)
+
 /* Why there is nothing to show. */
 struct problem {
 	char text[2048];
@@ -22,6 +24,8 @@ struct json_object *ask_new_request(const struct options *o, const char *action)
  */
 struct json_object *ask(const struct options *o, struct json_object *request,
 			struct problem *ret_problem);
+/* The data of a successful answer, still the answer's; NULL, and a problem, for a refusal. */
+struct json_object *answer_data(struct json_object *answer, struct problem *ret_problem);
 /* The status of the daemon, likewise, if it is of the schema that we know. */
 struct json_object *ask_status(const struct options *o, struct problem *ret_problem);
 

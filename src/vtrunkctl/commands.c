@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vtrunkctl/ask.h"
+#include "vtrunkctl/follow.h"
 #include "vtrunkctl/options.h"
 #include "vtrunkctl/show.h"
 #include "vtrunkctl/text.h"
@@ -90,6 +91,7 @@ static int run_ask(const struct options *o)
 
 const struct command commands[] = {
 	{"status", "", "networks, links, peers and paths", 0, 0, show_status},
+	{"events", "", "what happens, as it happens", 0, 0, follow_events},
 	{"connect", "[NETWORK]", "start a network", 0, 1, run_ask, "connect", "network"},
 	{"disconnect", "[NETWORK]", "stop a network", 0, 1, run_ask, "disconnect", "network"},
 	{"log level", "[LEVEL]", "tell or set it: error, warning, info, debug", 0, 1, run_ask,

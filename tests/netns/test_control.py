@@ -118,3 +118,87 @@ def test_the_log_level_changes_at_once(lab):
     ctl(pair.client, "disconnect")
     assert len(pair.client.process.output()) == before
     assert "level: error" in ctl(pair.client, "log", "level").stdout
+
+
+class Events:
+    """What a subscriber of a daemon's events has got so far."""
+
+    def __init__(self, daemon):
+        self.socket = daemon.node.lab.stack.enter_context(socket.socket(socket.AF_UNIX))
+        self.socket.connect(str(daemon.control))
+        self.socket.sendall(b'{"action": "events"}\n')
+        self.socket.settimeout(0.2)
+        self.text = b""
+        wait_until(lambda: b'"success":true' in self.read(), 10, "the subscription is accepted")
+
+    def read(self):
+        try:
+            self.text += self.socket.recv(1 << 16)
+        except TimeoutError:
+            pass
+        return self.text
+
+    def list(self):
+        lines = self.read().split(b"\n")[1:-1]
+        return [json.loads(line) for line in lines]
+
+    def wait(self, name, **fields):
+        """The first event of that name with these fields."""
+        def found():
+            return next((e for e in self.list() if e.get("event") == name and fields.items() <= e.items()), None)
+        return wait_until(found, 15, f"an event {name} {fields}")
+
+
+def test_subscribers_hear_what_happens_to_paths_links_and_peers(lab):
+    pair = Pair(lab, start=False)
+    pair.server.start()
+    events = Events(pair.server)
+
+    pair.client.start()
+    events.wait("peer_handshake", network="default", peer="peer")
+    events.wait("path_learnt", link="wan4")
+    assert events.wait("path_up", link="wan4", reason="the peer answers")["rtt_ms"] > 0
+    events.wait("peer_up", peer="peer")
+
+    client = Events(pair.client)
+    wan1 = pair.cables[0]
+    pair.client_node.ip(f"link set {wan1.name} down")
+    down = client.wait("path_down", link="wan1", state="down")
+    assert down["reason"] and down["downs"] >= 1
+    pair.client_node.ip(f"link set {wan1.name} up")
+    client.wait("path_up", link="wan1")
+    pair.client.stop()
+    events.wait("path_down")
+    events.wait("peer_down", peer="peer")
+
+
+def test_subscribers_hear_of_networks_and_ask_on_the_same_connection(lab):
+    daemon = two_networks(lab)
+    daemon.start()
+    events = Events(daemon)
+
+    events.socket.sendall(b'nonsense\n{"action": "disconnect", "network": "two", "id": "x"}\n')
+
+    events.wait("network_state", network="two", state="stopping")
+    events.wait("network_state", network="two", state="stopped")
+    assert b"parse_error" in events.text and b'"id":"x"' in events.text
+    events.socket.shutdown(socket.SHUT_WR)
+    ask(daemon, "connect", network="two")
+    events.wait("network_state", network="two", state="active")
+
+
+def test_vtrunkctl_prints_events_as_lines(lab):
+    daemon = two_networks(lab)
+    daemon.start()
+
+    follower = daemon.node.spawn(VTRUNKCTL, "--socket", daemon.control, "events")
+
+    def is_followed():
+        if "network_state" not in follower.output():
+            ask(daemon, "disconnect", network="two")
+            ask(daemon, "connect", network="two")
+        return "network_state" in follower.output()
+    wait_until(is_followed, 10, "an event is printed")
+    assert "network=two" in follower.output() and "state=active" in follower.output()
+    daemon.stop()
+    assert follower.wait(5) == 1

@@ -167,9 +167,23 @@ static void add_reseq(struct json_object *o, const struct peer_status *s)
 		add_count(reseq, "released_late", s->reseq.released_late);
 		add_count(reseq, "proven_lost", s->reseq.proven_lost);
 		add_count(reseq, "deadlines", s->reseq.deadlines);
+		add_count(reseq, "asked", s->reseq.asked);
+		add_count(reseq, "repaired", s->reseq.repaired);
 		add_count(reseq, "hold_us", (uint64_t)(s->reseq.hold / NSEC_PER_USEC));
 	}
 	json_object_object_add(o, "reseq", reseq);
+}
+
+static void add_resend(struct json_object *o, const struct peer_status *s)
+{
+	struct json_object *resend = json_object_new_object();
+
+	if (resend) {
+		add_count(resend, "packets", s->resend.packets);
+		add_count(resend, "bytes", s->resend.bytes);
+		add_count(resend, "refused", s->resend.refused);
+	}
+	json_object_object_add(o, "resend", resend);
 }
 
 /* A new array under `key`; NULL without memory. */
@@ -220,6 +234,7 @@ static struct json_object *peer_json(const struct peer_status *s)
 	add_count(o, "rx_packets", s->rx_packets);
 	add_count(o, "rx_bytes", s->rx_bytes);
 	add_reseq(o, s);
+	add_resend(o, s);
 	add_paths(o, s);
 	return o;
 }

@@ -30,7 +30,8 @@ struct bond {
 	struct burst *waiting; /* sealed, but no path has room: oldest first */
 	struct burst **waiting_end;
 	nsec_t waiting_since; /* the oldest */
-	nsec_t retry_at;      /* when a path may have room for it */
+	bool is_resending;    /* there was no room even for what is to be sent again */
+	nsec_t retry_at;      /* when a path may have room for either */
 	struct bond *next_busy;
 	bool is_busy;
 	/* any thread that sends; the receive lane */

@@ -123,7 +123,7 @@ static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, 
 		deliver_held(w, item);
 }
 
-/* Hands control frames to the monitor. */
+/* Hands control frames to the monitor, or to the TUN reader what is about our data. */
 static void take_frames(struct lane_worker *w, struct bond *bond, const struct burst *b,
 			const uint8_t *payload, size_t len)
 {
@@ -145,8 +145,8 @@ static void take_frames(struct lane_worker *w, struct bond *bond, const struct b
 			atomic_load_explicit(&path->path->received.bytes, memory_order_relaxed);
 	}
 	while ((r = frame_read(payload, len, &offset, &e.frame)) > 0) {
-		bool is_posted = e.frame.type == FRAME_REPORT
-					 ? tx_post_report(w->network->tx, bond, &e.frame.report)
+		bool is_posted = e.frame.type == FRAME_REPORT || e.frame.type == FRAME_REPAIR
+					 ? tx_post_frame(w->network->tx, bond, &e.frame, e.at)
 					 : monitor_post(w->network, &e);
 
 		if (!is_posted)
@@ -237,8 +237,10 @@ static struct reseq *prepare(struct bond *bond, struct keypair *k)
 	atomic_store_explicit(&bond->lane.reseq, q, memory_order_release);
 	if (!k->replay && replay_new(&k->replay) < 0)
 		return NULL;
-	if (!k->rx_session)
+	if (!k->rx_session) {
 		k->rx_session = ++bond->lane.n_sessions;
+		bond->lane.newest_session = k->local_index;
+	}
 	return q;
 }
 
@@ -305,14 +307,48 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 		is_data |= take_packet(w, bond, q, b, datagram + sizeof(*header),
 				       len - MESSAGE_DATA_OVERHEAD, counter);
 	}
-	if (path)
+	if (path) {
 		path_count_add(&path->path->received, n, bytes);
+		bond->lane.last_slot = b->path_slot;
+	}
 	/* Copies too: they tell of their path as well as what came first. */
 	if (path && data_bytes && bond->lane.reporter && set->is_multilink)
 		reporter_note(bond->lane.reporter, b->path_slot, b->session->local_index, newest,
 			      data_bytes, b->received);
 	if (has_fresh)
 		note_fresh(w, bond, b, is_data);
+}
+
+/* Asks the peer for what is missing, over the path that brought something last. */
+static void ask_for_repair_rcu(struct bond *bond, struct reseq *q, uint8_t slot, nsec_t now)
+{
+	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), slot);
+	struct frame f = {.type = FRAME_REPAIR};
+	struct reseq_gap gaps[FRAME_REPAIR_MAX];
+	uint8_t payload[FRAME_PACKET_MAX];
+	unsigned n = reseq_ask(q, now, gaps, FRAME_REPAIR_MAX);
+	int len;
+
+	f.repair.session = bond->lane.newest_session;
+	for (unsigned i = 0; i < n; i++) {
+		if (gaps[i].session != bond->lane.n_sessions)
+			continue;
+		f.repair.gaps[f.repair.n_gaps].counter = gaps[i].counter;
+		f.repair.gaps[f.repair.n_gaps++].n = gaps[i].n;
+	}
+	len = f.repair.n_gaps ? frame_write(&f, payload, sizeof(payload)) : 0;
+	if (len > 0)
+		bond_send_control_rcu(bond, path, payload, (size_t)len, now);
+}
+
+/* Asking is of use while there is another path over which the answer may come. */
+static bool may_repair(const struct path_set *set)
+{
+	unsigned n_up = 0;
+
+	for (unsigned i = 0; set && i < set->n; i++)
+		n_up += set->entries[i].state == HEALTH_UP;
+	return n_up > 1 && set->is_multilink && set->mode != BOND_REDUNDANT;
 }
 
 /* The queue holds the newest first. */
@@ -359,6 +395,10 @@ static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
 	if (atomic_exchange_explicit(&bond->lane.is_due, false, memory_order_relaxed) && q)
 		deliver_ready(w, q, now);
 	flush(w);
+	if (q) {
+		reseq_allow_repair(q, may_repair(rcu_read(&bond->paths)));
+		ask_for_repair_rcu(bond, q, bond->lane.last_slot, now);
+	}
 	if (bond->lane.reporter)
 		reporter_send_rcu(bond->lane.reporter, bond, now);
 	rcu_end();

@@ -43,6 +43,8 @@ static int make_pools(struct network *n)
 	r = pool_new(&n->bursts, bursts, n->cell_room);
 	if (r == 0)
 		r = pool_new(&n->cells, HELD_PACKETS, sizeof(size_t) + n->cell_bytes);
+	if (r == 0)
+		r = pool_new(&n->sent, SENT_CELLS, STORE_CELL_BYTES);
 	return r < 0 ? fail(n, "cannot allocate buffers", r) : 0;
 }
 
@@ -124,6 +126,7 @@ static int add_bond(struct network *n, const struct peer_settings *p)
 	bond->settings = p;
 	bond->number = (uint32_t)n->n_bonds;
 	atomic_init(&bond->lane.deadline, NSEC_NEVER);
+	spread_init(&bond->spread, n->sent);
 	r = device_add_peer(n->device, &bond->peer, p->public_key, p->preshared_key,
 			    p->persistent_keepalive, has_endpoint(n->settings, p));
 	if (r < 0) {
@@ -330,6 +333,7 @@ void network_stop(struct network *n)
 	rcu_drain();
 	device_free(n->device);
 	close_interface(n);
+	pool_free(n->sent);
 	pool_free(n->cells);
 	pool_free(n->bursts);
 	free(n->bonds);

@@ -23,6 +23,8 @@ struct monitor;
 #define BURSTS_SHARED 160
 /* Packets that the resequencers of all peers may hold. */
 #define HELD_PACKETS 4096
+/* Cells for what was sent to all peers of late, 8 MB: docs/design/repair.md */
+#define SENT_CELLS 256
 
 struct network {
 	/* constant once it runs */
@@ -32,6 +34,7 @@ struct network {
 	void *calls_ctx;
 	struct pool *bursts;
 	struct pool *cells;
+	struct pool *sent;  /* for what may have to be sent again */
 	size_t burst_bytes; /* room for data in a burst */
 	size_t cell_room;   /* size of the whole cell that a burst lies in */
 	size_t cell_bytes;  /* room for a packet in a cell */

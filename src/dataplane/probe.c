@@ -112,6 +112,7 @@ void probe_frame(struct probe *p, const struct event *e)
 		probe_handle_down(p, e);
 		break;
 	case FRAME_REPORT: /* the TUN reader's: lane.c */
+	case FRAME_REPAIR:
 		break;
 	}
 }

@@ -13,9 +13,18 @@
 #define RETRY_LATEST (50 * NSEC_PER_MSEC)
 /* Shorter waits are not worth a sleep: pathctl lets a path catch up. */
 #define RETRY_SOONEST (NSEC_PER_MSEC / 4)
+/* When what a dead path took along had nowhere to go. */
+#define RESEND_RETRY (10 * NSEC_PER_MSEC)
+
+void spread_init(struct spread *s, struct pool *sent)
+{
+	memset(s, 0, sizeof(*s));
+	resend_init(&s->resend, sent);
+}
 
 void spread_deinit(struct spread *s)
 {
+	resend_deinit(&s->resend);
 	for (unsigned i = 0; i < PATHS_MAX; i++)
 		free(s->controls[i]);
 }
@@ -129,16 +138,6 @@ static bool is_silent(struct spread *s, const struct path_entry *e, nsec_t now)
 	return c && pathctl_is_silent(c, now);
 }
 
-/* Are there active paths that still report? If not, any other that is up will do. */
-static bool has_lively_active(struct spread *s, const struct path_set *set, nsec_t now)
-{
-	for (unsigned i = 0; i < set->n_active; i++) {
-		if (!is_silent(s, &set->entries[set->active[i]], now))
-			return true;
-	}
-	return false;
-}
-
 static bool is_active(const struct path_set *set, unsigned index)
 {
 	for (unsigned i = 0; i < set->n_active; i++) {
@@ -146,6 +145,47 @@ static bool is_active(const struct path_set *set, unsigned index)
 			return true;
 	}
 	return false;
+}
+
+/* Paths of which one will do, of the best kind there is. */
+struct candidates {
+	uint8_t entries[PATHS_MAX];
+	unsigned n;
+	enum { LIVELY_ACTIVE, LIVELY_STANDBY, SILENT_ACTIVE, NO_CANDIDATE } kind;
+};
+
+/* If no active path reports any more, any other that is up will do; else the silent ones. */
+static void find_candidates(struct spread *s, const struct path_set *set, nsec_t now,
+			    struct candidates *ret)
+{
+	ret->kind = NO_CANDIDATE;
+	ret->n = 0;
+	for (unsigned i = 0; i < set->n; i++) {
+		const struct path_entry *e = &set->entries[i];
+		unsigned kind = is_active(set, i) ? LIVELY_ACTIVE : LIVELY_STANDBY;
+
+		if (kind == LIVELY_STANDBY && e->state != HEALTH_UP)
+			continue;
+		if (is_silent(s, e, now))
+			kind = kind == LIVELY_ACTIVE ? SILENT_ACTIVE : NO_CANDIDATE;
+		if (kind < ret->kind) {
+			ret->kind = kind;
+			ret->n = 0;
+		}
+		if (kind == ret->kind && kind != NO_CANDIDATE)
+			ret->entries[ret->n++] = (uint8_t)i;
+	}
+}
+
+static void choose(struct spread *s, const struct path_set *set, const struct candidates *from,
+		   const struct burst *b, nsec_t now, struct choice *best)
+{
+	*best = (struct choice){.retry = now + RETRY_LATEST};
+	for (unsigned i = 0; i < from->n; i++) {
+		const struct path_entry *e = &set->entries[from->entries[i]];
+
+		consider(best, e, control_of(s, e->path, now), b, now);
+	}
 }
 
 /* Sends the burst over a silent path, if that has not been tried for a while. */
@@ -159,19 +199,28 @@ static bool probe(struct spread *s, const struct path_entry *e, struct burst *b,
 	return push_controlled(control_of(s, e->path, now), e, b, now);
 }
 
-/* Over the best path; those that are silent only if all are, and `is_lively` says not. */
-static bool send_over_best(struct spread *s, const struct path_set *set, struct burst *b,
-			   bool is_lively, nsec_t now, struct choice *best)
+/* Is it worth keeping what goes over a path? Not if there is no other, or it is too fast. */
+static bool is_worth_keeping(const struct spread *s, const struct path_set *set,
+			     const struct pathctl *c)
 {
-	for (unsigned i = 0; i < set->n; i++) {
-		const struct path_entry *e = &set->entries[i];
+	unsigned n_up = 0;
 
-		if (!is_active(set, i) && (is_lively || e->state != HEALTH_UP))
-			continue;
-		if (!is_lively || !is_silent(s, e, now))
-			consider(best, e, control_of(s, e->path, now), b, now);
-	}
-	return best->entry && push_controlled(best->control, best->entry, b, now);
+	if (!c || !s->resend.store.cells)
+		return false;
+	for (unsigned i = 0; i < set->n; i++)
+		n_up += set->entries[i].state == HEALTH_UP;
+	return n_up > 1 &&
+	       pathctl_exposure(c) <= pool_cells(s->resend.store.cells) * STORE_CELL_BYTES / 2;
+}
+
+static bool send_over(struct spread *s, const struct path_set *set, const struct choice *c,
+		      struct burst *b, nsec_t now)
+{
+	if (!c->entry || !push_controlled(c->control, c->entry, b, now))
+		return false;
+	if (is_worth_keeping(s, set, c->control))
+		resend_keep(&s->resend, c->entry->path, b, now);
+	return true;
 }
 
 /*
@@ -182,14 +231,18 @@ static bool send_over_best(struct spread *s, const struct path_set *set, struct 
 static enum spread_result send_controlled(struct spread *s, const struct path_set *set,
 					  struct burst *b, nsec_t now, nsec_t *ret_retry)
 {
-	bool is_lively = has_lively_active(s, set, now);
-	struct choice best = {.retry = now + RETRY_LATEST};
-	bool is_sent = send_over_best(s, set, b, is_lively, now, &best);
+	struct candidates candidates;
+	struct choice best;
+	bool is_sent;
 
-	for (unsigned i = 0; i < set->n_active && (is_sent || !is_lively); i++) {
+	find_candidates(s, set, now, &candidates);
+	choose(s, set, &candidates, b, now, &best);
+	is_sent = send_over(s, set, &best, b, now);
+	for (unsigned i = 0; i < set->n_active; i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
 
-		if (e != best.entry && is_silent(s, e, now))
+		if ((is_sent || candidates.kind == SILENT_ACTIVE) && e != best.entry &&
+		    is_silent(s, e, now))
 			is_sent |= probe(s, e, b, now);
 	}
 	*ret_retry = best.retry;
@@ -207,6 +260,92 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 	if (is_controlled(set))
 		return send_controlled(s, set, b, now, ret_retry);
 	return send_by_weight(s, set, b);
+}
+
+bool spread_want(struct spread *s, const struct frame_repair *repair)
+{
+	for (unsigned i = 0; i < repair->n_gaps; i++)
+		resend_want(&s->resend, repair->session, repair->gaps[i].counter,
+			    repair->gaps[i].n);
+	return resend_is_wanted(&s->resend);
+}
+
+/* The slots of paths that will not report any more what they were given. */
+static uint32_t dead_slots(struct spread *s, const struct path_set *set, nsec_t now)
+{
+	uint32_t dead = s->resend.outstanding;
+
+	for (unsigned i = 0; i < set->n; i++) {
+		const struct path_entry *e = &set->entries[i];
+
+		if (s->resend.paths[e->path->slot].path_id == e->path->id &&
+		    e->state != HEALTH_DOWN && e->is_usable && !is_silent(s, e, now))
+			dead &= ~(1U << e->path->slot);
+	}
+	return dead;
+}
+
+/* A burst of what is to be sent again, as long as the paths want it. */
+static struct burst *copy_run(const struct store_run *run, uint64_t limit, struct pool *bursts)
+{
+	struct burst *b = burst_take(bursts);
+	struct store_run part = *run;
+
+	if (!b)
+		return NULL;
+	store_run_cut(&part, limit / part.stride ? limit / part.stride : 1);
+	b->stride = part.stride;
+	b->len = part.len;
+	b->n = part.n;
+	memcpy(b->data, part.data, part.len);
+	return b;
+}
+
+bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool *bursts,
+		       nsec_t now, nsec_t *ret_retry)
+{
+	struct candidates candidates;
+	struct resend_item item;
+	struct choice best;
+	struct burst *b;
+	bool is_sent = true;
+
+	if (!set || !is_controlled(set))
+		return true;
+	store_expire(&s->resend.store, now);
+	find_candidates(s, set, now, &candidates);
+	if (candidates.kind > LIVELY_STANDBY)
+		return true; /* nowhere to send it */
+	while (is_sent && resend_next(&s->resend, dead_slots(s, set, now), &item)) {
+		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set), bursts);
+		if (!b)
+			return true;
+		choose(s, set, &candidates, b, now, &best);
+		is_sent = best.entry && path_push(best.entry, b);
+		if (is_sent) {
+			if (best.control)
+				pathctl_sent_again(best.control, item.run.session, item.run.first,
+						   b->n, b->len, now);
+			resend_done(&s->resend, &item, b->n, b->len);
+		}
+		*ret_retry = best.retry;
+		burst_put(b);
+	}
+	return is_sent;
+}
+
+nsec_t spread_deadline(const struct spread *s, nsec_t now)
+{
+	nsec_t at = store_deadline(&s->resend.store);
+
+	if (at == NSEC_NEVER)
+		return at;
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		if (s->resend.outstanding & 1U << i && s->controls[i])
+			at = nsec_min(at, pathctl_silent_at(s->controls[i]));
+	}
+	/* What is due already, and could not be done, is looked at again before long. */
+	return nsec_max(at, now + RESEND_RETRY);
 }
 
 uint64_t spread_burst_bytes_rcu(const struct spread *s, const struct path_set *set)
@@ -245,7 +384,9 @@ void spread_report_rcu(struct spread *s, const struct path_set *set,
 		const struct path *p = set->entries[i].path;
 		struct pathctl *c = s->controls[p->slot];
 
-		if (p->id == report->path_id && c && c->path_id == p->id)
-			pathctl_report(c, &r, now);
+		if (p->id != report->path_id || !c || c->path_id != p->id)
+			continue;
+		if (pathctl_report(c, &r, now))
+			resend_reported(&s->resend, p, r.session, r.counter);
 	}
 }

@@ -4,11 +4,13 @@
  * Spread: which path the next burst to a peer takes. To another vtrunkd: the path on which it
  * would arrive first, of those whose control (links/pathctl.h) allows it now. To a stock peer,
  * and with scheduler = weight: by weight. Paths that have gone silent are left alone but for
- * copies of what goes over the others, which show when they are back.
+ * copies of what goes over the others, which show when they are back, and what they have taken
+ * along is sent again (dataplane/resend.h).
  * Owner: the TUN reader.
  */
 #pragma once
 
+#include "dataplane/resend.h"
 #include "links/path.h"
 #include "links/pathctl.h"
 #include "links/sched.h"
@@ -18,6 +20,7 @@ struct spread {
 	struct sched sched;
 	struct pathctl *controls[PATHS_MAX]; /* by slot; made with the first burst */
 	nsec_t next_probe[PATHS_MAX];	     /* of a silent path */
+	struct resend resend;
 };
 
 enum spread_result {
@@ -26,6 +29,8 @@ enum spread_result {
 	SPREAD_NO_PATH, /* nowhere to send to */
 };
 
+/* `sent` are cells of STORE_CELL_BYTES to keep in what may have to be sent again; NULL: nothing. */
+void spread_init(struct spread *s, struct pool *sent);
 void spread_deinit(struct spread *s);
 
 /*
@@ -34,6 +39,16 @@ void spread_deinit(struct spread *s);
  */
 enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set, struct burst *b,
 				   nsec_t now, nsec_t *ret_retry);
+/* The peer asks for what a path lost; true if it is to be looked for. */
+bool spread_want(struct spread *s, const struct frame_repair *repair);
+/*
+ * Inside a read section: sends again, in bursts of that pool, what dead paths took along and what
+ * the peer has asked for. False: there is more than the paths may take now, see `ret_retry`.
+ */
+bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool *bursts,
+		       nsec_t now, nsec_t *ret_retry);
+/* When spread_resend_rcu() may find something without a report or a request; NSEC_NEVER. */
+nsec_t spread_deadline(const struct spread *s, nsec_t now);
 /* How large a burst should be at most; UINT64_MAX if it does not matter. */
 uint64_t spread_burst_bytes_rcu(const struct spread *s, const struct path_set *set);
 /* Inside a read section: asks the links of the active paths to tell when they have room. */

@@ -87,7 +87,18 @@ static void fill_reseq(const struct bond *bond, struct peer_status *ret)
 	ret->reseq.released_late = s.late;
 	ret->reseq.proven_lost = s.proven_lost;
 	ret->reseq.deadlines = s.deadlines;
+	ret->reseq.asked = s.asked;
+	ret->reseq.repaired = s.repaired;
 	ret->reseq.hold = reseq_hold_time(q);
+}
+
+static void fill_resend(const struct bond *bond, struct peer_status *ret)
+{
+	const struct resend *r = &bond->spread.resend;
+
+	ret->resend.packets = load(&r->packets);
+	ret->resend.bytes = load(&r->bytes);
+	ret->resend.refused = load(&r->refused);
 }
 
 static int fill_paths(const struct probe *p, struct peer_status *ret, nsec_t now)
@@ -126,6 +137,7 @@ static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
 	memcpy(ret->allowed_ips, s->allowed_ips, s->n_allowed_ips * sizeof(*ret->allowed_ips));
 	ret->n_allowed_ips = s->n_allowed_ips;
 	fill_reseq(bond, ret);
+	fill_resend(bond, ret);
 	return fill_paths(bond->probe, ret, now);
 }
 

@@ -46,9 +46,13 @@ struct peer_status {
 	struct prefix *allowed_ips;
 	size_t n_allowed_ips;
 	struct {
-		uint64_t in_order, held, released_late, proven_lost, deadlines;
+		uint64_t in_order, held, released_late, proven_lost, deadlines, asked, repaired;
 		nsec_t hold; /* the deadline in force */
 	} reseq;
+	struct {
+		uint64_t packets, bytes;
+		uint64_t refused; /* packets that the peer asked for in vain */
+	} resend;
 	struct path_status *paths;
 	size_t n_paths;
 };

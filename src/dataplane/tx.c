@@ -36,11 +36,12 @@
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
 
-#define REPORT_SLOTS 256
+#define FRAME_SLOTS 256
 
-struct posted_report {
+struct posted_frame {
 	struct bond *bond;
-	struct frame_report report;
+	struct frame frame;
+	nsec_t at;
 };
 
 struct tx {
@@ -50,7 +51,7 @@ struct tx {
 	_Atomic bool stop;
 	_Atomic bool has_kick;
 	_Atomic bool is_waiting; /* a report may be what we wait for */
-	struct ring *reports;
+	struct ring *frames;
 	/* TUN reader */
 	nsec_t now;
 	struct burst *open;  /* NULL: none is */
@@ -70,7 +71,7 @@ int tx_new(struct tx **ret, struct network *n)
 		return -ENOMEM;
 	t->network = n;
 	t->waker.fd = -1;
-	r = ring_new(&t->reports, REPORT_SLOTS, sizeof(struct posted_report));
+	r = ring_new(&t->frames, FRAME_SLOTS, sizeof(struct posted_frame));
 	if (r == 0)
 		r = waker_init(&t->waker);
 	if (r < 0) {
@@ -102,7 +103,7 @@ void tx_free(struct tx *t)
 		flowq_free(t->network->bonds[i].queue);
 	}
 	waker_deinit(&t->waker);
-	ring_free(t->reports);
+	ring_free(t->frames);
 	free(t);
 }
 
@@ -112,26 +113,41 @@ void tx_kick(struct tx *t)
 	waker_wake(&t->waker);
 }
 
-bool tx_post_report(struct tx *t, struct bond *bond, const struct frame_report *report)
+bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, nsec_t at)
 {
-	const struct posted_report p = {bond, *report};
+	const struct posted_frame p = {bond, *frame, at};
 
-	if (!ring_push(t->reports, &p))
+	if (!ring_push(t->frames, &p))
 		return false;
-	if (atomic_load_explicit(&t->is_waiting, memory_order_relaxed))
+	if (frame->type == FRAME_REPAIR ||
+	    atomic_load_explicit(&t->is_waiting, memory_order_relaxed))
 		waker_wake(&t->waker);
 	return true;
 }
 
-static void take_reports(struct tx *t)
+static void make_busy(struct tx *t, struct bond *bond)
 {
-	struct posted_report p;
+	if (bond->is_busy)
+		return;
+	bond->is_busy = true;
+	bond->next_busy = t->busy;
+	t->busy = bond;
+}
 
-	if (!ring_used(t->reports))
+static void take_frames(struct tx *t)
+{
+	struct posted_frame p;
+
+	if (!ring_used(t->frames))
 		return;
 	rcu_begin();
-	while (ring_pop(t->reports, &p))
-		spread_report_rcu(&p.bond->spread, rcu_read(&p.bond->paths), &p.report, t->now);
+	while (ring_pop(t->frames, &p)) {
+		if (p.frame.type == FRAME_REPORT)
+			spread_report_rcu(&p.bond->spread, rcu_read(&p.bond->paths),
+					  &p.frame.report, p.at);
+		else if (spread_want(&p.bond->spread, &p.frame.repair))
+			make_busy(t, p.bond);
+	}
 	rcu_end();
 }
 
@@ -148,15 +164,6 @@ static void warn_no_path(struct tx *t, const struct bond *bond)
 	if (log_limit_pass(&t->no_path_limit, t->now, 30 * NSEC_PER_SEC, &suppressed))
 		log_warn("network %s: peer %s: no remote endpoints to send to; packets are dropped",
 			 t->network->settings->name, bond->settings->name);
-}
-
-static void make_busy(struct tx *t, struct bond *bond)
-{
-	if (bond->is_busy)
-		return;
-	bond->is_busy = true;
-	bond->next_busy = t->busy;
-	t->busy = bond;
 }
 
 /* Keeps a sealed burst until a path has room. */
@@ -190,6 +197,8 @@ static bool try_transmit_rcu(struct tx *t, struct burst *b)
 	case SPREAD_SENT:
 		break;
 	}
+	if (spread_deadline(&bond->spread, t->now) != NSEC_NEVER)
+		make_busy(t, bond);
 	burst_put(b);
 	return true;
 }
@@ -376,6 +385,20 @@ static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t 
 	}
 }
 
+/* What is to be sent again comes before all that waits; false if there is no room for it. */
+static bool send_again(struct tx *t, struct bond *bond)
+{
+	bool is_done;
+
+	rcu_begin();
+	is_done = spread_resend_rcu(&bond->spread, rcu_read(&bond->paths), t->network->bursts,
+				    t->now, &bond->retry_at);
+	if (!is_done)
+		spread_want_room_rcu(rcu_read(&bond->paths));
+	rcu_end();
+	return is_done;
+}
+
 /* Sends what waits, as far as there is room. */
 static void progress(struct tx *t, struct bond *bond)
 {
@@ -383,7 +406,8 @@ static void progress(struct tx *t, struct bond *bond)
 	uint8_t *packet;
 	size_t len;
 
-	if (!send_waiting(t, bond) || flowq_is_empty(bond->queue))
+	bond->is_resending = !send_again(t, bond);
+	if (bond->is_resending || !send_waiting(t, bond) || flowq_is_empty(bond->queue))
 		return;
 	flowq_set_quantum(bond->queue, burst_limit(t, bond));
 	if (has_session(t, bond)) {
@@ -397,6 +421,11 @@ static void progress(struct tx *t, struct bond *bond)
 		drops_add(&t->network->drops, DROP_tx_queue, stats.dropped);
 }
 
+static bool is_waiting(const struct bond *bond)
+{
+	return bond->waiting || bond->is_resending || !flowq_is_empty(bond->queue);
+}
+
 static void progress_all(struct tx *t)
 {
 	struct bond *bond = t->busy;
@@ -407,7 +436,7 @@ static void progress_all(struct tx *t)
 		next = bond->next_busy;
 		bond->is_busy = false;
 		progress(t, bond);
-		if (bond->waiting || !flowq_is_empty(bond->queue))
+		if (is_waiting(bond) || spread_deadline(&bond->spread, t->now) != NSEC_NEVER)
 			make_busy(t, bond);
 	}
 }
@@ -415,7 +444,7 @@ static void progress_all(struct tx *t)
 /* Would reading more only fill the queues of our one peer further? */
 static bool is_held_up(const struct tx *t)
 {
-	return t->busy && t->network->n_bonds == 1 &&
+	return t->busy && t->network->n_bonds == 1 && is_waiting(t->busy) &&
 	       (flowq_is_full(t->busy->queue) || is_pool_low(t->network, READ_CELLS));
 }
 
@@ -442,7 +471,8 @@ static nsec_t next_retry(const struct tx *t)
 	nsec_t at = NSEC_NEVER;
 
 	for (const struct bond *bond = t->busy; bond; bond = bond->next_busy) {
-		if (bond->waiting)
+		at = nsec_min(at, spread_deadline(&bond->spread, t->now));
+		if (bond->waiting || bond->is_resending)
 			at = nsec_min(at, nsec_min(bond->retry_at, t->now + WAITING_MAX));
 		else
 			at = nsec_min(at, t->now + NSEC_PER_SEC); /* for a session; tx_kick() */
@@ -463,7 +493,7 @@ static void wait_for_work(struct tx *t)
 	atomic_store_explicit(&t->is_waiting, t->busy != NULL, memory_order_relaxed);
 	waker_sleep(&t->waker);
 	if (!atomic_load(&t->stop) && !atomic_load(&t->has_kick) &&
-	    !(t->busy && ring_used(t->reports)))
+	    !(t->busy && ring_used(t->frames)))
 		ppoll(fds, 2, t->busy ? &timeout : NULL, NULL);
 	waker_awake(&t->waker);
 	/* A vanished interface shows as an error condition that never goes away. */
@@ -480,7 +510,7 @@ static void run(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		t->now = clock_now();
-		take_reports(t);
+		take_frames(t);
 		/* The kick itself says nothing: all that waits is looked at in any case. */
 		atomic_store_explicit(&t->has_kick, false, memory_order_relaxed);
 		atomic_thread_fence(memory_order_seq_cst);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "util/clock.h"
 #include "wire/frame.h"
 
 struct bond;
@@ -21,5 +22,5 @@ void tx_stop(struct tx *t);
 
 /* Any thread: a session or a path has come into being, or a queue has room: look again. */
 void tx_kick(struct tx *t);
-/* Any thread: a peer's report of what it received; false if the queue is full. */
-bool tx_post_report(struct tx *t, struct bond *bond, const struct frame_report *report);
+/* Any thread: a peer's report or repair request, come at `at`; false if the queue is full. */
+bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, nsec_t at);

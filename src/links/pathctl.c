@@ -33,8 +33,9 @@
 #define FAST_WINDOWS 4
 /* ... and somebody wants more than it gives if this much of its capacity is being sent. */
 #define FAST_SHARE 0.5
-/* Silence: so many round trips, within these bounds. */
-#define SILENCE_ROUND_TRIPS 4
+/* Silence: so many round trips and reports that were lost, within these bounds. */
+#define SILENCE_ROUND_TRIPS 2
+#define SILENCE_REPORTS (25 * NSEC_PER_MSEC)
 #define SILENCE_MIN (60 * NSEC_PER_MSEC)
 #define SILENCE_MAX NSEC_PER_SEC
 /* While nothing is known of the round trip. */
@@ -104,39 +105,70 @@ static struct pathctl_record *record_at(struct pathctl *c, unsigned position)
 	return &c->records[position % PATHCTL_RECORDS];
 }
 
-void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
-		  uint64_t bytes, nsec_t now)
+static bool continues(const struct pathctl_record *last, const struct pathctl_record *next)
+{
+	return last->session == next->session && last->end <= next->first &&
+	       last->is_copy == next->is_copy && next->at - last->at <= PATHCTL_RECORD;
+}
+
+static void record(struct pathctl *c, const struct pathctl_record *next)
 {
 	struct pathctl_record *last = record_at(c, c->head - 1);
 
 	if (c->acked_bytes == c->sent_bytes)
-		c->progress = now; /* nothing was outstanding: the wait begins here */
-	if (c->head == c->tail || last->session != session || now - last->at > PATHCTL_RECORD) {
+		c->progress = next->at; /* nothing was outstanding: the wait begins here */
+	if (c->head == c->tail || !continues(last, next)) {
 		if (c->head - c->tail == PATHCTL_RECORDS)
 			c->tail++; /* what it told will be told by the next */
 		last = record_at(c, c->head++);
-		*last = (struct pathctl_record){
-			.first = counter,
-			.bytes_before = c->sent_bytes,
-			.at = now,
-			.session = session,
-		};
+		*last = *next;
+		last->bytes = 0;
+		last->bytes_before = c->sent_bytes;
 	}
-	last->end = counter + packets;
-	last->bytes += bytes;
-	c->sent_bytes += bytes;
-	c->next_send = nsec_max(c->next_send, now - PACE_CREDIT) + duration((double)bytes, c->rate);
+	last->end = next->end;
+	last->bytes += next->bytes;
+	c->sent_bytes += next->bytes;
+	c->next_send = nsec_max(c->next_send, next->at - PACE_CREDIT) +
+		       duration((double)next->bytes, c->rate);
 }
 
-/* Finds the record of a reported packet and forgets those before it; NULL if there is none. */
+void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
+		  uint64_t bytes, nsec_t now)
+{
+	record(c, &(struct pathctl_record){.first = counter,
+					   .end = counter + packets,
+					   .bytes = bytes,
+					   .at = now,
+					   .session = session});
+}
+
+void pathctl_sent_again(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
+			uint64_t bytes, nsec_t now)
+{
+	record(c, &(struct pathctl_record){.first = counter,
+					   .end = counter + packets,
+					   .bytes = bytes,
+					   .at = now,
+					   .session = session,
+					   .is_copy = true});
+}
+
+static bool holds(const struct pathctl_record *rec, const struct pathctl_report *r)
+{
+	return rec->session == r->session && rec->first <= r->counter && r->counter < rec->end;
+}
+
+/*
+ * Finds the record of a reported packet and forgets those before it; NULL if there is none.
+ * Counters grow from record to record but where something was sent again.
+ */
 static const struct pathctl_record *acknowledge(struct pathctl *c, const struct pathctl_report *r)
 {
 	unsigned at = c->tail;
 
-	while (at != c->head &&
-	       (record_at(c, at)->session != r->session || record_at(c, at)->end <= r->counter))
+	while (at != c->head && !holds(record_at(c, at), r))
 		at++;
-	if (at == c->head || record_at(c, at)->first > r->counter)
+	if (at == c->head)
 		return NULL;
 	c->tail = at;
 	return record_at(c, at);
@@ -156,6 +188,8 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 	nsec_t delay = r->arrival - rec->at;
 	nsec_t span = nsec_max(round_trip(c), STANDING_SPAN_MIN);
 
+	if (rec->is_copy)
+		return;
 	min_add(&c->base, delay, BASE_SPAN, now);
 	min_add(&c->standing, delay, span / 2, now);
 	min_add(&c->round_trip, now - rec->at, ROUND_TRIP_SPAN, now);
@@ -306,14 +340,16 @@ bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t no
 	return true;
 }
 
+static nsec_t patience(const struct pathctl *c)
+{
+	nsec_t time = SILENCE_ROUND_TRIPS * (round_trip(c) + c->queue) + SILENCE_REPORTS;
+
+	return c->has_delay ? nsec_min(nsec_max(time, SILENCE_MIN), SILENCE_MAX) : SILENCE_MAX;
+}
+
 nsec_t pathctl_silent_at(const struct pathctl *c)
 {
-	nsec_t patience =
-		c->has_delay ? SILENCE_ROUND_TRIPS * (round_trip(c) + c->queue) : SILENCE_MAX;
-
-	if (c->acked_bytes == c->sent_bytes)
-		return NSEC_NEVER;
-	return c->progress + nsec_min(nsec_max(patience, SILENCE_MIN), SILENCE_MAX);
+	return c->acked_bytes == c->sent_bytes ? NSEC_NEVER : c->progress + patience(c);
 }
 
 bool pathctl_is_silent(const struct pathctl *c, nsec_t now)
@@ -347,4 +383,10 @@ nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now)
 uint64_t pathctl_burst_bytes(const struct pathctl *c)
 {
 	return (uint64_t)(c->rate * (double)PATHCTL_BURST / (double)NSEC_PER_SEC);
+}
+
+uint64_t pathctl_exposure(const struct pathctl *c)
+{
+	return (uint64_t)(c->capacity * (double)(round_trip(c) + patience(c)) /
+			  (double)NSEC_PER_SEC);
 }

@@ -40,12 +40,13 @@ struct pathctl_report {
 	nsec_t arrival;	   /* when it came, by the peer's clock */
 };
 
-/* Data sent in a row: counters [first, end) of a session. */
+/* Data sent in a row: of counters [first, end) of a session. */
 struct pathctl_record {
 	uint64_t first, end;
 	uint64_t bytes_before, bytes; /* cumulative, and of this record */
 	nsec_t at;
 	uint32_t session;
+	bool is_copy;
 };
 
 /* The minimum of the last one to two spans. */
@@ -98,6 +99,9 @@ void pathctl_init(struct pathctl *c, uint32_t path_id, double cap, nsec_t now);
 /* Data was given to the path. */
 void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
 		  uint64_t bytes, nsec_t now);
+/* The same for what was sent before, over whatever path: its arrival times nothing. */
+void pathctl_sent_again(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
+			uint64_t bytes, nsec_t now);
 /* A report has come. False: it is about nothing that is outstanding. */
 bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t now);
 
@@ -114,6 +118,8 @@ nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now);
  */
 bool pathctl_is_silent(const struct pathctl *c, nsec_t now);
 nsec_t pathctl_silent_at(const struct pathctl *c);
+/* What may have been sent on it until its silence is noticed. */
+uint64_t pathctl_exposure(const struct pathctl *c);
 /* How large a burst should be at most. */
 uint64_t pathctl_burst_bytes(const struct pathctl *c);
 uint64_t pathctl_inflight(const struct pathctl *c);

@@ -19,6 +19,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "links/repair.h"
+
 #define WORD_BITS 64
 #define WINDOW_WORDS (RESEQ_WINDOW / WORD_BITS)
 #define NO_SLOT UINT16_MAX
@@ -49,8 +51,15 @@ struct window {
 	struct slot slots[RESEQ_WINDOW];
 };
 
+/* The highest position of a while ago: of one to two spans. */
+struct past {
+	uint64_t highest, next;
+	nsec_t since;
+};
+
 struct path {
-	uint64_t highest;  /* position delivered by it */
+	uint64_t highest; /* position delivered by it */
+	struct past past;
 	uint64_t disorder; /* how far it was seen to run backwards; decays */
 	nsec_t last;	   /* delivery; 0: none yet */
 };
@@ -79,13 +88,19 @@ struct reseq {
 	nsec_t longest_wait;
 	nsec_t next_tick;
 	nsec_t grown_at;
-	nsec_t expired_at;    /* when the deadline last gave up a gap, */
-	uint64_t expired_end; /* and the position behind that gap */
+	nsec_t expired_at; /* when the deadline last ran out, and of which positions of late */
+	uint64_t expired_begin, expired_end;
+
+	bool may_repair;
+	struct repair repair;
+	uint64_t asked_end; /* what is missing before it has been asked for, or cannot be */
+	struct past past;   /* of the hold time */
 
 	/* atomic: written here, read by any thread */
 	_Atomic nsec_t hold;
 	struct {
 		_Atomic uint64_t in_order, held, late, proven_lost, deadlines;
+		_Atomic uint64_t asked, repaired;
 	} stats;
 };
 
@@ -119,6 +134,7 @@ int reseq_new(struct reseq **ret)
 	if (!r)
 		return -ENOMEM;
 	set_longest_wait(r, (RESEQ_HOLD_START - NSEC_PER_MSEC) * 4 / 5);
+	repair_init(&r->repair);
 	*ret = r;
 	return 0;
 }
@@ -166,12 +182,28 @@ static uint64_t count_missing(const struct reseq *r, uint64_t from, uint64_t to)
 	return to - from - (is_before(slack_begin, slack_end) ? slack_end - slack_begin : 0);
 }
 
+static void past_set(struct past *past, uint64_t position, nsec_t now)
+{
+	*past = (struct past){position, position, now};
+}
+
+static void past_note(struct past *past, uint64_t position, nsec_t span, nsec_t now)
+{
+	if (now - past->since < span)
+		return;
+	past->highest = past->next;
+	past->next = position;
+	past->since = now;
+}
+
 static bool is_active(const struct path *path, nsec_t now)
 {
 	return path->last && now - path->last < RESEQ_ACTIVE_TIME;
 }
 
-static void note_delivery(struct reseq *r, unsigned slot, uint64_t position, nsec_t now)
+/* What was asked for may have been sent again: it does not tell that the path reorders. */
+static void note_delivery(struct reseq *r, unsigned slot, uint64_t position, bool was_asked,
+			  nsec_t now)
 {
 	struct path *path = &r->paths[slot];
 	uint64_t backwards = path->highest - position;
@@ -181,11 +213,14 @@ static void note_delivery(struct reseq *r, unsigned slot, uint64_t position, nse
 	if (!is_active(path, now)) {
 		path->highest = position;
 		path->disorder = 0;
+		past_set(&path->past, position, now);
 	} else if (is_before(path->highest, position)) {
 		path->highest = position;
-	} else if (backwards > path->disorder && backwards <= RESEQ_DISORDER_MAX) {
+	} else if (!was_asked && backwards > path->disorder && backwards <= RESEQ_DISORDER_MAX &&
+		   !is_before(position, path->past.highest)) {
 		path->disorder = backwards;
 	}
+	past_note(&path->past, path->highest, RESEQ_DISORDER_TIME, now);
 	path->last = now;
 }
 
@@ -219,6 +254,21 @@ static nsec_t proof_time(const struct reseq *r, uint64_t position)
 			time = nsec_max(time, path->last + RESEQ_ACTIVE_TIME);
 	}
 	return time;
+}
+
+/* All that is missing before it is lost: the least of what the active paths have reached. */
+static uint64_t proven_end(const struct reseq *r, nsec_t now)
+{
+	uint64_t end = r->highest + 1;
+
+	for (unsigned i = 0; i < r->n_paths; i++) {
+		const struct path *path = &r->paths[i];
+		uint64_t reached = path->highest - path->disorder + 1;
+
+		if (is_active(path, now) && is_before(reached, end))
+			end = reached;
+	}
+	return end;
 }
 
 static struct slot *oldest_slot(const struct reseq *r)
@@ -263,6 +313,13 @@ static void *take(struct reseq *r, struct slot *slot)
 	return item;
 }
 
+static bool is_held(const struct reseq *r, uint64_t position)
+{
+	size_t index = position % RESEQ_WINDOW;
+
+	return r->window->is_held[index / WORD_BITS] >> index % WORD_BITS & 1;
+}
+
 /* The held packet that is first in order; NULL if none is. */
 static struct slot *first_slot(const struct reseq *r)
 {
@@ -290,6 +347,7 @@ static void place_jumper(struct reseq *r)
 		return;
 	if (is_before(r->next, begin)) {
 		r->next = begin;
+		repair_give_up(&r->repair, begin, r->jumper_arrival);
 		count(&r->stats.deadlines, 1);
 	}
 	place(r, r->jumper_position, r->jumper, r->jumper_arrival);
@@ -301,6 +359,7 @@ static void decay(struct reseq *r, nsec_t now)
 	if (now < r->next_tick)
 		return;
 	r->next_tick = now + DECAY_TICK;
+	repair_decay(&r->repair);
 	set_longest_wait(r, r->longest_wait - (r->longest_wait >> DECAY_SHIFT));
 	for (unsigned i = 0; i < r->n_paths; i++) {
 		uint64_t *disorder = &r->paths[i].disorder;
@@ -333,15 +392,21 @@ static void learn_from_late(struct reseq *r, uint64_t position, nsec_t now)
 	set_longest_wait(r, hold + hold / 5); /* a quarter is added to it: 1.5 in all */
 }
 
-static enum reseq_verdict judge(struct reseq *r, uint64_t position, nsec_t now)
+static bool can_repair(const struct reseq *r, nsec_t now)
+{
+	return r->may_repair && repair_is_on(&r->repair, now);
+}
+
+static enum reseq_verdict judge(struct reseq *r, uint64_t position, bool was_asked, nsec_t now)
 {
 	if (is_before(position, r->next)) {
 		learn_from_late(r, position, now);
 		return RESEQ_LATE;
 	}
-	learn_from_wait(r, position, now);
+	if (!was_asked)
+		learn_from_wait(r, position, now);
 	if (position != r->next) {
-		if (r->n_held || !is_proven(r, position, now))
+		if (r->n_held || can_repair(r, now) || !is_proven(r, position, now))
 			return RESEQ_HOLD;
 		count(&r->stats.proven_lost, count_missing(r, r->next, position));
 	}
@@ -353,6 +418,7 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 			       nsec_t now)
 {
 	enum reseq_verdict verdict = RESEQ_LATE;
+	bool was_asked;
 	uint64_t position;
 
 	assert(path < RESEQ_PATHS && !r->jumper);
@@ -362,12 +428,17 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 	if (find_position(r, session, counter, &position)) {
 		if (!r->has_begun) {
 			r->has_begun = true;
-			r->next = r->highest = position;
+			r->next = r->highest = r->asked_end = position;
+			past_set(&r->past, position, now);
 		}
 		if (is_before(r->highest, position))
 			r->highest = position;
-		note_delivery(r, path, position, now);
-		verdict = judge(r, position, now);
+		past_note(&r->past, r->highest, reseq_hold_time(r), now);
+		was_asked = repair_filled(&r->repair, position, now);
+		if (was_asked)
+			count(&r->stats.repaired, 1);
+		note_delivery(r, path, position, was_asked, now);
+		verdict = judge(r, position, was_asked, now);
 	}
 	if (verdict == RESEQ_DELIVER)
 		count(&r->stats.in_order, 1);
@@ -381,8 +452,12 @@ void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t count
 	uint64_t position;
 
 	assert(path < RESEQ_PATHS);
-	if (r->has_begun && find_position(r, session, counter, &position))
-		note_delivery(r, path, position, now);
+	if (!r->has_begun || !find_position(r, session, counter, &position))
+		return;
+	note_delivery(r, path, position, true, now);
+	/* What came twice may have been asked for too early. */
+	if (!is_before(position, r->expired_begin))
+		learn_from_late(r, position, now);
 }
 
 static bool window_alloc(struct reseq *r)
@@ -417,21 +492,110 @@ bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item,
 	return true;
 }
 
+/* The first position from `from` on that is held; `end` if none is before that. */
+static uint64_t next_held(const struct reseq *r, uint64_t from, uint64_t end)
+{
+	for (; is_before(from, end); from++) {
+		size_t index = from % RESEQ_WINDOW;
+		uint64_t bits = r->window->is_held[index / WORD_BITS] >> index % WORD_BITS;
+
+		if (bits) {
+			from += (uint64_t)__builtin_ctzll(bits);
+			break;
+		}
+		from += WORD_BITS - 1 - index % WORD_BITS;
+	}
+	return is_before(from, end) ? from : end;
+}
+
+/* Puts all that is missing before `end` on the list of what to ask for, as far as it has room. */
+static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
+{
+	uint64_t held;
+
+	if (is_before(r->asked_end, r->next))
+		r->asked_end = r->next;
+	/* Not what lies before the session, which has no counters. */
+	if (is_before(r->asked_end, r->current.base))
+		r->asked_end = r->current.base;
+	while (is_before(r->asked_end, end)) {
+		held = next_held(r, r->asked_end, end);
+		if (held != r->asked_end) {
+			if (!repair_add(&r->repair, r->asked_end, held, is_lost, now))
+				return;
+			count(&r->stats.asked, held - r->asked_end);
+		}
+		r->asked_end = held;
+		while (is_before(r->asked_end, end) && is_held(r, r->asked_end))
+			r->asked_end++;
+	}
+}
+
+/*
+ * The deadline of the first gap has passed, and with it that of all which were gaps when what is
+ * overdue by now came.
+ */
+static void note_expiry(struct reseq *r, const struct slot *first, nsec_t now)
+{
+	if (!r->expired_at || now - r->expired_at > RESEQ_HOLD_MAX)
+		r->expired_begin = r->next;
+	r->expired_at = now;
+	r->expired_end = first->position;
+	if (is_before(r->expired_end, r->past.highest))
+		r->expired_end = r->past.highest;
+}
+
+/* The first gap is lost, or has been waited for long enough: is it worth waiting for its repair? */
+static bool waits_for_repair(struct reseq *r, const struct slot *first, bool is_lost, nsec_t now)
+{
+	if (r->jumper)
+		return false;
+	if (can_repair(r, now))
+		ask_until(r, is_lost ? proven_end(r, now) : r->expired_end, is_lost, now);
+	return now < repair_deadline(&r->repair, first->position) &&
+	       now - oldest_slot(r)->arrival < RESEQ_HOLD_MAX;
+}
+
 /* May all that is missing before the first held packet be given up? */
 static bool give_up(struct reseq *r, const struct slot *first, nsec_t now)
 {
-	if (is_proven(r, first->position, now)) {
+	bool is_lost = is_proven(r, first->position, now);
+	bool is_overdue = now - oldest_slot(r)->arrival >= reseq_hold_time(r);
+
+	if (!is_lost && !is_overdue && !r->jumper && !repair_deadline(&r->repair, first->position))
+		return false;
+	if (!is_lost && is_overdue)
+		note_expiry(r, first, now);
+	if (waits_for_repair(r, first, is_lost, now))
+		return false;
+	repair_give_up(&r->repair, first->position, now);
+	if (is_lost)
 		count(&r->stats.proven_lost, count_missing(r, r->next, first->position));
-		return true;
-	}
-	if (!r->jumper) {
-		if (now - oldest_slot(r)->arrival < reseq_hold_time(r))
-			return false;
-		r->expired_at = now;
-		r->expired_end = first->position;
-	}
-	count(&r->stats.deadlines, 1);
+	else
+		count(&r->stats.deadlines, 1);
 	return true;
+}
+
+void reseq_allow_repair(struct reseq *r, bool is_allowed)
+{
+	r->may_repair = is_allowed;
+}
+
+unsigned reseq_ask(struct reseq *r, nsec_t now, struct reseq_gap *ret, unsigned max)
+{
+	const struct repair_gap *g;
+	unsigned at = 0;
+	unsigned n = 0;
+
+	if (repair_is_empty(&r->repair) || !repair_may_ask(&r->repair, now))
+		return 0;
+	while (n < max && (g = repair_next(&r->repair, &at, now))) {
+		if (is_before(g->begin, r->current.base))
+			continue; /* of the session before: too late for that */
+		ret[n++] = (struct reseq_gap){r->current.session, g->begin - r->current.base,
+					      (uint32_t)(g->end - g->begin)};
+	}
+	return n;
 }
 
 void *reseq_pop(struct reseq *r, nsec_t now)
@@ -453,15 +617,25 @@ void *reseq_flush(struct reseq *r)
 	if (r->jumper)
 		place_jumper(r);
 	first = first_slot(r);
-	return first ? take(r, first) : NULL;
+	if (!first)
+		return NULL;
+	repair_give_up(&r->repair, first->position, first->arrival);
+	return take(r, first);
 }
 
 nsec_t reseq_deadline(const struct reseq *r)
 {
+	nsec_t arrival;
+	nsec_t repair;
+
 	if (!r->n_held)
 		return NSEC_NEVER;
-	return nsec_min(oldest_slot(r)->arrival + reseq_hold_time(r),
-			proof_time(r, first_slot(r)->position));
+	arrival = oldest_slot(r)->arrival;
+	repair = repair_deadline(&r->repair, first_slot(r)->position);
+	if (repair)
+		return nsec_min(nsec_min(repair, arrival + RESEQ_HOLD_MAX),
+				repair_ask_at(&r->repair));
+	return nsec_min(arrival + reseq_hold_time(r), proof_time(r, first_slot(r)->position));
 }
 
 size_t reseq_held(const struct reseq *r)
@@ -480,5 +654,7 @@ void reseq_stats(const struct reseq *r, struct reseq_stats *ret)
 	ret->held = atomic_load_explicit(&r->stats.held, memory_order_relaxed);
 	ret->late = atomic_load_explicit(&r->stats.late, memory_order_relaxed);
 	ret->proven_lost = atomic_load_explicit(&r->stats.proven_lost, memory_order_relaxed);
+	ret->asked = atomic_load_explicit(&r->stats.asked, memory_order_relaxed);
+	ret->repaired = atomic_load_explicit(&r->stats.repaired, memory_order_relaxed);
 	ret->deadlines = atomic_load_explicit(&r->stats.deadlines, memory_order_relaxed);
 }

@@ -8,6 +8,8 @@
  *      something later, what is missing is not coming (a path that is seen to reorder a
  *      little has to be that much further ahead);
  *  (c) a deadline passes, which follows the delay spread of the paths as it is measured.
+ * With repair, (b) and (c) are when the peer is asked to send the missing again, and the wait goes
+ * on for as long as that is known to take (links/repair.h); RESEQ_HOLD_MAX bounds both together.
  * A packet that comes after it was given up is delivered at once, never dropped.
  * docs/design/resequencer.md has the reasons and the numbers.
  *
@@ -38,6 +40,8 @@
 #define RESEQ_ACTIVE_TIME RESEQ_HOLD_MAX
 /* Positions by which a path may run backwards and still give proof: two bursts. */
 #define RESEQ_DISORDER_MAX 128
+/* A packet that its path has overtaken for longer than this was sent again. */
+#define RESEQ_DISORDER_TIME (30 * NSEC_PER_MSEC)
 
 struct reseq;
 
@@ -51,6 +55,14 @@ struct reseq_stats {
 	uint64_t in_order, held, late; /* packets */
 	uint64_t proven_lost;	       /* packets */
 	uint64_t deadlines;	       /* gaps given up without proof: by time, or a full window */
+	uint64_t asked, repaired;      /* packets that the peer was asked for, and that then came */
+};
+
+/* What is missing: `n` packets of a session from `counter` on. */
+struct reseq_gap {
+	uint32_t session;
+	uint64_t counter;
+	uint32_t n;
 };
 
 /* What reseq_hold() is given for a packet that has nothing to deliver (a control frame). */
@@ -78,6 +90,11 @@ void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t count
  */
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now);
 
+/* May the peer be asked for what is missing? No to begin with. */
+void reseq_allow_repair(struct reseq *r, bool is_allowed);
+/* What to ask for now, at most `max` gaps; once per batch, after reseq_pop(). */
+unsigned reseq_ask(struct reseq *r, nsec_t now, struct reseq_gap *ret, unsigned max);
+
 /*
  * The next held item that may be delivered now, in order; NULL if there is none. Called until
  * then after every packet, and at the deadline.
@@ -86,7 +103,10 @@ void *reseq_pop(struct reseq *r, nsec_t now);
 /* The next held item whether or not its predecessors came; NULL when nothing is held. */
 void *reseq_flush(struct reseq *r);
 
-/* When reseq_pop() will give something without further packets; NSEC_NEVER if nothing is held. */
+/*
+ * When reseq_pop() or reseq_ask() will give something without further packets; NSEC_NEVER if
+ * nothing is held.
+ */
 nsec_t reseq_deadline(const struct reseq *r);
 size_t reseq_held(const struct reseq *r);
 /* The hold time in force. Any thread may read it and the statistics (relaxed). */

@@ -203,6 +203,18 @@ static void render_reseq(const struct screen *screen, struct json_object *peer)
 		text_count(field_count(reseq, "deadlines")).s, text_ms(hold_us).s);
 }
 
+static void render_resend(const struct screen *screen, struct json_object *peer)
+{
+	struct json_object *resend = field_object(peer, "resend");
+
+	if (!field_count(resend, "packets") && !field_count(resend, "refused"))
+		return;
+	fprintf(screen->out, "  sent again: %s packets, %s, %s refused\n",
+		text_count(field_count(resend, "packets")).s,
+		text_bytes(field_count(resend, "bytes")).s,
+		text_count(field_count(resend, "refused")).s);
+}
+
 static void render_spread(const struct screen *screen, struct json_object *peer)
 {
 	struct json_object *path;
@@ -231,6 +243,7 @@ static void render_peer(const struct screen *screen, struct json_object *peer, b
 	render_allowed_ips(screen, peer);
 	render_paths(screen, peer);
 	render_reseq(screen, peer);
+	render_resend(screen, peer);
 	if (is_aggregate)
 		render_spread(screen, peer);
 }

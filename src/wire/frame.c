@@ -44,6 +44,14 @@ static void write_body(struct writer *w, const struct frame *f)
 		writer_be64(w, f->report.rx_bytes);
 		writer_be64(w, f->report.arrival_ns);
 		break;
+	case FRAME_REPAIR:
+		writer_be32(w, f->repair.session);
+		writer_u8(w, f->repair.n_gaps);
+		for (unsigned i = 0; i < f->repair.n_gaps; i++) {
+			writer_be64(w, f->repair.gaps[i].counter);
+			writer_be32(w, f->repair.gaps[i].n);
+		}
+		break;
 	}
 }
 
@@ -82,6 +90,20 @@ static void read_hello(struct reader *body, struct frame_hello *ret)
 	}
 }
 
+static void read_repair(struct reader *body, struct frame_repair *ret)
+{
+	ret->session = reader_be32(body);
+	ret->n_gaps = reader_u8(body);
+	if (ret->n_gaps > FRAME_REPAIR_MAX) {
+		body->is_bad = true;
+		return;
+	}
+	for (unsigned i = 0; i < ret->n_gaps; i++) {
+		ret->gaps[i].counter = reader_be64(body);
+		ret->gaps[i].n = reader_be32(body);
+	}
+}
+
 /* A longer body than we know is a newer minor version's: the rest is passed over. */
 static bool read_body(struct reader *body, uint8_t type, struct frame *ret)
 {
@@ -112,6 +134,9 @@ static bool read_body(struct reader *body, uint8_t type, struct frame *ret)
 		ret->report.counter = reader_be64(body);
 		ret->report.rx_bytes = reader_be64(body);
 		ret->report.arrival_ns = reader_be64(body);
+		return true;
+	case FRAME_REPAIR:
+		read_repair(body, &ret->repair);
 		return true;
 	default:
 		return false;

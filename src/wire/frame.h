@@ -23,7 +23,11 @@ enum frame_type {
 	FRAME_PONG = 3,
 	FRAME_DOWN = 4,
 	FRAME_REPORT = 5,
+	FRAME_REPAIR = 6,
 };
+
+/* Gaps that one repair frame may ask for. */
+#define FRAME_REPAIR_MAX 8
 
 /* "I speak this protocol, and this path is the one that I call path_id." */
 struct frame_hello {
@@ -67,6 +71,16 @@ struct frame_report {
 	uint64_t arrival_ns;
 };
 
+/* "Send these again": `n` packets of a session from `counter` on, for each gap. */
+struct frame_repair {
+	uint32_t session; /* receiver index of the packets */
+	uint8_t n_gaps;
+	struct {
+		uint64_t counter;
+		uint32_t n;
+	} gaps[FRAME_REPAIR_MAX];
+};
+
 struct frame {
 	enum frame_type type;
 	union {
@@ -75,6 +89,7 @@ struct frame {
 		struct frame_pong pong;
 		struct frame_down down;
 		struct frame_report report;
+		struct frame_repair repair;
 	};
 };
 

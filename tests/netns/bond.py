@@ -165,8 +165,7 @@ class Pair:
     def __init__(self, lab, mode="aggregate", rates=(None, None), families=None, weights=None,
                  client=None, server=None, start=True):
         self.client_node, self.server_node = lab.node("client"), lab.node("server")
-        self.cables = [lab.cable(self.client_node, self.server_node, f"wan{n}", rate=rate)
-                       for n, rate in enumerate(rates, 1)]
+        self.cables = [self.make_cable(lab, f"wan{n}", rate) for n, rate in enumerate(rates, 1)]
         self.client_keys, self.server_keys = Keys(), Keys()
         families = families or [4] * len(rates)
         weights = weights or [1] * len(rates)
@@ -189,6 +188,9 @@ class Pair:
             **wildcards}, start=False)
         if start:
             self.start()
+
+    def make_cable(self, lab, name, rate):
+        return lab.cable(self.client_node, self.server_node, name, rate=rate)
 
     def start(self):
         self.server.start()

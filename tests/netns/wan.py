@@ -10,7 +10,7 @@
 import json
 import socket
 
-from bond import BUILD
+from bond import BUILD, Pair
 from lab import Cable, wait_until
 
 WAN = BUILD / "tests/wan/wan"
@@ -70,3 +70,10 @@ class Wan(Cable):
 
     def mend(self):
         self.set("blackout=no")
+
+
+class WanPair(Pair):
+    """A Pair whose cables are Wans: `rates` are their settings."""
+
+    def make_cable(self, lab, name, rate):
+        return Wan(self.client_node, self.server_node, name, rate)

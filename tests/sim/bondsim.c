@@ -55,14 +55,52 @@ static void deliver(struct bond *b, struct bond_packet *p)
 }
 
 static void look(struct simnet *net, void *context, uint64_t wake);
+static void arrive(struct simnet *net, void *context, uint64_t value);
+
+/* Over the path of least delay. */
+static void send_again(struct simnet *net, void *context, uint64_t index)
+{
+	struct bond *b = context;
+	struct bond_packet *p = &b->packets[index];
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < b->n_paths; i++) {
+		if (simnet_path(net, i)->delay < simnet_path(net, best)->delay)
+			best = i;
+	}
+	b->n_again++;
+	if (simnet_send(net, best, 1400, arrive, b, index * SIMNET_PATHS + best))
+		p->is_lost = false;
+}
+
+static void ask(struct bond *b)
+{
+	struct reseq_gap gaps[8];
+	unsigned n = reseq_ask(b->reseq, simnet_now(b->net), gaps, 8);
+
+	for (unsigned i = 0; i < n; i++) {
+		bool is_asked = !simnet_chance(b->net, b->repair_loss);
+
+		for (size_t j = b->n_packets; is_asked && j-- && b->n_packets - j < 4096;) {
+			const struct bond_packet *p = &b->packets[j];
+
+			if (p->session == gaps[i].session && p->counter >= gaps[i].counter &&
+			    p->counter - gaps[i].counter < gaps[i].n)
+				simnet_at(b->net, simnet_now(b->net) + b->repair_delay, send_again,
+					  b, j);
+		}
+	}
+}
 
 static void pop_all(struct bond *b)
 {
 	struct bond_packet *p;
 	nsec_t deadline;
 
+	reseq_allow_repair(b->reseq, b->has_repair);
 	while ((p = reseq_pop(b->reseq, simnet_now(b->net))))
 		deliver(b, p);
+	ask(b);
 	deadline = reseq_deadline(b->reseq);
 	if (deadline == NSEC_NEVER || (b->wake && b->wake <= deadline))
 		return;
@@ -88,6 +126,12 @@ static void arrive(struct simnet *net, void *context, uint64_t value)
 	unsigned path = value % SIMNET_PATHS;
 	enum reseq_verdict verdict;
 
+	if (p->has_come) {
+		reseq_copy(b->reseq, path, p->session, p->counter, simnet_now(net));
+		pop_all(b);
+		return;
+	}
+	p->has_come = true;
 	p->arrival = simnet_now(net);
 	if (b->has_no_proof)
 		reseq_copy(b->reseq, HINDRANCE, p->session, 0, p->arrival);

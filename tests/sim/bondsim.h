@@ -13,8 +13,9 @@
 struct bond_packet {
 	uint32_t session;
 	uint64_t counter;
-	bool is_lost; /* by the network */
+	bool is_lost; /* by the network, also when it was sent again */
 	bool is_late; /* delivered out of order, and said to be */
+	bool has_come;
 	unsigned n_deliveries;
 	nsec_t arrival;
 	nsec_t delivery;
@@ -33,6 +34,12 @@ struct bond {
 
 	/* set by a test that wants to see what deadlines alone would do */
 	bool has_no_proof;
+	/* the receiver asks for what is missing: the way back takes so long, and loses that share
+	 */
+	bool has_repair;
+	nsec_t repair_delay;
+	double repair_loss;
+	size_t n_again; /* packets sent again */
 
 	/* the receiver's */
 	nsec_t wake; /* the earliest event that looks at the deadline; 0: none */

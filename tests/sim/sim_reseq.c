@@ -30,10 +30,14 @@ static void draw_path(struct bond *b, unsigned i)
 }
 
 /* Anything that may happen to a peer: rekeys, jumps of the counter, pauses, bursts. */
-static struct bond *run_anything(uint64_t seed)
+static struct bond *run_anything(uint64_t seed, bool has_repair)
 {
 	struct bond *b = bond_new(seed, 1 + (unsigned)(seed % 4), PACKETS);
 	uint64_t pause_us = 1ULL << simnet_below(b->net, 15);
+
+	b->has_repair = has_repair;
+	b->repair_delay = (nsec_t)simnet_below(b->net, 150) * MSEC;
+	b->repair_loss = simnet_chance(b->net, 0.5) ? 0 : 0.3;
 
 	b->counter = simnet_below(b->net, 100);
 	for (unsigned i = 0; i < b->n_paths; i++)
@@ -76,10 +80,12 @@ START_TEST(every_packet_is_delivered_once_in_order_and_in_time)
 	struct reseq_stats s;
 
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		struct bond *b = run_anything(seed);
+		struct bond *b = run_anything(seed, _i);
 
 		check_invariants(b, seed);
 		reseq_stats(b->reseq, &s);
+		sum.asked += s.asked;
+		sum.repaired += s.repaired;
 		sum.in_order += s.in_order;
 		sum.held += s.held;
 		sum.late += s.late;
@@ -89,6 +95,7 @@ START_TEST(every_packet_is_delivered_once_in_order_and_in_time)
 	}
 	/* All of it has been exercised. */
 	ck_assert(sum.in_order && sum.held && sum.late && sum.proven_lost && sum.deadlines);
+	ck_assert(!_i == !sum.asked && !_i == !sum.repaired);
 }
 END_TEST
 
@@ -178,16 +185,109 @@ START_TEST(dead_path_delays_the_others_for_a_moment_only)
 }
 END_TEST
 
+/* Two paths of 10 and 20 ms, `loss` on each of them and on what goes back. */
+static struct bond *lossy_bond(uint64_t seed, double loss, size_t packets)
+{
+	struct bond *b = bond_new(seed, 2, packets);
+
+	for (unsigned i = 0; i < 2; i++) {
+		simnet_path(b->net, i)->delay = (10 + 10 * (nsec_t)i) * MSEC;
+		simnet_path(b->net, i)->jitter = MSEC;
+		simnet_path(b->net, i)->loss = loss;
+	}
+	b->has_repair = true;
+	b->repair_delay = 10 * MSEC;
+	b->repair_loss = loss;
+	return b;
+}
+
+START_TEST(what_is_lost_is_repaired_in_order)
+{
+	size_t n = 0;
+	size_t lost = 0;
+	size_t late = 0;
+	size_t again = 0;
+
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct bond *b = lossy_bond(seed, 0.03, 10000);
+
+		send_steadily(b, 2000, 2 * NSEC_PER_SEC);
+		b->longest_hold = 0;
+		send_steadily(b, 2000, 3 * NSEC_PER_SEC);
+		bond_finish(b);
+		check_invariants(b, seed);
+		for (size_t i = 0; i < b->n_packets; i++) {
+			lost += b->packets[i].is_lost;
+			late += b->packets[i].is_late;
+		}
+		n += b->n_packets;
+		again += b->n_again;
+		/* A request or its answer may be lost; three tries are bounded. */
+		ck_assert_int_le(b->longest_hold, 250 * MSEC);
+		bond_free(b);
+	}
+	ck_assert_uint_le(lost, n / 1000);
+	ck_assert_uint_le(late, n / 1000);
+	/* What is lost, and a little in vain. */
+	ck_assert_uint_le(again, n * 4 / 100);
+}
+END_TEST
+
+START_TEST(a_peer_that_brings_nothing_is_not_waited_for)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct bond *b = lossy_bond(seed, 0.01, 20000);
+		nsec_t before;
+
+		b->repair_loss = 1;
+		send_steadily(b, 2000, 3 * NSEC_PER_SEC);
+		before = b->total_hold;
+		send_steadily(b, 2000, 3 * NSEC_PER_SEC);
+		/* The spread is 10 ms, and half of the packets have to wait for it. */
+		ck_assert_int_le((b->total_hold - before) / 6000, 10 * MSEC);
+		bond_finish(b);
+		check_invariants(b, seed);
+		bond_free(b);
+	}
+}
+END_TEST
+
+START_TEST(a_spread_that_grows_is_not_taken_for_loss_for_long)
+{
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct bond *b = lossy_bond(seed, 0, 20000);
+		struct reseq_stats before;
+		struct reseq_stats after;
+
+		send_steadily(b, 1000, 3 * NSEC_PER_SEC);
+		simnet_path(b->net, 1)->delay = 100 * MSEC;
+		send_steadily(b, 1000, 3 * NSEC_PER_SEC);
+		reseq_stats(b->reseq, &before);
+		send_steadily(b, 1000, 3 * NSEC_PER_SEC);
+		reseq_stats(b->reseq, &after);
+		ck_assert_uint_eq(after.late, before.late);
+		ck_assert_msg(after.asked - before.asked <= 150, "seed %lu: asked for %lu",
+			      (unsigned long)seed, (unsigned long)(after.asked - before.asked));
+		bond_finish(b);
+		check_invariants(b, seed);
+		bond_free(b);
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("sim_reseq");
 	TCase *t = tcase_create("sim_reseq");
 
 	tcase_set_timeout(t, 120);
-	tcase_add_test(t, every_packet_is_delivered_once_in_order_and_in_time);
+	tcase_add_loop_test(t, every_packet_is_delivered_once_in_order_and_in_time, 0, 2);
 	tcase_add_test(t, equal_paths_without_loss_give_no_late_packet_and_no_deadline);
 	tcase_add_test(t, any_spread_is_learnt_and_then_nothing_is_late);
 	tcase_add_test(t, dead_path_delays_the_others_for_a_moment_only);
+	tcase_add_test(t, what_is_lost_is_repaired_in_order);
+	tcase_add_test(t, a_peer_that_brings_nothing_is_not_waited_for);
+	tcase_add_test(t, a_spread_that_grows_is_not_taken_for_loss_for_long);
 	suite_add_tcase(s, t);
 	return s;
 }

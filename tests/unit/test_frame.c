@@ -27,6 +27,11 @@ static const struct frame report = {
 	.report = {1, 0xfffefdfc, 1ULL << 59, 3, 1ULL << 62},
 };
 
+static const struct frame repair = {
+	.type = FRAME_REPAIR,
+	.repair = {0xfffefdfc, 2, {{1ULL << 59, 3}, {7, 1}}},
+};
+
 /* docs/protocol.md, "Ping" */
 static const uint8_t ping_bytes[] = {
 	1, 2, 0, 24, 1, 2, 3, 4, 0, 0, 0, 9, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77,
@@ -41,17 +46,32 @@ START_TEST(a_ping_has_the_documented_bytes)
 }
 END_TEST
 
+/* docs/protocol.md, "Repair" */
+static const uint8_t repair_bytes[] = {
+	1, 6, 0, 29, 0xff, 0xfe, 0xfd, 0xfc, 2, 8, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 3,  0,	   0,	 0,    0,    0, 0, 0, 7, 0, 0, 0, 1,
+};
+
+START_TEST(a_repair_frame_has_the_documented_bytes)
+{
+	uint8_t buf[64];
+
+	ck_assert_int_eq(frame_write(&repair, buf, sizeof(buf)), sizeof(repair_bytes));
+	ck_assert_mem_eq(buf, repair_bytes, sizeof(repair_bytes));
+}
+END_TEST
+
 START_TEST(frames_in_a_row_come_back)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report, &repair};
 	uint8_t buf[FRAME_PACKET_MAX] = {0};
 	size_t len = 0;
 	size_t offset = 0;
 	struct frame got;
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		len += (size_t)frame_write(all[i], buf + len, sizeof(buf) - len);
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		ck_assert_int_eq(frame_read(buf, len, &offset, &got), 1);
 		ck_assert_int_eq(got.type, all[i]->type);
 		if (got.type == FRAME_HELLO) {
@@ -63,6 +83,8 @@ START_TEST(frames_in_a_row_come_back)
 			ck_assert_mem_eq(&got.ping, &ping.ping, sizeof(got.ping));
 		} else if (got.type == FRAME_REPORT) {
 			ck_assert_mem_eq(&got.report, &report.report, sizeof(got.report));
+		} else if (got.type == FRAME_REPAIR) {
+			ck_assert_mem_eq(&got.repair, &repair.repair, sizeof(got.repair));
 		} else if (got.type == FRAME_DOWN) {
 			ck_assert_uint_eq(got.down.path_id, down.down.path_id);
 		} else {
@@ -77,11 +99,11 @@ END_TEST
 
 START_TEST(every_cut_frame_is_malformed)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report, &repair};
 	uint8_t buf[FRAME_PACKET_MAX];
 	struct frame got;
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		int len = frame_write(all[i], buf, sizeof(buf));
 
 		for (int cut = 1; cut < len; cut++) {
@@ -102,6 +124,23 @@ START_TEST(a_body_too_short_for_its_type_is_malformed)
 	frame_write(&pong, buf, sizeof(buf));
 	buf[3] = 23;
 	ck_assert_int_eq(frame_read(buf, sizeof(buf), &offset, &got), -EBADMSG);
+}
+END_TEST
+
+START_TEST(a_repair_frame_of_too_many_gaps_is_malformed)
+{
+	uint8_t buf[FRAME_PACKET_MAX];
+	size_t offset = 0;
+	struct frame got;
+	struct frame f = repair;
+	int len;
+
+	f.repair.n_gaps = FRAME_REPAIR_MAX;
+	len = frame_write(&f, buf, sizeof(buf));
+	ck_assert_int_eq(frame_read(buf, (size_t)len, &offset, &got), 1);
+	buf[FRAME_HEADER_LEN + 4]++;
+	offset = 0;
+	ck_assert_int_eq(frame_read(buf, (size_t)len, &offset, &got), -EBADMSG);
 }
 END_TEST
 
@@ -176,9 +215,11 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("frames");
 
 	tcase_add_test(t, a_ping_has_the_documented_bytes);
+	tcase_add_test(t, a_repair_frame_has_the_documented_bytes);
 	tcase_add_test(t, frames_in_a_row_come_back);
 	tcase_add_test(t, every_cut_frame_is_malformed);
 	tcase_add_test(t, a_body_too_short_for_its_type_is_malformed);
+	tcase_add_test(t, a_repair_frame_of_too_many_gaps_is_malformed);
 	tcase_add_test(t, a_longer_body_than_known_is_read);
 	tcase_add_test(t, unknown_types_and_versions_are_passed_over);
 	tcase_add_test(t, a_hello_from_path_zero_is_malformed);

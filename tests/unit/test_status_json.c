@@ -79,7 +79,12 @@ static void make_network(void)
 	peers[0].reseq.released_late = 13;
 	peers[0].reseq.proven_lost = 14;
 	peers[0].reseq.deadlines = 15;
+	peers[0].reseq.asked = 19;
+	peers[0].reseq.repaired = 20;
 	peers[0].reseq.hold = 45 * NSEC_PER_MSEC;
+	peers[0].resend.packets = 16;
+	peers[0].resend.bytes = 17;
+	peers[0].resend.refused = 18;
 	peers[0].paths = paths;
 	peers[0].n_paths = 2;
 	strcpy(peers[1].name, "phone");
@@ -222,9 +227,11 @@ START_TEST(peers_are_listed)
 	       "\"persistent_keepalive_s\":25,\"allowed_ips\":[\"10.10.0.0/24\",\"fd00::/64\"],"
 	       "\"tx_packets\":10,\"tx_bytes\":100,\"rx_packets\":20,\"rx_bytes\":200,"
 	       "\"reseq\":{\"in_order\":11,\"held\":12,\"released_late\":13,\"proven_lost\":14,"
-	       "\"deadlines\":15,\"hold_us\":45000}}");
+	       "\"deadlines\":15,\"asked\":19,\"repaired\":20,\"hold_us\":45000},"
+	       "\"resend\":{\"packets\":16,\"bytes\":17,\"refused\":18}}");
 	peer = json_object_array_get_idx(array, 1);
 	json_object_put(take(peer, "reseq"));
+	json_object_put(take(peer, "resend"));
 	expect(peer,
 	       "{\"name\":\"phone\",\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	       "\","

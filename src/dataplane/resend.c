@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/resend.h"
+
+#include <string.h>
+
+#include "wire/wg.h"
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+void resend_init(struct resend *r, struct pool *cells)
+{
+	memset(r, 0, sizeof(*r));
+	store_init(&r->store, cells);
+	r->credit = RESEND_CREDIT_MAX;
+}
+
+void resend_deinit(struct resend *r)
+{
+	store_deinit(&r->store);
+}
+
+static struct resend_place last_of(struct burst *b)
+{
+	struct wg_data header;
+
+	memcpy(&header, burst_datagram(b, b->n - 1), sizeof(header));
+	return (struct resend_place){le32_get(header.receiver_index), le64_get(header.counter)};
+}
+
+void resend_keep(struct resend *r, const struct path *p, struct burst *b, nsec_t now)
+{
+	if (r->paths[p->slot].path_id != p->id) {
+		r->paths[p->slot].path_id = p->id;
+		r->paths[p->slot].has_done = false;
+	}
+	r->paths[p->slot].kept = last_of(b);
+	r->outstanding |= 1U << p->slot;
+	r->credit += b->len / RESEND_SHARE;
+	if (r->credit > RESEND_CREDIT_MAX)
+		r->credit = RESEND_CREDIT_MAX;
+	store_add(&r->store, p->id, b, now);
+}
+
+static bool is_at(struct resend_place a, struct resend_place b)
+{
+	return a.session == b.session && a.counter >= b.counter;
+}
+
+static void advance(struct resend *r, uint8_t slot, struct resend_place place)
+{
+	/* Within a session, only forward: a report may be older than what was sent again since. */
+	if (!r->paths[slot].has_done || !is_at(r->paths[slot].done, place))
+		r->paths[slot].done = place;
+	r->paths[slot].has_done = true;
+	if (is_at(r->paths[slot].done, r->paths[slot].kept))
+		r->outstanding &= ~(1U << slot);
+}
+
+void resend_reported(struct resend *r, const struct path *p, uint32_t session, uint64_t counter)
+{
+	if (r->paths[p->slot].path_id == p->id)
+		advance(r, p->slot, (struct resend_place){session, counter});
+}
+
+bool resend_want(struct resend *r, uint32_t session, uint64_t first, uint32_t n)
+{
+	if (r->head - r->tail == RESEND_WANTED || first + n < first) {
+		count(&r->refused, n);
+		return false;
+	}
+	r->wanted[r->head % RESEND_WANTED].session = session;
+	r->wanted[r->head % RESEND_WANTED].next = first;
+	r->wanted[r->head % RESEND_WANTED].end = first + n;
+	r->head++;
+	return true;
+}
+
+/* The first kept run with something of counters [next, end), cut to it. */
+static bool find_wanted(const struct resend *r, uint32_t session, uint64_t next, uint64_t end,
+			struct store_run *ret)
+{
+	struct store_cursor at = {0};
+	struct store_run run;
+
+	while (store_next(&r->store, &at, &run)) {
+		if (run.session != session || run.first + run.n <= next || run.first >= end)
+			continue;
+		if (run.first < next)
+			store_run_skip(&run, next - run.first);
+		if (run.first + run.n > end)
+			store_run_cut(&run, end - run.first);
+		*ret = run;
+		return true;
+	}
+	return false;
+}
+
+/* What the peer has asked for; what cannot be had any more, or is too much, is refused. */
+static bool next_wanted(struct resend *r, struct store_run *ret)
+{
+	for (; r->head != r->tail; r->tail++) {
+		uint64_t *next = &r->wanted[r->tail % RESEND_WANTED].next;
+		uint64_t end = r->wanted[r->tail % RESEND_WANTED].end;
+
+		if (*next == end)
+			continue;
+		if (find_wanted(r, r->wanted[r->tail % RESEND_WANTED].session, *next, end, ret) &&
+		    ret->stride <= r->credit) {
+			count(&r->refused, ret->first - *next);
+			*next = ret->first;
+			return true;
+		}
+		count(&r->refused, end - *next);
+	}
+	return false;
+}
+
+/* The first run given to the path that is neither reported nor sent again. */
+static bool next_of_path(const struct resend *r, uint8_t slot, struct store_run *ret)
+{
+	struct resend_place done = r->paths[slot].done;
+	struct store_cursor at = {0};
+	struct store_run run;
+	bool has_run = false;
+
+	while (store_next(&r->store, &at, &run)) {
+		if (run.path_id != r->paths[slot].path_id)
+			continue;
+		if (r->paths[slot].has_done && run.session == done.session &&
+		    run.first <= done.counter) {
+			/* All before this one is done, and of this one the beginning. */
+			has_run = run.first + run.n > done.counter + 1;
+			if (has_run)
+				store_run_skip(&run, done.counter + 1 - run.first);
+			*ret = run;
+		} else if (!has_run) {
+			*ret = run;
+			has_run = true;
+		}
+	}
+	return has_run;
+}
+
+bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret)
+{
+	ret->slot = PATH_SLOT_NONE;
+	if (next_wanted(r, &ret->run))
+		return true;
+	for (uint8_t slot = 0; slot < PATHS_MAX; slot++) {
+		if (!(r->outstanding & dead & 1U << slot))
+			continue;
+		ret->slot = slot;
+		if (next_of_path(r, slot, &ret->run))
+			return true;
+		r->outstanding &= ~(1U << slot); /* too old to be kept still */
+	}
+	return false;
+}
+
+void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes)
+{
+	count(&r->packets, n);
+	count(&r->bytes, bytes);
+	if (item->slot != PATH_SLOT_NONE) {
+		advance(r, item->slot,
+			(struct resend_place){item->run.session, item->run.first + n - 1});
+		return;
+	}
+	r->wanted[r->tail % RESEND_WANTED].next = item->run.first + n;
+	r->credit -= bytes < r->credit ? bytes : r->credit;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Resend: which of the ciphertext that was sent is to be sent again: what a path took along when it
+ * died, that is, what the peer has not reported; and what the peer asks for because a path lost it.
+ * It says what and forgets what has been done; the way is the caller's choice.
+ * Owner: the TUN reader. Pure but for the store's cells. docs/design/repair.md
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "dataplane/store.h"
+#include "links/path.h"
+
+/* Ranges of counters that the peer has asked for and that have not been seen to. */
+#define RESEND_WANTED 64
+/* What is asked for may be this part of what is sent; and so much at once. */
+#define RESEND_SHARE 8
+#define RESEND_CREDIT_MAX (256 << 10)
+
+struct resend_place {
+	uint32_t session; /* receiver index */
+	uint64_t counter;
+};
+
+struct resend {
+	struct store store;
+	struct {
+		uint32_t path_id;	  /* 0: nothing was kept of this slot */
+		struct resend_place kept; /* the last packet given to it */
+		struct resend_place done; /* the last one reported, or sent again */
+		bool has_done;
+	} paths[PATHS_MAX];
+	uint32_t outstanding; /* slots on which something kept has not been reported */
+	struct {
+		uint32_t session;
+		uint64_t next, end;
+	} wanted[RESEND_WANTED];
+	unsigned head, tail; /* modulo RESEND_WANTED; equal: none */
+	uint64_t credit;
+	/* atomic: written here, read for status */
+	_Atomic uint64_t packets, bytes; /* sent again */
+	_Atomic uint64_t refused;	 /* packets asked for that were not: gone, or too many */
+};
+
+/* What is to be sent again, and why. */
+struct resend_item {
+	struct store_run run;
+	uint8_t slot; /* of the path that died; PATH_SLOT_NONE: the peer asks for it */
+};
+
+void resend_init(struct resend *r, struct pool *cells);
+void resend_deinit(struct resend *r);
+
+/* A burst has been given to a path. */
+void resend_keep(struct resend *r, const struct path *p, struct burst *b, nsec_t now);
+/* The peer has received the packet, and all before it that the path did not lose. */
+void resend_reported(struct resend *r, const struct path *p, uint32_t session, uint64_t counter);
+/* The peer asks for `n` packets; false if too much is asked for already. */
+bool resend_want(struct resend *r, uint32_t session, uint64_t first, uint32_t n);
+
+/* The next to be sent again; `dead` are the slots of paths from which no report will come. */
+bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret);
+/* The first `n` datagrams of the item have been sent. */
+void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes);
+
+static inline bool resend_is_wanted(const struct resend *r)
+{
+	return r->head != r->tail;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Store: copies of what was sent to a peer of late, as it was sent, so that the same bytes can be
+ * sent again. Its memory are cells of a pool that all peers of a network share: when there is none
+ * left, a peer's own oldest is forgotten first. What is older than STORE_AGE is of no use.
+ * Owner: the TUN reader. Allocates nothing but pool cells. Time comes in as an argument.
+ */
+#pragma once
+
+#include "links/burst.h"
+
+#define STORE_CELL_BYTES 32768
+#define STORE_AGE NSEC_PER_SEC
+
+struct store_cell;
+
+struct store {
+	struct pool *cells; /* NULL: nothing is kept */
+	struct store_cell *oldest, *newest;
+};
+
+/* Transport messages that were sent over one path at once: counters from `first` on. */
+struct store_run {
+	nsec_t at;
+	uint64_t first;
+	uint32_t session; /* receiver index */
+	uint32_t path_id;
+	uint32_t n, stride, len; /* as in a burst */
+	const uint8_t *data;
+};
+
+/* Where store_next() is; zero to begin with the oldest. */
+struct store_cursor {
+	const struct store_cell *cell;
+	size_t offset;
+};
+
+/* `cells` of STORE_CELL_BYTES. */
+void store_init(struct store *s, struct pool *cells);
+void store_deinit(struct store *s);
+
+/* Keeps a copy of a sealed burst; not of what does not fit a cell, or when no cell is to be had. */
+void store_add(struct store *s, uint32_t path_id, struct burst *b, nsec_t now);
+/* Forgets what is too old, which there will be at the deadline (NSEC_NEVER: it is empty). */
+void store_expire(struct store *s, nsec_t now);
+nsec_t store_deadline(const struct store *s);
+
+/* The next run in the order of sending; false behind the newest. */
+bool store_next(const struct store *s, struct store_cursor *c, struct store_run *ret);
+/* Takes the first `n` datagrams off a run; `n` is at most its own. */
+void store_run_skip(struct store_run *run, uint64_t n);
+/* Leaves only the first `n` datagrams, which is at least 1. */
+void store_run_cut(struct store_run *run, uint64_t n);

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""What a link loses, or takes along when it dies, comes over the others.
+
+    client 10.10.0.2                                server 10.10.0.1
+      wan1 10.0.1.1 ------ [ wan ] 10.0.1.0/24 ------ 10.0.1.2 wan1
+      wan2 10.0.2.1 ------ [ wan ] 10.0.2.0/24 ------ 10.0.2.2 wan2
+"""
+import threading
+
+import pytest
+
+from bond import CLIENT_IP, SERVER_IP
+from lab import becomes_true
+from traffic import iperf, udp_probe
+from wan import WanPair
+
+LINE = "rate=100mbit delay=10ms queue=100ms"
+# Death is to be noticed by the data, long before pings could tell.
+PATIENT = {"health_check_interval_ms": 1000, "health_check_timeout_ms": 20000}
+
+
+def make_pair(lab, mode="aggregate", lines=(LINE, LINE)):
+    return WanPair(lab, mode, rates=lines, client=PATIENT, server=PATIENT)
+
+
+def probe_while_links_die(pair, source, target, address):
+    """Cuts the one link, and when it is back the other, without a word to anybody."""
+    outcome = []
+    prober = threading.Thread(target=lambda: outcome.append(
+        udp_probe(source, target, address, count=800, interval=0.005)))
+    prober.start()
+    for cable in pair.cables:
+        becomes_true(lambda: False, 0.7)
+        cable.cut_silently()
+        becomes_true(lambda: False, 0.7)
+        cable.mend()
+    prober.join(60)
+    return outcome[0]
+
+
+@pytest.mark.parametrize("mode", ["aggregate", "failover"])
+@pytest.mark.parametrize("is_upload", [True, False], ids=["upload", "download"])
+def test_a_link_that_dies_silently_takes_no_packet_along(lab, mode, is_upload):
+    pair = make_pair(lab, mode)
+    ends = [(pair.client_node, pair.server_node, SERVER_IP), (pair.server_node, pair.client_node, CLIENT_IP)]
+
+    outcome = probe_while_links_die(pair, *ends[0 if is_upload else 1])
+
+    assert (outcome.lost, outcome.duplicates) == (0, 0)
+
+
+def test_nor_beside_a_flow_that_fills_both(lab):
+    pair = make_pair(lab)
+    flow = threading.Thread(target=lambda: iperf(pair.client_node, pair.server_node, SERVER_IP, 6))
+    flow.start()
+
+    outcome = probe_while_links_die(pair, pair.client_node, pair.server_node, SERVER_IP)
+
+    flow.join(60)
+    assert (outcome.lost, outcome.duplicates) == (0, 0)

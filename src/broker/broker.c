@@ -158,6 +158,26 @@ int broker_add_address(struct broker *b, const char *interface, const struct pre
 	return r < 0 ? r : ask(b, &q, &reply, NULL);
 }
 
+static int change_route(struct broker *b, enum broker_kind kind, const char *interface,
+			const struct route *route)
+{
+	struct broker_request q = {.kind = kind, .route.route = *route};
+	struct broker_reply reply;
+	int r = put_text(q.route.interface, sizeof(q.route.interface), interface);
+
+	return r < 0 ? r : ask(b, &q, &reply, NULL);
+}
+
+int broker_add_route(struct broker *b, const char *interface, const struct route *route)
+{
+	return change_route(b, BROKER_ADD_ROUTE, interface, route);
+}
+
+int broker_remove_route(struct broker *b, const char *interface, const struct route *route)
+{
+	return change_route(b, BROKER_REMOVE_ROUTE, interface, route);
+}
+
 int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_settings *s,
 		    int family, size_t bytes)
 {

@@ -35,6 +35,10 @@ int broker_set_up(struct broker *b, const char *interface);
 int broker_add_address(struct broker *b, const char *interface, const struct prefix *p,
 		       const struct prefix *destination);
 
+/* As those of netlink/route.h; -EPERM for another table than that of the configuration. */
+int broker_add_route(struct broker *b, const char *interface, const struct route *route);
+int broker_remove_route(struct broker *b, const char *interface, const struct route *route);
+
 /* As udp_open(). */
 int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_settings *s,
 		    int family, size_t bytes);

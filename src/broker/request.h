@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "links/socket.h"
+#include "netlink/route.h"
 #include "tun/tun.h"
 #include "util/addr.h"
 
@@ -25,6 +26,8 @@ enum broker_kind {
 	BROKER_SET_MTU,
 	BROKER_SET_UP,
 	BROKER_ADD_ADDRESS,
+	BROKER_ADD_ROUTE,
+	BROKER_REMOVE_ROUTE,
 	BROKER_OPEN_UDP,
 	BROKER_LOAD_STAMP,
 	BROKER_STORE_STAMP,
@@ -51,6 +54,11 @@ struct broker_address {
 	struct prefix destination; /* family 0: none */
 };
 
+struct broker_route {
+	char interface[IFNAMSIZ];
+	struct route route;
+};
+
 struct broker_udp {
 	struct addr bind; /* AF_UNSPEC: the wildcard of `family` */
 	char device[IFNAMSIZ];
@@ -70,6 +78,7 @@ struct broker_request {
 		struct broker_tun tun;
 		struct broker_interface interface;
 		struct broker_address address;
+		struct broker_route route;
 		struct broker_udp udp;
 		struct broker_stamp stamp;
 	};

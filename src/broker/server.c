@@ -140,6 +140,22 @@ static int add_address(struct broker_server *s, const struct broker_address *q)
 	return netif_add_address(q->interface, &q->prefix, &q->destination);
 }
 
+/*
+ * A route into a tunnel takes traffic away from where it goes now, so its table is not the
+ * engine's to choose.
+ */
+static int change_route(struct broker_server *s, const struct broker_route *q, bool is_new)
+{
+	if (!find_tun(s, q->interface))
+		return -ENODEV;
+	if (!is_prefix(&q->route.to))
+		return -EINVAL;
+	if (s->calls && !s->calls->may_route(s->ctx, q->interface, q->route.table))
+		return -EPERM;
+	return is_new ? netif_add_route(q->interface, &q->route)
+		      : netif_remove_route(q->interface, &q->route);
+}
+
 static bool is_family(int family)
 {
 	return family == AF_INET || family == AF_INET6 || family == AF_UNSPEC;
@@ -229,6 +245,9 @@ size_t broker_request_len(uint32_t kind)
 		return head + sizeof(struct broker_interface);
 	case BROKER_ADD_ADDRESS:
 		return head + sizeof(struct broker_address);
+	case BROKER_ADD_ROUTE:
+	case BROKER_REMOVE_ROUTE:
+		return head + sizeof(struct broker_route);
 	case BROKER_OPEN_UDP:
 		return head + sizeof(struct broker_udp);
 	case BROKER_LOAD_STAMP:
@@ -256,6 +275,9 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 		return set_up(s, &q->interface);
 	case BROKER_ADD_ADDRESS:
 		return add_address(s, &q->address);
+	case BROKER_ADD_ROUTE:
+	case BROKER_REMOVE_ROUTE:
+		return change_route(s, &q->route, q->kind == BROKER_ADD_ROUTE);
 	case BROKER_OPEN_UDP:
 		return open_udp(s, &q->udp, ret, ret_fd);
 	case BROKER_LOAD_STAMP:

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "broker/request.h"
@@ -18,6 +19,8 @@ struct broker_server;
 struct broker_calls {
 	/* Starts a process that looks up names for who holds the descriptor. 0 or -errno. */
 	int (*open_resolver)(void *ctx, int *ret_fd);
+	/* May the interface have routes in this table? It must be in the configuration. */
+	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
 	/* The engine is up; 0 or -errno. */
 	int (*ready)(void *ctx);
 	/* ... and does not hang. */

@@ -15,6 +15,7 @@
 
 #include "crypto/aead.h"
 #include "dataplane/settings.h"
+#include "netlink/route.h"
 
 /* A key in base64 has 43 letters and a '='; a mistyped one a few less or more. */
 #define KEY_LIKE_MIN 38
@@ -105,6 +106,21 @@ int value_mark(struct value *v, void *field)
 
 	if (!parse_number(v->text, is_hex ? 16 : 10, &n) || n > UINT32_MAX)
 		return value_expected(v, "0..4294967295 (0..0xffffffff)");
+	*(uint32_t *)field = (uint32_t)n;
+	return 0;
+}
+
+/* The others of the names in rt_tables are nobody's business here: 0 and 255 are the kernel's. */
+int value_table(struct value *v, void *field)
+{
+	uint64_t n = ROUTE_TABLE_MAIN;
+
+	if (!strcmp(v->text, "off"))
+		n = 0;
+	else if (strcmp(v->text, "main") != 0 &&
+		 (!parse_number(v->text, 10, &n) || n > UINT32_MAX || !n || n == ROUTE_TABLE_LOCAL))
+		return value_expected(v, "off, main, or the number of a table (1..4294967295, but "
+					 "not 255)");
 	*(uint32_t *)field = (uint32_t)n;
 	return 0;
 }

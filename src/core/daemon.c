@@ -271,11 +271,22 @@ static void ignore(void *ctx, const char *what, int error)
 	log_debug("supervisor: %s: %s", what, strerror(error));
 }
 
+static bool may_route(void *ctx, const char *interface, uint32_t table)
+{
+	const struct config *c = &((struct daemon *)ctx)->config;
+
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].interface, interface))
+			return table && c->networks[i].route_table == table;
+	return false;
+}
+
 static int live(struct daemon *d)
 {
 	static const struct supervisor_calls calls = {
 		.run_engine = run_engine,
 		.forget_secrets = forget_secrets,
+		.may_route = may_route,
 		.ready = get_ready,
 	};
 	struct supervisor_settings settings = {

@@ -10,6 +10,7 @@
 #include "dataplane/handshaker.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
+#include "dataplane/routes.h"
 #include "dataplane/rx.h"
 #include "dataplane/tx.h"
 #include "netlink/address.h"
@@ -49,7 +50,7 @@ static int make_pools(struct network *n)
 }
 
 /* Where the interface was kept, it has them already. */
-static int set_addresses(struct network *n, bool was_kept)
+static int set_addresses(struct network *n)
 {
 	const struct network_settings *s = n->settings;
 	char text[PREFIX_TEXT_MAX];
@@ -65,7 +66,7 @@ static int set_addresses(struct network *n, bool was_kept)
 			return -EADDRINUSE;
 		}
 		r = broker_add_address(n->broker, n->tun.name, &a->prefix, &a->destination);
-		if (r < 0 && !(r == -EEXIST && was_kept)) {
+		if (r < 0 && !(r == -EEXIST && n->was_kept)) {
 			log_error("network %s: cannot add address %s to %s: %s", s->name,
 				  prefix_format(&a->prefix, text), n->tun.name, strerror(-r));
 			return r;
@@ -78,8 +79,7 @@ static int make_interface(struct network *n)
 {
 	const struct network_settings *s = n->settings;
 	bool offloads = s->buffer_size >= BUFFER_SIZE_DEFAULT;
-	bool was_kept;
-	int r = broker_open_tun(n->broker, &n->tun, &was_kept, s->interface, offloads);
+	int r = broker_open_tun(n->broker, &n->tun, &n->was_kept, s->interface, offloads);
 
 	if (r < 0) {
 		n->tun.fd = -1;
@@ -90,11 +90,13 @@ static int make_interface(struct network *n)
 	r = broker_set_mtu(n->broker, n->tun.name, s->mtu);
 	if (r < 0)
 		return fail(n, "cannot set the MTU of the tunnel interface", r);
-	r = set_addresses(n, was_kept);
+	r = set_addresses(n);
 	if (r < 0)
 		return r;
 	r = broker_set_up(n->broker, n->tun.name);
-	return r < 0 ? fail(n, "cannot bring the tunnel interface up", r) : 0;
+	if (r < 0)
+		return fail(n, "cannot bring the tunnel interface up", r);
+	return routes_sync(n);
 }
 
 static void close_interface(struct network *n)
@@ -332,6 +334,7 @@ void network_stop(struct network *n)
 	allowedips_retire(rcu_own(&n->allowed_ips));
 	rcu_drain();
 	device_free(n->device);
+	routes_deinit(n); /* the kernel's go with the interface */
 	close_interface(n);
 	pool_free(n->sent);
 	pool_free(n->cells);

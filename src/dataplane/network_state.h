@@ -52,6 +52,12 @@ struct network {
 	struct tx *tx;
 	struct handshaker *handshaker;
 	struct monitor *monitor;
+	/* main thread */
+	bool was_kept; /* the interface, by the supervisor of a crashed engine */
+	struct {
+		struct prefix *list; /* those in the kernel, sorted */
+		size_t n;
+	} routes;
 	struct timestamp timestamp; /* handshake thread */
 	uint32_t last_path_id;	    /* monitor */
 	/* main thread: which threads run */

@@ -86,6 +86,29 @@ void message_add_address(union message_buffer *m, unsigned ifindex, const struct
 		mnl_attr_put(header, IFA_BROADCAST, sizeof(broadcast), broadcast);
 }
 
+void message_change_route(union message_buffer *m, unsigned ifindex, const struct route *r,
+			  bool is_new)
+{
+	uint16_t flags = NLM_F_ACK | (is_new ? NLM_F_CREATE | NLM_F_EXCL : 0);
+	struct nlmsghdr *header = put_header(m, is_new ? RTM_NEWROUTE : RTM_DELROUTE, flags);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
+
+	route->rtm_family = r->to.family;
+	route->rtm_dst_len = r->to.len;
+	/* The byte has no room for all tables; the attribute counts. */
+	route->rtm_table = RT_TABLE_UNSPEC;
+	route->rtm_protocol = ROUTE_PROTOCOL;
+	route->rtm_type = RTN_UNICAST;
+	/* There is no next hop on a tunnel. */
+	route->rtm_scope = r->to.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	if (r->to.len)
+		mnl_attr_put(header, RTA_DST, address_len(r->to.family), r->to.bytes);
+	mnl_attr_put_u32(header, RTA_OIF, ifindex);
+	mnl_attr_put_u32(header, RTA_TABLE, r->table);
+	if (r->metric)
+		mnl_attr_put_u32(header, RTA_PRIORITY, r->metric);
+}
+
 void message_dump_addresses(union message_buffer *m, uint8_t family)
 {
 	struct nlmsghdr *header = put_header(m, RTM_GETADDR, NLM_F_DUMP);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "netlink/route.h"
 #include "util/addr.h"
 
 /* A kernel's dump fills at most the buffer it is read into, and needs 8 KB at least. */
@@ -31,6 +32,9 @@ void message_set_up(union message_buffer *m, unsigned ifindex);
 /* As netif_add_address() says; `destination` is NULL or of the same family. */
 void message_add_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
 			 const struct prefix *destination);
+/* A route into the interface, new or to be removed. */
+void message_change_route(union message_buffer *m, unsigned ifindex, const struct route *r,
+			  bool is_new);
 /* Asks for all addresses of a family. */
 void message_dump_addresses(union message_buffer *m, uint8_t family);
 

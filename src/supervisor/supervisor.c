@@ -163,6 +163,13 @@ static int open_resolver(void *ctx, int *ret_fd)
 	return helper_start(s->settings, s->calls, s->ctx, ret_fd);
 }
 
+static bool may_route(void *ctx, const char *interface, uint32_t table)
+{
+	struct supervisor *s = ctx;
+
+	return s->calls->may_route(s->ctx, interface, table);
+}
+
 static int take_ready(void *ctx)
 {
 	struct supervisor *s = ctx;
@@ -187,6 +194,7 @@ static void take_alive(void *ctx)
 
 static const struct broker_calls broker_calls = {
 	.open_resolver = open_resolver,
+	.may_route = may_route,
 	.ready = take_ready,
 	.alive = take_alive,
 };

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "sandbox/sandbox.h"
 #include "supervisor/lifecycle.h"
 
@@ -23,6 +25,8 @@ struct supervisor_calls {
 	int (*run_engine)(void *ctx, const struct engine_channels *channels);
 	/* In a helper's process: wipes all secrets. */
 	void (*forget_secrets)(void *ctx);
+	/* As of struct broker_calls. */
+	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
 	/* The first engine is up. 0, or -errno where nobody has waited for that: then it ends. */
 	int (*ready)(void *ctx);
 };

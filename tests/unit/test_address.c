@@ -169,6 +169,45 @@ START_TEST(point_to_point_address_names_the_other_end)
 }
 END_TEST
 
+START_TEST(route_request_names_prefix_interface_table_and_metric)
+{
+	struct route r = {address_of("10.9.0.0", 16), 100000, 50};
+	const struct rtmsg *head;
+	union message_buffer m;
+
+	message_change_route(&m, INDEX, &r, true);
+	head = mnl_nlmsg_get_payload(&m.header);
+	ck_assert_uint_eq(m.header.nlmsg_type, RTM_NEWROUTE);
+	ck_assert_uint_eq(m.header.nlmsg_flags,
+			  NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	ck_assert_uint_eq(head->rtm_family, AF_INET);
+	ck_assert_uint_eq(head->rtm_dst_len, 16);
+	ck_assert_uint_eq(head->rtm_protocol, ROUTE_PROTOCOL);
+	ck_assert_mem_eq(mnl_attr_get_payload(find_attr(&m, sizeof(*head), RTA_DST)), r.to.bytes,
+			 4);
+	ck_assert_uint_eq(mnl_attr_get_u32(find_attr(&m, sizeof(*head), RTA_OIF)), INDEX);
+	ck_assert_uint_eq(mnl_attr_get_u32(find_attr(&m, sizeof(*head), RTA_TABLE)), 100000);
+	ck_assert_uint_eq(mnl_attr_get_u32(find_attr(&m, sizeof(*head), RTA_PRIORITY)), 50);
+}
+END_TEST
+
+START_TEST(default_route_has_no_destination)
+{
+	struct route r = {address_of("fd00::", 0), ROUTE_TABLE_MAIN, 0};
+	const struct rtmsg *head;
+	union message_buffer m;
+
+	message_change_route(&m, INDEX, &r, false);
+	head = mnl_nlmsg_get_payload(&m.header);
+	ck_assert_uint_eq(m.header.nlmsg_type, RTM_DELROUTE);
+	ck_assert_uint_eq(m.header.nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK);
+	ck_assert_uint_eq(head->rtm_family, AF_INET6);
+	ck_assert_uint_eq(head->rtm_dst_len, 0);
+	ck_assert_ptr_null(find_attr(&m, sizeof(*head), RTA_DST));
+	ck_assert_ptr_null(find_attr(&m, sizeof(*head), RTA_PRIORITY));
+}
+END_TEST
+
 START_TEST(link_requests_change_one_thing_each)
 {
 	union message_buffer m;
@@ -613,6 +652,8 @@ static void add_requests(Suite *suite)
 	tcase_add_test(tc, address_request_has_exactly_these_bytes);
 	tcase_add_test(tc, ipv6_address_skips_duplicate_detection);
 	tcase_add_test(tc, point_to_point_address_names_the_other_end);
+	tcase_add_test(tc, route_request_names_prefix_interface_table_and_metric);
+	tcase_add_test(tc, default_route_has_no_destination);
 	tcase_add_test(tc, link_requests_change_one_thing_each);
 	tcase_add_test(tc, unknown_interface_is_reported);
 	suite_add_tcase(suite, tc);

@@ -72,6 +72,11 @@ struct good_case {
 static const struct good_case good_cases[] = {
 	{single_form, "[network]", "mtu = 576\nbuffer_size=576"},
 	{single_form, "[network]", "mtu = 65535"},
+	{single_form, "[network]", "table = main\nmetric = 4294967295"},
+	{single_form, "[network]", "table = off"},
+	{multi_form, "[network]", "table = 51820\nmetric = 0"},
+	{multi_form, "[daemon]", "lock_file = /run/x.lock\nsandbox = off\nuser = _vpn-1"},
+	{multi_form, "[daemon]", "restart = off\nrestart_limit = 1\nfail_on_init_warnings = on"},
 	{single_form, "[network]", "\tmtu\t=\t1500\t; a comment\r"},
 	{single_form, "[network]", "# a comment\n; another\n\n  interface = a_b.c-d"},
 	{single_form, "[network]", "interface = abcdefghijklmno"},
@@ -130,6 +135,12 @@ struct bad_case {
 
 static const struct bad_case bad_cases[] = {
 	/* Numbers */
+	{single_form, "[network]", "table = 255", "table: |'255'|off, main, or the number"},
+	{single_form, "[network]", "table = 0", "table: |'0'|off, main, or the number"},
+	{single_form, "[network]", "table = 4294967296", "table: |off, main, or the number"},
+	{single_form, "[network]", "table = local", "table: |'local'|off, main, or the number"},
+	{multi_form, "[daemon]", "user = a b", "user: |'a b'|the name of a user"},
+	{multi_form, "[daemon]", "restart_limit = 0", "restart_limit: |'0'|1..1000000"},
 	{single_form, "[network]", "mtu = 0", "[network] mtu: |found '0'|allowed: 576..65535"},
 	{single_form, "[network]", "mtu = 575", "[network] mtu: |'575'|576..65535"},
 	{single_form, "[network]", "mtu = 65536", "mtu: |'65536'|576..65535"},

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Routes into an interface, by rtnetlink. They have a protocol number of our own, so that
+ * `ip route show proto 119` lists them, and routing daemons can tell them from others.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "util/addr.h"
+
+#define ROUTE_PROTOCOL 119
+/* linux/rtnetlink.h */
+#define ROUTE_TABLE_MAIN 254
+#define ROUTE_TABLE_LOCAL 255
+
+struct route {
+	struct prefix to;
+	uint32_t table;
+	uint32_t metric; /* 0: the kernel's default */
+};
+
+/*
+ * 0 or the kernel's -errno: -EEXIST if there is one of the same prefix, table and metric already,
+ * -ENETDOWN while the interface is down, -ENODEV where there is none.
+ */
+int netif_add_route(const char *ifname, const struct route *r);
+/* -ESRCH where it is not there. */
+int netif_remove_route(const char *ifname, const struct route *r);

@@ -223,6 +223,30 @@ START_TEST(values_out_of_range_are_refused)
 }
 END_TEST
 
+static bool allow_table_7(void *ctx, const char *interface, uint32_t table)
+{
+	(void)ctx;
+	return !strcmp(interface, "tun77") && table == 7;
+}
+
+START_TEST(routes_of_other_interfaces_are_refused)
+{
+	static const struct broker_calls calls = {.may_route = allow_table_7};
+	struct broker_request q = {
+		.kind = BROKER_ADD_ROUTE,
+		.route = {.interface = "lo", .route = {{.family = AF_INET, .len = 8}, 7, 0}},
+	};
+	struct broker_server *own = server;
+
+	ck_assert_int_eq(broker_server_new(&server, directory, &calls, NULL), 0);
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -ENODEV);
+	q.kind = BROKER_REMOVE_ROUTE;
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -ENODEV);
+	broker_server_free(server);
+	server = own;
+}
+END_TEST
+
 START_TEST(surplus_descriptors_are_refused_and_closed)
 {
 	unsigned before = count_descriptors();
@@ -303,6 +327,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, unknown_kinds_are_refused);
 	tcase_add_test(t, names_that_leave_the_state_directory_are_refused);
 	tcase_add_test(t, values_out_of_range_are_refused);
+	tcase_add_test(t, routes_of_other_interfaces_are_refused);
 	tcase_add_test(t, surplus_descriptors_are_refused_and_closed);
 	tcase_add_test(t, names_are_looked_up_at_the_other_end);
 	suite_add_tcase(s, t);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Whatever the engine sends, the supervisor answers it, and gives away a descriptor only where it
+ * says so. In a network namespace of its own where that is allowed: an interface or a socket that
+ * is asked for by a sound request is really made.
+ */
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "broker/server.h"
+#include "fuzz.h"
+
+static bool refuse_route(void *ctx, const char *interface, uint32_t table)
+{
+	(void)ctx;
+	(void)interface;
+	(void)table;
+	return false;
+}
+
+static int refuse(void *ctx, int *ret_fd)
+{
+	(void)ctx;
+	(void)ret_fd;
+	return -1;
+}
+
+static int take_ready(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+static void take_alive(void *ctx)
+{
+	(void)ctx;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct broker_calls calls = {.open_resolver = refuse,
+						  .may_route = refuse_route,
+						  .ready = take_ready,
+						  .alive = take_alive};
+	static struct broker_server *server;
+	struct broker_reply reply;
+	int fd = -1;
+
+	if (!server) {
+		/* Where it is not allowed, no interface can be made either. */
+		(void)!unshare(CLONE_NEWNET);
+		if (broker_server_new(&server, "/nonexistent", &calls, NULL) < 0)
+			abort();
+	}
+	broker_serve(server, data, size, &reply, &fd);
+	if ((reply.has_fd != 0) != (fd >= 0) || reply.result > 0 || (reply.result && fd >= 0))
+		abort();
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}

@@ -244,7 +244,20 @@ static struct reseq *prepare(struct bond *bond, struct keypair *k)
 	return q;
 }
 
-/* Tells the monitor of a source that no path of the peer has. */
+/*
+ * Does it come from where no path of the peer leads, or to another address of ours than its path
+ * leaves from? Of the latter a vtrunkd tells itself, by its frames.
+ */
+static bool is_from_elsewhere(const struct path_set *set, const struct path_entry *path,
+			      const struct burst *b)
+{
+	if (!path)
+		return true;
+	return !set->is_multilink && addr_is_set(&path->to.local) &&
+	       !addr_equal(&path->to.local, &b->from.local);
+}
+
+/* Tells the monitor of it. */
 static void report_source(struct network *n, struct bond *bond, const struct burst *b)
 {
 	const struct event e = {
@@ -262,8 +275,6 @@ static void report_source(struct network *n, struct bond *bond, const struct bur
 static void note_fresh(struct lane_worker *w, struct bond *bond, const struct burst *b,
 		       bool is_data)
 {
-	if (b->path_slot == PATH_SLOT_NONE)
-		report_source(w->network, bond, b);
 	path_count_add(&bond->inner_received, w->n_inner, w->inner_bytes);
 	w->n_inner = w->inner_bytes = 0;
 	peer_mark_received(&bond->peer, b->received, is_data);
@@ -315,8 +326,11 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 	if (path && data_bytes && bond->lane.reporter && set->is_multilink)
 		reporter_note(bond->lane.reporter, b->path_slot, b->session->local_index, newest,
 			      data_bytes, b->received);
-	if (has_fresh)
-		note_fresh(w, bond, b, is_data);
+	if (!has_fresh)
+		return;
+	if (is_from_elsewhere(set, path, b))
+		report_source(w->network, bond, b);
+	note_fresh(w, bond, b, is_data);
 }
 
 /* Asks the peer for what is missing, over the path that brought something last. */

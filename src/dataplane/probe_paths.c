@@ -140,6 +140,13 @@ static void forget_others(struct probe *p, const struct probe_path *kept)
 	}
 }
 
+/* The same two ends; of our own only if we know it. */
+static bool leads_back(const struct probe_path *pp, const struct endpoint *from)
+{
+	return addr_equal(&pp->to.remote, &from->remote) &&
+	       (!addr_is_set(&pp->to.local) || addr_equal(&pp->to.local, &from->local));
+}
+
 void probe_heard(struct probe *p, const struct event *e)
 {
 	struct probe_path *pp = find_path(p, e->link, NULL);
@@ -151,7 +158,7 @@ void probe_heard(struct probe *p, const struct event *e)
 		return;
 	if (!pp)
 		pp = learn_path(p, e);
-	else if (!addr_equal(&pp->to.remote, &e->from.remote))
+	else if (!leads_back(pp, &e->from))
 		probe_path_move(pp, &e->from);
 	if (!pp)
 		return;

@@ -149,9 +149,9 @@ static void add_source(struct msghdr *msg, const struct udp_socket *u, const str
 	}
 }
 
-/* Sends datagrams first..first+n-1 by one call. */
-static int send_run(struct udp_socket *u, const struct burst *b, uint32_t first, uint32_t n,
-		    const struct endpoint *to)
+/* Sends datagrams first..first+n-1 by one call; `source` NULL: the system chooses it. */
+static int send_run_from(struct udp_socket *u, const struct addr *source, const struct burst *b,
+			 uint32_t first, uint32_t n, const struct endpoint *to)
 {
 	union control control;
 	struct addr remote = to->remote;
@@ -169,8 +169,8 @@ static int send_run(struct udp_socket *u, const struct burst *b, uint32_t first,
 	if (u->is_v6)
 		addr_map(&remote);
 	msg.msg_namelen = addr_len(&remote);
-	if (u->is_wildcard && addr_is_set(&to->local))
-		add_source(&msg, u, &to->local);
+	if (source)
+		add_source(&msg, u, source);
 	if (n > 1) {
 		uint16_t segment = (uint16_t)b->stride;
 
@@ -180,6 +180,27 @@ static int send_run(struct udp_socket *u, const struct burst *b, uint32_t first,
 	if (!msg.msg_controllen)
 		msg.msg_control = NULL;
 	return sendmsg(u->fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : (int)n;
+}
+
+/* How kernels of different ages refuse a source that is not ours (or not any more). */
+static bool may_be_the_source(int r)
+{
+	return r == -EINVAL || r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EADDRNOTAVAIL;
+}
+
+/*
+ * The address that the peer asked us at may be gone: better from another than not at all. The
+ * peer answers to that one, and from then on it is the path's.
+ */
+static int send_run(struct udp_socket *u, const struct burst *b, uint32_t first, uint32_t n,
+		    const struct endpoint *to)
+{
+	int r;
+
+	if (!u->is_wildcard || !addr_is_set(&to->local))
+		return send_run_from(u, NULL, b, first, n, to);
+	r = send_run_from(u, &to->local, b, first, n, to);
+	return may_be_the_source(r) ? send_run_from(u, NULL, b, first, n, to) : r;
 }
 
 int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first, const struct endpoint *to)

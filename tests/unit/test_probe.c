@@ -220,6 +220,26 @@ START_TEST(stock_peer_roams)
 }
 END_TEST
 
+/* As a peer whose way to our first address is broken. */
+START_TEST(stock_peer_is_answered_from_the_address_that_it_asked_last)
+{
+	const char *const asked[] = {"192.0.2.200", "192.0.2.201"};
+	struct event e;
+
+	begin(1, "", MULTILINK_AUTO);
+	for (int i = 0; i < 2; i++) {
+		e = (struct event){.kind = EVENT_HEARD, .bond = bond, .link = &net.links[0]};
+		e.from = endpoint_of("203.0.113.9");
+		e.from.local = endpoint_of(asked[i]).remote;
+		e.at = now;
+		probe_heard(probe, &e);
+		take_sent();
+		ck_assert_uint_eq(n_paths(), 1);
+		ck_assert(addr_equal(&published()->entries[0].to.local, &e.from.local));
+	}
+}
+END_TEST
+
 START_TEST(learnt_stock_peer_roams_between_links)
 {
 	begin(2, "", MULTILINK_AUTO);
@@ -317,6 +337,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, own_address_that_was_asked_is_answered_from);
 	tcase_add_test(t, bonded_path_is_not_moved_by_mere_data);
 	tcase_add_test(t, stock_peer_roams);
+	tcase_add_test(t, stock_peer_is_answered_from_the_address_that_it_asked_last);
 	tcase_add_test(t, learnt_stock_peer_roams_between_links);
 	tcase_add_test(t, configured_paths_of_a_stock_peer_stay);
 	tcase_add_test(t, ping_without_a_number_of_its_path_is_ignored);

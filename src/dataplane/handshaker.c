@@ -139,7 +139,7 @@ static void heard_from(void *ctx, struct peer *p, const struct origin *from)
 {
 	struct network *n = ctx;
 	const struct event e = {
-		.kind = EVENT_HEARD,
+		.kind = EVENT_HANDSHAKE,
 		.bond = bond_of(p),
 		.link = &n->links[from->link],
 		.from = {.remote = from->remote, .local = from->local},

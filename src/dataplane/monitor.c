@@ -95,7 +95,7 @@ static void sample_tick(struct timer *t, nsec_t now)
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, sample_timer));
 
 	for (size_t i = 0; i < m->network->n_bonds; i++) {
-		probe_sample_rates(m->network->bonds[i].probe, now - m->last_sample);
+		probe_sample(m->network->bonds[i].probe, now - m->last_sample, now);
 		probe_judge_peer(m->network->bonds[i].probe, now);
 	}
 	m->last_sample = now;
@@ -156,6 +156,10 @@ static void handle_event(struct monitor *m, const struct event *e)
 	switch (e->kind) {
 	case EVENT_HEARD:
 		probe_heard(e->bond->probe, e);
+		break;
+	case EVENT_HANDSHAKE:
+		probe_heard(e->bond->probe, e);
+		probe_handshake(e->bond->probe, e);
 		break;
 	case EVENT_FRAME:
 		probe_frame(e->bond->probe, e);

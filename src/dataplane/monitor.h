@@ -17,12 +17,13 @@ struct network;
 struct status_request;
 
 enum event_kind {
-	EVENT_HEARD,	/* something authentic of `bond` came from `from`, on no path we know */
-	EVENT_FRAME,	/* a control frame of `bond` */
-	EVENT_SESSION,	/* `bond` has a new session */
-	EVENT_FAILED,	/* sending over path_id (0: receiving) failed on `link` by `error` */
-	EVENT_RESOLVED, /* the name of path_id's endpoint has been looked up; or `error` */
-	EVENT_STATUS,	/* the main thread wants `status` filled in */
+	EVENT_HEARD,	 /* something authentic of `bond` came from `from`, on no path we know */
+	EVENT_HANDSHAKE, /* a handshake with `bond` was answered, or begun by it, from `from` */
+	EVENT_FRAME,	 /* a control frame of `bond` */
+	EVENT_SESSION,	 /* `bond` has a new session */
+	EVENT_FAILED,	 /* sending over path_id (0: receiving) failed on `link` by `error` */
+	EVENT_RESOLVED,	 /* the name of path_id's endpoint has been looked up; or `error` */
+	EVENT_STATUS,	 /* the main thread wants `status` filled in */
 };
 
 struct event {

@@ -122,7 +122,7 @@ static void sample(struct rate_meter *m, const struct path_count *c, nsec_t elap
 	rate_meter_observe(m, atomic_load_explicit(&c->bytes, memory_order_relaxed), elapsed);
 }
 
-void probe_sample_rates(struct probe *p, nsec_t elapsed)
+void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now)
 {
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];
@@ -131,5 +131,6 @@ void probe_sample_rates(struct probe *p, nsec_t elapsed)
 			continue;
 		sample(&pp->tx_rate, &pp->path->sent, elapsed);
 		sample(&pp->rx_rate, &pp->path->received, elapsed);
+		probe_stock_sample(pp, now);
 	}
 }

@@ -4,8 +4,9 @@
  * One peer's paths as the monitor sees them: where they lead, how they do, and whether the
  * peer is a vtrunkd that can be asked. Publishes the peer's path set. Owner: the monitor thread.
  *
- * A stock WireGuard peer cannot be pinged. Its paths count as usable unless sending fails, and
- * its endpoint on a link is wherever its last authentic packet came from.
+ * A stock WireGuard peer cannot be pinged. Its paths count as usable unless sending fails, or a
+ * handshake shows otherwise; its endpoint on a link is wherever its last authentic packet came
+ * from.
  */
 #pragma once
 
@@ -32,6 +33,9 @@ struct probe_path {
 	nsec_t resolve_at;
 	struct loss_meter tx_loss, rx_loss;
 	struct rate_meter tx_rate, rx_rate;
+	/* a stock peer's, once a second: when something had come, and the counts of packets then */
+	nsec_t heard_at;
+	uint64_t heard_received, heard_sent;
 };
 
 struct probe {
@@ -62,6 +66,8 @@ int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bo
 void probe_free(struct probe *p);
 
 void probe_heard(struct probe *p, const struct event *e);
+/* What it tells of a stock peer's paths, where it came from and the others. */
+void probe_handshake(struct probe *p, const struct event *e);
 void probe_frame(struct probe *p, const struct event *e);
 void probe_session(struct probe *p, nsec_t now);
 void probe_resolved(struct probe *p, const struct event *e);
@@ -79,6 +85,6 @@ void probe_source_gone(struct probe *p, struct link *l, const struct prefix *add
  */
 nsec_t probe_link_quiet_since(const struct probe *p, const struct link *l, nsec_t now);
 /* Once a second. */
-void probe_sample_rates(struct probe *p, nsec_t elapsed);
+void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now);
 /* Tells when the peer has become reachable, or is no more. As often as that may have changed. */
 void probe_judge_peer(struct probe *p, nsec_t now);

@@ -74,8 +74,10 @@ static void give_up_multilink(struct probe *p, nsec_t now)
 		log_info("network %s: peer %s is a stock WireGuard peer",
 			 p->network->settings->name, p->bond->settings->name);
 	p->is_known = true;
-	if (!p->is_multilink)
+	if (!p->is_multilink) {
+		probe_stock_call(p, now);
 		return;
+	}
 	p->is_multilink = false;
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		if (!p->paths[i])
@@ -85,6 +87,7 @@ static void give_up_multilink(struct probe *p, nsec_t now)
 		probe_path_arm(p->paths[i]);
 	}
 	probe_publish(p);
+	probe_stock_call(p, now);
 }
 
 void probe_hello_tick(struct timer *t, nsec_t now)

@@ -29,6 +29,11 @@ void probe_handle_down(struct probe *p, const struct event *e);
 /* The path's state has changed. */
 void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now);
 
+/* probe_stock.c: a peer that cannot be pinged */
+void probe_stock_sample(struct probe_path *pp, nsec_t now);
+/* Leads its endpoint to the paths that carry data. */
+void probe_stock_call(struct probe *p, nsec_t now);
+
 /* probe_hello.c: is the peer a vtrunkd? */
 struct frame probe_path_hello(const struct probe_path *pp, bool wants_answer);
 void probe_hello_tick(struct timer *t, nsec_t now);

@@ -15,6 +15,19 @@
 /* A name whose path is down is looked up again this often. */
 #define RESOLVE_INTERVAL (30 * NSEC_PER_SEC)
 
+/*
+ * A stock peer delivers in the order of arrival and reports nothing, so over links of unlike delay
+ * several at once are slower than one: only where the weights are said to be right.
+ */
+static enum bond_mode mode_of(const struct probe *p)
+{
+	const struct network_settings *s = p->network->settings;
+
+	if (s->mode == BOND_AGGREGATE && !p->is_multilink && s->scheduler != SCHEDULER_WEIGHT)
+		return BOND_FAILOVER;
+	return s->mode;
+}
+
 bool probe_publish(struct probe *p)
 {
 	struct path_set *set = calloc(1, sizeof(*set));
@@ -25,7 +38,7 @@ bool probe_publish(struct probe *p)
 			  p->network->settings->name);
 		return false;
 	}
-	set->mode = p->network->settings->mode;
+	set->mode = mode_of(p);
 	set->is_multilink = p->is_multilink;
 	set->is_by_weight = p->network->settings->scheduler == SCHEDULER_WEIGHT;
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
@@ -73,6 +86,7 @@ struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now)
 	loss_meter_init(&pp->tx_loss);
 	loss_meter_init(&pp->rx_loss);
 	health_init(&pp->health, now);
+	pp->heard_at = now;
 	p->paths[slot] = pp;
 	return pp;
 }

@@ -172,6 +172,12 @@ void health_retry(struct health *h, nsec_t now)
 	h->next_ping = nsec_min(h->next_ping, now);
 }
 
+bool health_unanswered(struct health *h, nsec_t now)
+{
+	h->error_until = NSEC_NEVER;
+	return health_peer_down(h, now);
+}
+
 bool health_peer_down(struct health *h, nsec_t now)
 {
 	if (h->state == HEALTH_DOWN)

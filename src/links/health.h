@@ -90,6 +90,11 @@ bool health_link_error(struct health *h, const struct health_settings *s, nsec_t
  * may be too early (the kernel tells of an address before it makes the route), so it is tried on.
  */
 void health_retry(struct health *h, nsec_t now);
+/*
+ * A stock peer's path: what should have come has not. True if the state changed. It lasts until
+ * health_init() or a later error's end.
+ */
+bool health_unanswered(struct health *h, nsec_t now);
 /* The peer says that the path is down for it. True if the state changed. */
 bool health_peer_down(struct health *h, nsec_t now);
 /* Call at the deadline. True if the state changed. */

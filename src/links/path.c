@@ -66,6 +66,27 @@ const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t sl
 	return NULL;
 }
 
+/* By what is configured, not by what is known: the order in which a stock peer's are tried. */
+static bool is_preferred(const struct path_entry *a, const struct path_entry *b)
+{
+	if (a->is_usable != b->is_usable)
+		return a->is_usable;
+	return a->weight != b->weight ? a->weight > b->weight : a < b;
+}
+
+static const struct path_entry *nth_preferred(const struct path_set *set, unsigned nth)
+{
+	for (unsigned i = 0; i < set->n; i++) {
+		unsigned n_before = 0;
+
+		for (unsigned j = 0; j < set->n; j++)
+			n_before += is_preferred(&set->entries[j], &set->entries[i]);
+		if (n_before == nth)
+			return &set->entries[i];
+	}
+	return NULL;
+}
+
 static bool is_active(const struct path_set *set, unsigned i)
 {
 	return memchr(set->active, (int)i, set->n_active);
@@ -73,6 +94,8 @@ static bool is_active(const struct path_set *set, unsigned i)
 
 const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth)
 {
+	if (!set->is_multilink)
+		return nth_preferred(set, nth);
 	if (nth < set->n_active)
 		return &set->entries[set->active[nth]];
 	nth -= set->n_active;

@@ -71,7 +71,10 @@ void path_set_choose(struct path_set *set, bool is_probed);
 uint8_t path_set_slot(const struct path_set *set, const struct link *link,
 		      const struct addr *remote);
 const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t slot);
-/* All the paths in the order of hope: those that carry data first. NULL: there are not so many. */
+/*
+ * All the paths in the order of hope: those that carry data first; of a stock peer, whose answer
+ * is all that tells of a path, the heaviest first. NULL: there are not so many.
+ */
 const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth);
 
 /*

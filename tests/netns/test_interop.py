@@ -53,6 +53,31 @@ def test_a_stock_peer_can_be_served_over_two_links(lab, mode):
     transfer(mixed.server, mixed.client, CLIENT_IP, 8 << 20)
 
 
+@pytest.mark.parametrize("scheduler", ["adaptive", "weight"])
+def test_aggregate_to_a_stock_peer_uses_several_links_only_by_weight(lab, scheduler):
+    mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": "aggregate", "scheduler": scheduler})
+    mixed.connect()
+    transfer(mixed.client, mixed.server, SERVER_IP, 8 << 20)
+
+    sent = [mixed.client.counters(cable.name)["tx"]["bytes"] for cable in mixed.cables]
+
+    if scheduler == "weight":
+        assert min(sent) > sum(sent) * 0.3, sent
+    else:
+        assert min(sent) < 1 << 20, sent
+
+
+def test_a_stock_peer_answers_over_the_link_that_carries_the_data(lab):
+    mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": "failover"})
+    mixed.connect()
+    wait_until(lambda: mixed.daemon.peer()["multilink"] is False, 15, "the peer is known as a stock one")
+
+    # Nothing but the questions was sent on the second link, and they are not what it is left with.
+    first = mixed.cables[0]
+    wait_until(lambda: mixed.stock.show("endpoints").startswith(first.v4(mixed.client) + ":"), 5,
+               "its endpoint is on the first link")
+
+
 def test_with_a_stock_peer_failover_still_leaves_a_link_that_goes_down(lab):
     mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": "failover"})
     mixed.connect()

@@ -8,7 +8,7 @@
 """
 import pytest
 
-from bond import CLIENT_IP, PORT, SERVER_IP, new_psk
+from bond import CLIENT_IP, SERVER_IP, new_psk
 from guest import Guest, download, upload
 from lab import Lab, wait_until
 from stock import MTU, Mixed
@@ -55,9 +55,9 @@ def test_the_kernel_refuses_another_preshared_key(lab, guest):
     assert mixed.stock.handshake_seconds() == 0
 
 
-@pytest.mark.parametrize("mode", ["failover", "redundant"])
+@pytest.mark.parametrize("mode", ["failover", "redundant", "aggregate"])
 def test_the_kernel_can_be_served_over_two_links(lab, guest, mode):
-    mixed = Mixed(lab, n_links=2, guest=guest, wireguard={"bonding_mode": mode})
+    mixed = Mixed(lab, n_links=2, guest=guest, wireguard={"bonding_mode": mode, "scheduler": "weight"})
     mixed.connect()
 
     assert ping_lost(mixed.client, SERVER_IP, 50) == 0

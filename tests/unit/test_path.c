@@ -216,6 +216,7 @@ START_TEST(those_that_carry_data_come_first)
 	add(UP, 1);
 	add_unusable(UP);
 	add(UP, 5);
+	set.is_multilink = true;
 	set.mode = BOND_FAILOVER;
 	path_set_choose(&set, true);
 	ck_assert_ptr_eq(path_set_nth(&set, 0), &set.entries[3]);
@@ -227,6 +228,22 @@ START_TEST(those_that_carry_data_come_first)
 	path_set_choose(&set, true);
 	ck_assert_ptr_eq(path_set_nth(&set, 1), &set.entries[3]);
 	ck_assert_ptr_eq(path_set_nth(&set, 2), &set.entries[0]);
+}
+END_TEST
+
+/* Its answer there is all that can tell that the path is back. */
+START_TEST(heaviest_path_of_a_stock_peer_comes_first_even_if_it_is_down)
+{
+	add(UP, 1);
+	add_unusable(UP);
+	add(DOWN, 5);
+	add(UP, 5);
+	path_set_choose(&set, false);
+	ck_assert_ptr_eq(path_set_nth(&set, 0), &set.entries[2]);
+	ck_assert_ptr_eq(path_set_nth(&set, 1), &set.entries[3]);
+	ck_assert_ptr_eq(path_set_nth(&set, 2), &set.entries[0]);
+	ck_assert_ptr_eq(path_set_nth(&set, 3), &set.entries[1]);
+	ck_assert_ptr_null(path_set_nth(&set, 4));
 }
 END_TEST
 
@@ -263,6 +280,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, slot_is_found_by_link_and_address);
 	tcase_add_test(t, entry_is_found_by_slot);
 	tcase_add_test(t, those_that_carry_data_come_first);
+	tcase_add_test(t, heaviest_path_of_a_stock_peer_comes_first_even_if_it_is_down);
 	tcase_add_test(t, retired_ones_are_freed);
 	suite_add_tcase(s, t);
 	return s;

@@ -17,13 +17,14 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "netns"))
 
 from bond import BUILD  # noqa: E402
-from loads import all_loads  # noqa: E402
+from loads import Ping, all_loads  # noqa: E402
 from peer import find_wireguard_go  # noqa: E402
 from report import METRICS, MODES, Results, comparison, format_value, markdown  # noqa: E402
 from tunnels import RawVeth, Uapi, Vtrunkd, aead_backends, machine_cpu_seconds, vtrunkd_version  # noqa: E402
 
 FORMAT = 1  # of the JSON
 REFERENCE = "wireguard-go"
+BARE = "raw"  # the link without a tunnel
 LINKS = "links"  # the measurement of vtrunkd over more than one link
 MEMORY = "memory"
 # Of the loads: those that --quick has in each mode, and those for more than one link.
@@ -37,11 +38,16 @@ LINK_LOADS = ["tcp1-cubic", "tcp4-cubic"]
 class Subject:
     """Something to be measured: `make` sets up its tunnel."""
 
-    def __init__(self, name, version, make, compared_to=REFERENCE, modes=tuple(MODES), loads=None):
+    def __init__(self, name, version, make, compared_to=REFERENCE, modes=tuple(MODES), loads=None, all_modes=()):
         self.name, self.version, self.make = name, version, make
         self.compared_to = compared_to
         self.modes = modes
         self.loads = loads  # None: all of them
+        self.all_modes = all_modes  # loads that are measured in the other modes too
+
+    def takes(self, mode, load):
+        return ((mode in self.modes or load.name in self.all_modes)
+                and (self.loads is None or load.name in self.loads))
 
 
 def parse_arguments(arguments):
@@ -103,8 +109,8 @@ def names_of(load):
 
 
 def choose_subjects(options, notes):
-    subjects = [Subject("raw", "veth without a tunnel", RawVeth, compared_to=None,
-                        modes=("whole",))]
+    subjects = [Subject(BARE, "veth without a tunnel", RawVeth, compared_to=None,
+                        modes=("whole",), all_modes=(Ping.name,))]
     version = vtrunkd_version().splitlines()[0]
     own = [f"vtrunkd/{aead}" if aead else "vtrunkd" for aead in aead_backends()]
     for name, aead in zip(own, aead_backends()):
@@ -171,7 +177,7 @@ class Bench:
         """(load, subject), in their order."""
         for load in self.loads[mode]:
             for subject in self.subjects:
-                if mode in subject.modes and (subject.loads is None or load.name in subject.loads):
+                if subject.takes(mode, load):
                     yield load, subject
 
     def run(self):
@@ -311,6 +317,7 @@ def run(options):
     for note in notes:
         print(f"note: {note}")
     bench.run()
+    bench.results.add_what_tunnels_add(Ping.name, BARE)
     if bench.foreign and statistics.median(bench.foreign) > FOREIGN_MAX:
         notes.append("others used the machine meanwhile: compare only the ratios")
     document = {

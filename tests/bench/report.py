@@ -16,6 +16,7 @@ METRICS = {
     "average_us": ("average, µs", 0),
     "median_us": ("median, µs", 0),
     "p99_us": ("p99, µs", 0),
+    "added_us": ("added to the link's median, µs", 0),
     "average_ms": ("average, ms", 2),
     "median_ms": ("median, ms", 2),
     "p99_ms": ("p99, ms", 2),
@@ -51,6 +52,15 @@ class Results:
             if value is not None:
                 of_load = self.values.setdefault(mode, {}).setdefault(load, {})
                 of_load.setdefault(metric, {}).setdefault(subject, []).append(round(value, 6))
+
+    def add_what_tunnels_add(self, load, bare):
+        """To the round trip of the link without one, of the same repetition."""
+        for loads in self.values.values():
+            medians = loads.get(load, {}).get("median_us", {})
+            added = {name: [own - link for own, link in zip(values, medians[bare])]
+                     for name, values in medians.items() if bare in medians and name != bare}
+            if added:
+                loads[load]["added_us"] = added
 
     def median(self, mode, load, metric, subject):
         """None where it was not measured."""

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from lab import wait_until
 
 BENCH = pathlib.Path(__file__).parents[1] / "bench" / "bench.py"
@@ -43,8 +45,14 @@ def test_it_measures_and_writes_what_it_found(tmp_path):
     assert set(results) == {"whole", "cut"}
     assert {"stock", "raw"} <= set(results["whole"]["tcp1-cubic"]["gbps"])
     assert any(name.startswith("vtrunkd") for name in results["cut"]["udp64"]["kpps"])
+    added = results["cut"]["ping"]["added_us"]
+    assert added["stock"][0] == pytest.approx(difference_of_medians(results["cut"]["ping"], "stock"))
     assert "UDP 64 B" in output.with_suffix(".md").read_text()
     assert not left_by(bench.pid)
+
+
+def difference_of_medians(figures, name):
+    return figures["median_us"][name][0] - figures["median_us"]["raw"][0]
 
 
 def test_an_interrupted_one_cleans_up(tmp_path):

@@ -108,6 +108,7 @@ static const struct config_key network_keys[] = {
 	{KEY("netmask", value_netmask, network_draft, netmask_len)},
 	{KEY("destination", value_ip, network_draft, destination)},
 	{KEY("mtu", value_u32, network_draft, settings.mtu), .min = MTU_MIN, .max = MTU_MAX},
+	{KEY("carrier", value_carrier, network_draft, settings.follows_carrier)},
 	{KEY("table", value_table, network_draft, settings.route_table)},
 	{KEY("metric", value_u32, network_draft, settings.route_metric), .max = UINT32_MAX},
 	{KEY("buffer_size", value_u32, network_draft, settings.buffer_size), .min = MTU_MIN,

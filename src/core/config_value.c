@@ -110,6 +110,14 @@ int value_mark(struct value *v, void *field)
 	return 0;
 }
 
+int value_carrier(struct value *v, void *field)
+{
+	if (strcmp(v->text, "always") != 0 && strcmp(v->text, "follow") != 0)
+		return value_expected(v, "always or follow");
+	*(bool *)field = !strcmp(v->text, "follow");
+	return 0;
+}
+
 /* The others of the names in rt_tables are nobody's business here: 0 and 255 are the kernel's. */
 int value_table(struct value *v, void *field)
 {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/carrier.h"
 #include "dataplane/handshaker.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
@@ -248,6 +249,7 @@ static int make_parts(struct network *n)
 	if (r < 0)
 		return fail(n, "cannot set up the threads", r);
 	open_timestamp(n);
+	carrier_begin(n);
 	return monitor_prepare(n->monitor, clock_now());
 }
 

@@ -60,6 +60,7 @@ struct network {
 	} routes;
 	struct timestamp timestamp; /* handshake thread */
 	uint32_t last_path_id;	    /* monitor */
+	size_t n_reachable;	    /* monitor: peers that can be reached */
 	/* main thread: which threads run */
 	struct {
 		size_t links;

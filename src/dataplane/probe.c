@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 #include "dataplane/probe.h"
+#include "dataplane/carrier.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -62,6 +63,8 @@ void probe_free(struct probe *p)
 
 	if (!p)
 		return;
+	if (p->is_up)
+		carrier_peer_changed(p->network, false);
 	set = rcu_own(&p->bond->paths);
 	rcu_publish(&p->bond->paths, NULL);
 	path_set_retire(set);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
+#include "dataplane/carrier.h"
 #include "dataplane/probe_internal.h"
 
 #include <string.h>
@@ -66,6 +67,7 @@ void probe_judge_peer(struct probe *p, nsec_t now)
 	if (is_up == p->is_up)
 		return;
 	p->is_up = is_up;
+	carrier_peer_changed(p->network, is_up);
 	news_peer(p->bond, is_up);
 }
 

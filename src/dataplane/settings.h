@@ -49,6 +49,7 @@ struct network_settings {
 	struct interface_address *addresses;
 	size_t n_addresses;
 	uint32_t mtu;
+	bool follows_carrier;  /* the interface has one while a peer can be reached */
 	uint32_t route_table;  /* of routes to the allowed IPs; 0: there are none */
 	uint32_t route_metric; /* 0: the kernel's default */
 	uint32_t buffer_size;

@@ -70,6 +70,13 @@ int tun_open(struct tun *ret, const char *name, bool offloads)
 	return 0;
 }
 
+int tun_set_carrier(struct tun *t, bool is_on)
+{
+	unsigned value = is_on;
+
+	return ioctl(t->fd, TUNSETCARRIER, &value) < 0 ? -errno : 0;
+}
+
 void tun_close(struct tun *t)
 {
 	if (t->fd >= 0)

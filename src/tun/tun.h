@@ -23,4 +23,6 @@ struct tun {
 int tun_open(struct tun *ret, const char *name, bool offloads);
 /* The same for an interface that is open; -EBADFD if it has been deleted. */
 int tun_set_offloads(struct tun *t, bool offloads);
+/* Is there a carrier? Needs no privilege. 0, or -errno. */
+int tun_set_carrier(struct tun *t, bool is_on);
 void tun_close(struct tun *t);

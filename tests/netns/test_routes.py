@@ -8,8 +8,9 @@ import json
 import os
 import signal
 
-from bond import PORT, VTRUNKD, Daemon, Keys, network_section
+from bond import PORT, SERVER_IP, Daemon, Keys, Pair, network_section
 from lab import wait_until
+from traffic import wait_for_ping
 
 PROTOCOL = 119
 
@@ -90,3 +91,29 @@ def test_ten_thousand_routes(lab):
     assert len(routes(daemon, 4, 1000)) == 10000
     assert daemon.stop() == 0
     assert routes(daemon) == []
+
+
+def has_carrier(node):
+    return "NO-CARRIER" not in json.loads(node.ip("-j link show tun0").stdout)[0]["flags"]
+
+
+def test_the_carrier_follows_the_peers(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    for daemon in (pair.client, pair.server):
+        daemon.sections["network"]["carrier"] = "follow"
+
+    pair.client.start()
+    assert not has_carrier(pair.client_node), "nobody is there"
+    pair.server.start()
+
+    wait_until(lambda: has_carrier(pair.client_node) and has_carrier(pair.server_node), 10, "both have a carrier")
+    wait_for_ping(pair.client_node, SERVER_IP)
+    pair.cables[0].cut_silently()
+    wait_until(lambda: not has_carrier(pair.client_node), 10, "the path is down")
+    pair.cables[0].mend()
+    wait_until(lambda: has_carrier(pair.client_node), 10, "the path is up")
+    wait_for_ping(pair.client_node, SERVER_IP)
+
+
+def test_the_carrier_is_always_there_otherwise(lab):
+    assert has_carrier(daemon_with(lab, ["10.1.0.0/16"]).node)

@@ -73,7 +73,8 @@ static const struct good_case good_cases[] = {
 	{single_form, "[network]", "mtu = 576\nbuffer_size=576"},
 	{single_form, "[network]", "mtu = 65535"},
 	{single_form, "[network]", "table = main\nmetric = 4294967295"},
-	{single_form, "[network]", "table = off"},
+	{single_form, "[network]", "table = off\ncarrier = follow"},
+	{single_form, "[network]", "carrier = always"},
 	{multi_form, "[network]", "table = 51820\nmetric = 0"},
 	{multi_form, "[daemon]", "lock_file = /run/x.lock\nsandbox = off\nuser = _vpn-1"},
 	{multi_form, "[daemon]", "restart = off\nrestart_limit = 1\nfail_on_init_warnings = on"},
@@ -135,6 +136,7 @@ struct bad_case {
 
 static const struct bad_case bad_cases[] = {
 	/* Numbers */
+	{single_form, "[network]", "carrier = on", "carrier: |'on'|always or follow"},
 	{single_form, "[network]", "table = 255", "table: |'255'|off, main, or the number"},
 	{single_form, "[network]", "table = 0", "table: |'0'|off, main, or the number"},
 	{single_form, "[network]", "table = 4294967296", "table: |off, main, or the number"},

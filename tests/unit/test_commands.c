@@ -61,12 +61,14 @@ static void clear_directory(void)
 	tear_down();
 }
 
-/* Replaces each placeholder by a key of the line's kind. */
+/* Replaces each placeholder by a key of the line's kind; no two peers have the same. */
 static void fill_in_keys(char *text)
 {
 	char filled[TEXT_MAX] = "";
+	char public_key[] = BOB_PUBLIC;
 	char *line;
 
+	public_key[0] = 'A';
 	while ((line = strsep(&text, "\n"))) {
 		char *placeholder = strstr(line, KEY_PLACEHOLDER);
 		bool is_public = strstr(line, "public_key") != NULL;
@@ -74,7 +76,8 @@ static void fill_in_keys(char *text)
 
 		if (placeholder) {
 			strncat(filled, line, (size_t)(placeholder - line));
-			strcat(filled, is_public ? BOB_PUBLIC : is_shared ? PRESHARED : ALICE);
+			strcat(filled, is_public ? public_key : is_shared ? PRESHARED : ALICE);
+			public_key[0] += is_public;
 		} else {
 			strcat(filled, line);
 		}
@@ -138,13 +141,16 @@ START_TEST(forced_starter_replaces_a_symbolic_link)
 }
 END_TEST
 
+static const char *const examples[] = {"concentrator", "failover-lte", "home-router",
+				       "stock-peers"};
+#define N_EXAMPLES ((int)(sizeof(examples) / sizeof(*examples)))
+
 START_TEST(example_is_good_once_keys_are_in)
 {
-	static const char *const names[] = {"client.conf", "server.conf"};
 	char name[512];
 	char text[TEXT_MAX];
 
-	snprintf(name, sizeof(name), "%s/%s", getenv("EXAMPLES"), names[_i]);
+	snprintf(name, sizeof(name), "%s/%s.conf", getenv("EXAMPLES"), examples[_i]);
 	read_file(name, text);
 	ck_assert_ptr_nonnull(strstr(text, KEY_PLACEHOLDER));
 	fill_in_keys(text);
@@ -487,7 +493,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, starter_is_refused_for_nothing_but_its_keys);
 	tcase_add_test(c, starter_does_not_overwrite_unless_forced);
 	tcase_add_test(c, forced_starter_replaces_a_symbolic_link);
-	tcase_add_loop_test(c, example_is_good_once_keys_are_in, 0, 2);
+	tcase_add_loop_test(c, example_is_good_once_keys_are_in, 0, N_EXAMPLES);
 	tcase_add_test(c, manual_has_every_key);
 	tcase_add_test(c, pair_matches);
 	tcase_add_test(c, pair_does_not_overwrite_half_of_one);

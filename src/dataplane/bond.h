@@ -13,21 +13,26 @@
 #include "links/path.h"
 #include "peers/peer.h"
 
+struct edit;
 struct network;
 struct probe;
 
 struct bond {
 	/* constant */
 	struct network *network;
-	const struct peer_settings *settings;
-	uint32_t number;
-	struct probe *probe; /* the monitor's: docs/architecture.md, thread table */
+	/* written while monitor and main thread meet, but for names and keys, which are constant */
+	struct peer_settings *settings;
+	size_t number;	     /* its place in the network's array */
+	struct probe *probe; /* monitor; NULL until there is something to do for it */
+	/* main thread, before it visits the others */
+	_Atomic bool is_removed;
+	struct edit *edit; /* in a change: what becomes of it */
 	/* RCU; the monitor writes */
 	RCU_SLOT(struct path_set) paths;
 	/* TUN reader */
-	struct spread spread;
-	struct flowq *queue;   /* what cannot leave now; made when needed */
-	struct burst *waiting; /* sealed, but no path has room: oldest first */
+	_Atomic(struct spread *) spread; /* made when needed; read for status */
+	struct flowq *queue;		 /* what cannot leave now; made when needed */
+	struct burst *waiting;		 /* sealed, but no path has room: oldest first */
 	struct burst **waiting_end;
 	nsec_t waiting_since; /* the oldest */
 	bool is_resending;    /* there was no room even for what is to be sent again */

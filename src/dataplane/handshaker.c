@@ -31,18 +31,10 @@ struct handshaker {
 	struct waker waker;
 	_Atomic bool stop;
 	struct ring *messages;
-	struct ring *pokes; /* struct peer *: each at most once, so it is never full */
+	_Atomic(struct peer *) poked; /* newest first, by next_poked; each at most once */
+	struct errands errands;
 	nsec_t under_load_until;
 };
-
-static size_t power_of_two_above(size_t n)
-{
-	size_t p = 2;
-
-	while (p <= n)
-		p *= 2;
-	return p;
-}
 
 int handshaker_new(struct handshaker **ret, struct network *n)
 {
@@ -54,8 +46,6 @@ int handshaker_new(struct handshaker **ret, struct network *n)
 	h->network = n;
 	h->waker.fd = -1;
 	r = ring_new(&h->messages, QUEUE_SLOTS, sizeof(struct message));
-	if (r == 0)
-		r = ring_new(&h->pokes, power_of_two_above(n->n_bonds), sizeof(struct peer *));
 	if (r == 0)
 		r = waker_init(&h->waker);
 	if (r < 0) {
@@ -71,7 +61,6 @@ void handshaker_free(struct handshaker *h)
 	if (!h)
 		return;
 	waker_deinit(&h->waker);
-	ring_free(h->pokes);
 	ring_free(h->messages);
 	free(h);
 }
@@ -94,9 +83,14 @@ bool handshaker_post(struct handshaker *h, struct link *l, const struct endpoint
 static void poke(void *ctx, struct peer *p)
 {
 	struct network *n = ctx;
+	struct handshaker *h = n->handshaker;
 
-	ring_push(n->handshaker->pokes, &p);
-	waker_wake(&n->handshaker->waker);
+	p->next_poked = atomic_load_explicit(&h->poked, memory_order_relaxed);
+	/* release: its link to the next */
+	while (!atomic_compare_exchange_weak_explicit(&h->poked, &p->next_poked, p,
+						      memory_order_release, memory_order_relaxed))
+		continue;
+	waker_wake(&h->waker);
 }
 
 static bool send_to_peer(void *ctx, struct peer *p, unsigned nth, const void *msg, size_t len)
@@ -115,7 +109,7 @@ static void reply(void *ctx, const struct origin *to, const void *msg, size_t le
 	struct network *n = ctx;
 	const struct endpoint endpoint = {.remote = to->remote, .local = to->local};
 
-	link_send_message(&n->links[to->link], &endpoint, 0, msg, len);
+	link_send_message(n->links[to->link], &endpoint, 0, msg, len);
 }
 
 static void send_keepalive(void *ctx, struct peer *p)
@@ -141,7 +135,7 @@ static void heard_from(void *ctx, struct peer *p, const struct origin *from)
 	const struct event e = {
 		.kind = EVENT_HANDSHAKE,
 		.bond = bond_of(p),
-		.link = &n->links[from->link],
+		.link = n->links[from->link],
 		.from = {.remote = from->remote, .local = from->local},
 		.at = clock_now(),
 	};
@@ -186,6 +180,18 @@ static void handle_messages(struct handshaker *h)
 	}
 }
 
+void handshaker_take_pokes(struct handshaker *h)
+{
+	/* acquire: the links */
+	struct peer *p = atomic_exchange_explicit(&h->poked, NULL, memory_order_acquire);
+	struct peer *next;
+
+	for (; p; p = next) {
+		next = p->next_poked; /* once it is handled, it may be poked again */
+		device_handle_pokes(h->network->device, p, clock_now());
+	}
+}
+
 static void wait_for_work(struct handshaker *h, nsec_t until)
 {
 	struct pollfd fd = {.fd = h->waker.fd, .events = POLLIN};
@@ -193,7 +199,8 @@ static void wait_for_work(struct handshaker *h, nsec_t until)
 	struct timespec timeout = {.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
 
 	waker_sleep(&h->waker);
-	if (!atomic_load(&h->stop) && !ring_used(h->messages) && !ring_used(h->pokes))
+	if (!atomic_load(&h->stop) && !ring_used(h->messages) && !atomic_load(&h->poked) &&
+	    !errands_wait(&h->errands))
 		ppoll(&fd, 1, until == NSEC_NEVER ? NULL : &timeout, NULL);
 	waker_awake(&h->waker);
 }
@@ -202,14 +209,13 @@ static void run(void *arg)
 {
 	struct handshaker *h = arg;
 	struct device *d = h->network->device;
-	struct peer *p;
 	nsec_t until;
 
 	device_start(d, clock_now());
 	while (!atomic_load_explicit(&h->stop, memory_order_relaxed)) {
+		errands_do(&h->errands);
 		handle_messages(h);
-		while (ring_pop(h->pokes, &p))
-			device_handle_pokes(d, p, clock_now());
+		handshaker_take_pokes(h);
 		until = device_run_timers(d, clock_now());
 		if (!ring_used(h->messages))
 			wait_for_work(h, until);
@@ -218,7 +224,11 @@ static void run(void *arg)
 
 int handshaker_start(struct handshaker *h)
 {
-	return thread_start(&h->thread, "vt-handshake", run, h);
+	int r = thread_start(&h->thread, "vt-handshake", run, h);
+
+	if (r == 0)
+		errands_open(&h->errands);
+	return r;
 }
 
 void handshaker_stop(struct handshaker *h)
@@ -226,4 +236,10 @@ void handshaker_stop(struct handshaker *h)
 	atomic_store(&h->stop, true);
 	waker_wake(&h->waker);
 	thread_join(&h->thread);
+	errands_close(&h->errands);
+}
+
+void handshaker_visit(struct handshaker *h, errand_fn visit, void *arg)
+{
+	errands_send(&h->errands, &h->waker, visit, arg);
 }

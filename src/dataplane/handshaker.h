@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "links/link.h"
+#include "util/errand.h"
 
 struct handshaker;
 struct network;
@@ -21,6 +22,11 @@ int handshaker_new(struct handshaker **ret, struct network *n); /* 0 or -errno *
 void handshaker_free(struct handshaker *h);
 int handshaker_start(struct handshaker *h);
 void handshaker_stop(struct handshaker *h);
+
+/* Main thread: has the handshake thread call visit(arg), and waits for it; see errand.h. */
+void handshaker_visit(struct handshaker *h, errand_fn visit, void *arg);
+/* In a visit too: nobody that has been poked so far is left in the queue. */
+void handshaker_take_pokes(struct handshaker *h);
 
 /* Link workers: a message of handshake type and length; false if the queue is full. */
 bool handshaker_post(struct handshaker *h, struct link *l, const struct endpoint *from,

@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "dataplane/bonds.h"
 #include "dataplane/network_state.h"
 #include "dataplane/probe.h"
 #include "dataplane/status_fill.h"
@@ -25,6 +25,7 @@ struct monitor {
 	struct waker waker;
 	_Atomic bool stop;
 	struct ring *events;
+	struct errands errands;
 	/* monitor */
 	struct timerq timers;
 	struct timer sample_timer;
@@ -32,12 +33,6 @@ struct monitor {
 	struct resolver *resolver;
 	int watch; /* of interfaces and addresses; -1: none, the uplinks look now and then */
 	struct uplink *uplinks;
-};
-
-struct status_request {
-	struct network_status *status;
-	int result;
-	sem_t done;
 };
 
 bool monitor_post(struct network *n, const struct event *e)
@@ -78,8 +73,8 @@ void monitor_free(struct monitor *m)
 	/* It may have begun to look up names though the monitor's thread never ran. */
 	resolver_free(m->resolver);
 	for (size_t i = 0; i < m->network->n_bonds; i++) {
-		probe_free(m->network->bonds[i].probe);
-		m->network->bonds[i].probe = NULL;
+		probe_free(m->network->bonds[i]->probe);
+		m->network->bonds[i]->probe = NULL;
 	}
 	timerq_deinit(&m->timers);
 	waker_deinit(&m->waker);
@@ -95,8 +90,12 @@ static void sample_tick(struct timer *t, nsec_t now)
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, sample_timer));
 
 	for (size_t i = 0; i < m->network->n_bonds; i++) {
-		probe_sample(m->network->bonds[i].probe, now - m->last_sample, now);
-		probe_judge_peer(m->network->bonds[i].probe, now);
+		struct probe *p = m->network->bonds[i]->probe;
+
+		if (!p)
+			continue;
+		probe_sample(p, now - m->last_sample, now);
+		probe_judge_peer(p, now);
 	}
 	m->last_sample = now;
 	timerq_arm(&m->timers, t, now + SAMPLE_INTERVAL);
@@ -120,18 +119,29 @@ static int start_uplinks(struct monitor *m, nsec_t now)
 
 	open_watch(m);
 	for (size_t i = 0; r == 0 && i < m->network->n_links; i++)
-		r = uplink_start(&m->uplinks[i], m->network, &m->timers, &m->network->links[i],
-				 now);
+		r = uplink_start(&m->uplinks[i], m->network, &m->timers, m->network->links[i], now);
 	return r;
+}
+
+static int make_probe(struct monitor *m, struct bond *bond, nsec_t now)
+{
+	const struct probe_context c = {m->network, &m->timers, &m->resolver};
+
+	return probe_new(&bond->probe, &c, bond, now);
+}
+
+/* A peer whose endpoint nobody has told us costs nothing until it is heard from. */
+static int begin_bond(struct monitor *m, struct bond *bond, nsec_t now)
+{
+	return bond_has_endpoint(bond) ? make_probe(m, bond, now) : 0;
 }
 
 int monitor_prepare(struct monitor *m, nsec_t now)
 {
-	struct probe_context c = {m->network, &m->timers, &m->resolver};
-	int r = timerq_reserve(&m->timers, m->network->n_links + 1);
+	int r = timerq_add_room(&m->timers, m->network->n_links + 1);
 
 	for (size_t i = 0; r == 0 && i < m->network->n_bonds; i++)
-		r = probe_new(&m->network->bonds[i].probe, &c, &m->network->bonds[i], now);
+		r = begin_bond(m, m->network->bonds[i], now);
 	if (r == 0)
 		r = start_uplinks(m, now);
 	if (r < 0)
@@ -145,39 +155,58 @@ int monitor_prepare(struct monitor *m, nsec_t now)
 static void handle_failure(struct monitor *m, const struct event *e)
 {
 	for (size_t i = 0; e->path_id && i < m->network->n_bonds; i++) {
-		if (probe_path_failed(m->network->bonds[i].probe, e->path_id, e->error, e->at))
+		struct probe *p = m->network->bonds[i]->probe;
+
+		if (p && probe_path_failed(p, e->path_id, e->error, e->at))
 			break;
 	}
 	uplink_failed(&m->uplinks[e->link->number], e->error, e->at);
+}
+
+/* The resolver may answer for a path, and even a peer, that is gone by now. */
+static void handle_resolved(struct monitor *m, const struct event *e)
+{
+	for (size_t i = 0; i < m->network->n_bonds; i++) {
+		struct probe *p = m->network->bonds[i]->probe;
+
+		if (p && probe_resolved(p, e))
+			break;
+	}
+}
+
+/* What concerns one peer. */
+static void handle_peer_event(struct monitor *m, const struct event *e)
+{
+	struct bond *bond = e->bond;
+
+	if (bond->is_removed)
+		return;
+	if (!bond->probe && make_probe(m, bond, e->at) < 0)
+		return;
+	if (e->kind == EVENT_HEARD || e->kind == EVENT_HANDSHAKE)
+		probe_heard(bond->probe, e);
+	if (e->kind == EVENT_HANDSHAKE)
+		probe_handshake(bond->probe, e);
+	else if (e->kind == EVENT_FRAME)
+		probe_frame(bond->probe, e);
+	else if (e->kind == EVENT_SESSION)
+		probe_session(bond->probe, e->at);
 }
 
 static void handle_event(struct monitor *m, const struct event *e)
 {
 	switch (e->kind) {
 	case EVENT_HEARD:
-		probe_heard(e->bond->probe, e);
-		break;
 	case EVENT_HANDSHAKE:
-		probe_heard(e->bond->probe, e);
-		probe_handshake(e->bond->probe, e);
-		break;
 	case EVENT_FRAME:
-		probe_frame(e->bond->probe, e);
-		break;
 	case EVENT_SESSION:
-		probe_session(e->bond->probe, e->at);
+		handle_peer_event(m, e);
 		break;
 	case EVENT_RESOLVED:
-		probe_resolved(e->bond->probe, e);
+		handle_resolved(m, e);
 		break;
 	case EVENT_FAILED:
 		handle_failure(m, e);
-		break;
-	case EVENT_STATUS:
-		e->status->result = status_fill(m->network, e->status->status, clock_now());
-		for (size_t i = 0; e->status->result == 0 && i < m->network->n_links; i++)
-			e->status->status->links[i].local = m->uplinks[i].local;
-		sem_post(&e->status->done);
 		break;
 	}
 }
@@ -220,18 +249,24 @@ static void wait_for_work(struct monitor *m, nsec_t until)
 	struct timespec timeout = {.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
 
 	waker_sleep(&m->waker);
-	if (!atomic_load(&m->stop) && !ring_used(m->events))
+	if (!atomic_load(&m->stop) && !ring_used(m->events) && !errands_wait(&m->errands))
 		ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL);
 	waker_awake(&m->waker);
 }
 
-nsec_t monitor_work(struct monitor *m, nsec_t now)
+static void handle_events(struct monitor *m)
 {
 	struct event e;
 
-	read_watch(m, now);
 	while (ring_pop(m->events, &e))
 		handle_event(m, &e);
+}
+
+nsec_t monitor_work(struct monitor *m, nsec_t now)
+{
+	errands_do(&m->errands);
+	read_watch(m, now);
+	handle_events(m);
 	return timerq_run(&m->timers, now);
 }
 
@@ -245,7 +280,11 @@ static void run(void *arg)
 
 int monitor_start(struct monitor *m)
 {
-	return thread_start(&m->thread, "vt-monitor", run, m);
+	int r = thread_start(&m->thread, "vt-monitor", run, m);
+
+	if (r == 0)
+		errands_open(&m->errands);
+	return r;
 }
 
 void monitor_stop(struct monitor *m)
@@ -254,22 +293,63 @@ void monitor_stop(struct monitor *m)
 	atomic_store(&m->stop, true);
 	waker_wake(&m->waker);
 	thread_join(&m->thread);
+	errands_close(&m->errands);
 	resolver_free(m->resolver);
 	m->resolver = NULL;
 }
 
+void monitor_visit(struct monitor *m, errand_fn visit, void *arg)
+{
+	errands_send(&m->errands, &m->waker, visit, arg);
+}
+
+void monitor_set_multilink(struct monitor *m, struct bond *bond)
+{
+	(void)m;
+	if (bond->probe)
+		probe_set_multilink(bond->probe, clock_now());
+}
+
+void monitor_configure_bond(struct monitor *m, struct bond *bond)
+{
+	nsec_t now = clock_now();
+	int r = bond->probe ? probe_configure(bond->probe, now) : begin_bond(m, bond, now);
+
+	if (r < 0)
+		log_error("network %s: peer %s: no memory for its paths; they are made when it is "
+			  "heard from",
+			  m->network->settings->name, bond->settings->name);
+}
+
+void monitor_remove_bonds(struct monitor *m, struct bond **bonds, size_t n)
+{
+	handle_events(m); /* after this nobody posts any of these */
+	for (size_t i = 0; i < n; i++) {
+		probe_free(bonds[i]->probe);
+		bonds[i]->probe = NULL;
+	}
+}
+
+struct status_request {
+	struct monitor *monitor;
+	struct network_status *status;
+	int result;
+};
+
+static void fill_status(void *arg)
+{
+	struct status_request *q = arg;
+	struct monitor *m = q->monitor;
+
+	q->result = status_fill(m->network, q->status, clock_now());
+	for (size_t i = 0; q->result == 0 && i < m->network->n_links; i++)
+		q->status->links[i].local = m->uplinks[i].local;
+}
+
 int monitor_status(struct monitor *m, struct network_status *ret)
 {
-	struct status_request q = {.status = ret};
-	const struct event e = {.kind = EVENT_STATUS, .status = &q};
+	struct status_request q = {.monitor = m, .status = ret};
 
-	sem_init(&q.done, 0, 0);
-	if (!monitor_post(m->network, &e)) {
-		sem_destroy(&q.done);
-		return -EAGAIN;
-	}
-	while (sem_wait(&q.done) < 0)
-		continue;
-	sem_destroy(&q.done);
+	monitor_visit(m, fill_status, &q);
 	return q.result;
 }

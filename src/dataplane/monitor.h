@@ -3,18 +3,18 @@
 /*
  * The monitor thread: the only writer of path tables and link sockets. Others tell it what
  * they saw as events; it pings, judges, publishes. Blocks nobody and is not waited for, but
- * by the main thread that asks for the status.
+ * by the main thread (errand.h).
  */
 #pragma once
 
 #include "dataplane/status.h"
 #include "links/burst.h"
+#include "util/errand.h"
 #include "wire/frame.h"
 
 struct bond;
 struct monitor;
 struct network;
-struct status_request;
 
 enum event_kind {
 	EVENT_HEARD,	 /* something authentic of `bond` came from `from`, on no path we know */
@@ -23,7 +23,6 @@ enum event_kind {
 	EVENT_SESSION,	 /* `bond` has a new session */
 	EVENT_FAILED,	 /* sending over path_id (0: receiving) failed on `link` by `error` */
 	EVENT_RESOLVED,	 /* the name of path_id's endpoint has been looked up; or `error` */
-	EVENT_STATUS,	 /* the main thread wants `status` filled in */
 };
 
 struct event {
@@ -38,7 +37,6 @@ struct event {
 	uint64_t rx_packets;
 	uint64_t rx_bytes;
 	struct frame frame;
-	struct status_request *status;
 };
 
 int monitor_new(struct monitor **ret, struct network *n); /* 0 or -errno */
@@ -61,5 +59,14 @@ void monitor_stop(struct monitor *m);
 /* Any thread; false if the queue is full and the event is lost. */
 bool monitor_post(struct network *n, const struct event *e);
 
-/* The main thread: has the monitor fill in the status. 0 or -ENOMEM. */
+/* Main thread: has the monitor call visit(arg), and waits for it; see errand.h. */
+void monitor_visit(struct monitor *m, errand_fn visit, void *arg);
+/* Main thread: has the monitor fill in the status. 0 or -ENOMEM. */
 int monitor_status(struct monitor *m, struct network_status *ret);
+
+/* In a visit: the bond is new, or has been given an endpoint. */
+void monitor_configure_bond(struct monitor *m, struct bond *bond);
+/* In a visit: whether its peer may be asked has changed. */
+void monitor_set_multilink(struct monitor *m, struct bond *bond);
+/* In a visit: these bonds, which are marked as removed, have no paths any more. */
+void monitor_remove_bonds(struct monitor *m, struct bond **bonds, size_t n);

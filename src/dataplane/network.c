@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/keys.h"
+#include "dataplane/bonds.h"
 #include "dataplane/carrier.h"
 #include "dataplane/handshaker.h"
+#include "dataplane/links.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
 #include "dataplane/routes.h"
@@ -29,10 +32,10 @@ static int fail(const struct network *n, const char *what, int r)
 	return r;
 }
 
-static int make_pools(struct network *n)
+static int make_pools(struct network *n, size_t n_links)
 {
 	const struct network_settings *s = n->settings;
-	size_t bursts = BURSTS_PER_LINK * s->n_links + BURSTS_SHARED;
+	size_t bursts = BURSTS_PER_LINK * n_links + BURSTS_SHARED;
 	size_t needed = s->mtu + MESSAGE_DATA_OVERHEAD;
 	int r;
 
@@ -108,58 +111,48 @@ static void close_interface(struct network *n)
 	broker_close_tun(n->broker, n->tun.name); /* it may have been deleted: all the same */
 }
 
-/* A peer that can be reached from here is to have a session at all times. */
-static bool has_endpoint(const struct network_settings *s, const struct peer_settings *p)
-{
-	if (p->endpoint.host[0])
-		return true;
-	for (size_t i = 0; i < s->n_links; i++) {
-		if (s->links[i].endpoint.host[0])
-			return true;
-	}
-	return false;
-}
-
 static int add_bond(struct network *n, const struct peer_settings *p)
 {
-	struct bond *bond = &n->bonds[n->n_bonds];
+	struct noise_identity self;
+	struct bond *bond;
 	int r;
 
-	bond->network = n;
-	bond->settings = p;
-	bond->number = (uint32_t)n->n_bonds;
-	atomic_init(&bond->lane.deadline, NSEC_NEVER);
-	spread_init(&bond->spread, n->sent);
-	r = device_add_peer(n->device, &bond->peer, p->public_key, p->preshared_key,
-			    p->persistent_keepalive, has_endpoint(n->settings, p));
+	noise_identity_set(&self, n->settings->private_key);
+	r = bond_new(&bond, n, p, &self);
+	keys_wipe(&self, sizeof(self));
+	if (r == 0)
+		r = network_reserve_bonds(n, 1);
+	if (r == 0)
+		r = device_insert_peer(n->device, &bond->peer, p->persistent_keepalive, false);
 	if (r < 0) {
+		bond_free(bond);
 		log_error("network %s: peer %s: %s", n->settings->name, p->name,
 			  r == -EEXIST ? "its public key is another peer's or our own"
 				       : strerror(-r));
 		return r;
 	}
-	n->peers[n->n_bonds++] = &bond->peer;
+	network_add_bond(n, bond);
 	return 0;
 }
 
 static int make_allowed_ips(struct network *n)
 {
-	const struct network_settings *s = n->settings;
 	struct allowedips *a;
 	struct allowedip *entries;
 	size_t count = 0;
 	int r;
 
-	for (size_t i = 0; i < s->n_peers; i++)
-		count += s->peers[i].n_allowed_ips;
+	for (size_t i = 0; i < n->n_bonds; i++)
+		count += n->bonds[i]->settings->n_allowed_ips;
 	entries = calloc(count + 1, sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
 	count = 0;
-	for (size_t i = 0; i < s->n_peers; i++) {
-		for (size_t j = 0; j < s->peers[i].n_allowed_ips; j++)
-			entries[count++] =
-				(struct allowedip){s->peers[i].allowed_ips[j], &n->bonds[i]};
+	for (size_t i = 0; i < n->n_bonds; i++) {
+		struct bond *bond = n->bonds[i];
+
+		for (size_t j = 0; j < bond->settings->n_allowed_ips; j++)
+			entries[count++] = (struct allowedip){bond->settings->allowed_ips[j], bond};
 	}
 	r = allowedips_new(&a, entries, count);
 	free(entries);
@@ -168,18 +161,12 @@ static int make_allowed_ips(struct network *n)
 	return r;
 }
 
-static int make_peers(struct network *n)
+static int make_peers(struct network *n, const struct network_settings *s)
 {
-	const struct network_settings *s = n->settings;
 	int r = device_new(&n->device, s->private_key, &handshaker_device_calls, n);
 
 	if (r < 0)
 		return fail(n, "cannot make the device", r);
-	n->peers = calloc(s->n_peers + 1, sizeof(*n->peers));
-	if (!n->peers ||
-	    posix_memalign((void **)&n->bonds, 64, (s->n_peers + 1) * sizeof(*n->bonds)))
-		return fail(n, "cannot allocate peers", -ENOMEM);
-	memset(n->bonds, 0, (s->n_peers + 1) * sizeof(*n->bonds));
 	for (size_t i = 0; i < s->n_peers; i++) {
 		r = add_bond(n, &s->peers[i]);
 		if (r < 0)
@@ -189,24 +176,20 @@ static int make_peers(struct network *n)
 	return r < 0 ? fail(n, "cannot build the table of allowed IPs", r) : 0;
 }
 
-static int make_links(struct network *n)
+static int make_links(struct network *n, const struct network_settings *s)
 {
-	const struct network_settings *s = n->settings;
-	int r;
-
-	if (posix_memalign((void **)&n->links, 64, (s->n_links + 1) * sizeof(*n->links)))
+	n->links = calloc(s->n_links + 1, sizeof(struct link *));
+	if (!n->links)
 		return fail(n, "cannot allocate links", -ENOMEM);
 	for (size_t i = 0; i < s->n_links; i++) {
-		struct link *l = &n->links[i];
+		int r = network_link_new(&n->links[i], n, (uint32_t)i, &s->links[i]);
 
-		r = link_init(l, (uint32_t)i, &s->links[i], n->bursts, n->burst_bytes,
-			      &rx_link_calls, n);
-		n->n_links++;
-		if (r == 0)
-			r = rx_new((struct rx **)&l->user, n);
 		if (r < 0)
 			return fail(n, "cannot set up a link", r);
+		n->n_links++;
 	}
+	for (size_t i = 0; i < n->n_bonds; i++)
+		n->bonds[i]->peer.is_wanted_up = bond_is_wanted_up(n->bonds[i]);
 	return 0;
 }
 
@@ -229,16 +212,16 @@ static void open_timestamp(struct network *n)
 			 n->settings->name, strerror(load < 0 ? -load : -r));
 }
 
-static int make_parts(struct network *n)
+static int make_parts(struct network *n, const struct network_settings *settings)
 {
-	int r = make_pools(n);
+	int r = make_pools(n, settings->n_links);
 
 	if (r == 0)
-		r = make_peers(n);
+		r = make_peers(n, settings);
 	if (r == 0)
 		r = make_interface(n);
 	if (r == 0)
-		r = make_links(n);
+		r = make_links(n, settings);
 	if (r < 0)
 		return r;
 	r = tx_new(&n->tx, n);
@@ -260,7 +243,7 @@ static int start_threads(struct network *n)
 
 	n->started.monitor = r == 0;
 	for (size_t i = 0; r == 0 && i < n->n_links; i++) {
-		r = link_start(&n->links[i]);
+		r = link_start(n->links[i]);
 		n->started.links += r == 0;
 	}
 	if (r == 0) {
@@ -281,7 +264,7 @@ static void stop_threads(struct network *n)
 	if (n->started.tx)
 		tx_stop(n->tx);
 	while (n->started.links)
-		link_stop(&n->links[--n->started.links]);
+		link_stop(n->links[--n->started.links]);
 	if (n->started.monitor)
 		monitor_stop(n->monitor);
 	memset(&n->started, 0, sizeof(n->started));
@@ -297,13 +280,14 @@ int network_start(struct network **ret, const struct network_settings *settings,
 	if (posix_memalign((void **)&n, 64, sizeof(*n)))
 		return -ENOMEM;
 	memset(n, 0, sizeof(*n));
-	n->settings = settings;
 	n->broker = broker;
 	n->failed = failed;
 	n->happened = happened;
 	n->calls_ctx = ctx;
 	n->tun.fd = -1;
-	r = make_parts(n);
+	r = network_settings_copy(&n->settings, settings);
+	if (r == 0)
+		r = make_parts(n, settings);
 	if (r == 0)
 		r = start_threads(n);
 	if (r < 0) {
@@ -322,19 +306,15 @@ void network_stop(struct network *n)
 	stop_threads(n);
 	monitor_free(n->monitor);
 	tx_free(n->tx);
-	for (size_t i = 0; i < n->n_links; i++) {
-		link_deinit(&n->links[i]);
-		rx_free(n->links[i].user);
-	}
-	for (size_t i = 0; i < n->n_bonds; i++) {
-		lane_deinit(&n->bonds[i]);
-		spread_deinit(&n->bonds[i].spread);
-	}
-	if (n->n_bonds)
-		device_remove_peers(n->device, n->peers, n->n_bonds);
+	for (size_t i = 0; i < n->n_links; i++)
+		network_link_free(n->links[i]);
+	for (size_t i = 0; i < n->n_bonds; i++)
+		device_unlink_peer(n->device, &n->bonds[i]->peer);
 	handshaker_free(n->handshaker);
 	allowedips_retire(rcu_own(&n->allowed_ips));
 	rcu_drain();
+	for (size_t i = 0; i < n->n_bonds; i++)
+		bond_free(n->bonds[i]);
 	device_free(n->device);
 	routes_deinit(n); /* the kernel's go with the interface */
 	close_interface(n);
@@ -342,12 +322,34 @@ void network_stop(struct network *n)
 	pool_free(n->cells);
 	pool_free(n->bursts);
 	free(n->bonds);
-	free(n->peers);
 	free(n->links);
+	network_settings_free(n->settings);
 	free(n);
 }
 
 int network_status(struct network *n, struct network_status *ret)
 {
 	return monitor_status(n->monitor, ret);
+}
+
+const struct network_settings *network_settings(const struct network *n)
+{
+	return n->settings;
+}
+
+size_t network_n_peers(const struct network *n)
+{
+	return n->n_bonds;
+}
+
+const struct peer_settings *network_peer(const struct network *n, size_t i)
+{
+	return n->bonds[i]->settings;
+}
+
+const struct peer_settings *network_find_peer(const struct network *n, const uint8_t public_key[32])
+{
+	struct peer *p = device_find_peer(n->device, public_key);
+
+	return p ? bond_of(p)->settings : NULL;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "dataplane/change.h"
 #include "dataplane/settings.h"
 #include "dataplane/status.h"
 #include "util/record.h"
@@ -23,7 +24,7 @@ typedef void (*network_happened_fn)(void *ctx, const struct record *r);
 
 /*
  * Brings the network up: on return 0 the interface has its addresses and is up, all sockets
- * that can be opened now are, and all threads run. `settings` must live as long as it.
+ * that can be opened now are, and all threads run. `settings` are copied.
  * On failure everything is undone, the cause has been logged, and -errno is returned.
  * `broker` does what needs privilege, and lives as long.
  */
@@ -35,3 +36,22 @@ void network_stop(struct network *n);
 
 /* 0 or -ENOMEM; the caller calls network_status_free(). */
 int network_status(struct network *n, struct network_status *ret);
+
+/*
+ * Changes peers and keys while traffic runs; sessions of peers that are not concerned go on. All or
+ * nothing: 0; -EINVAL for a public key that is none; -ENOMEM. Main thread; takes as long as each
+ * thread needs to come round, less than a millisecond, and for each new peer about 0.1 ms.
+ */
+int network_change(struct network *n, const struct network_change *change);
+
+/*
+ * What is in force now, for the main thread, until the next change: of the network as a whole
+ * (without peers and links) ...
+ */
+const struct network_settings *network_settings(const struct network *n);
+/* ... of its peers, in no order ... */
+size_t network_n_peers(const struct network *n);
+const struct peer_settings *network_peer(const struct network *n, size_t i);
+/* ... and of the one with that key; NULL if there is none. */
+const struct peer_settings *network_find_peer(const struct network *n,
+					      const uint8_t public_key[32]);

@@ -28,7 +28,7 @@ struct monitor;
 
 struct network {
 	/* constant once it runs */
-	const struct network_settings *settings;
+	struct network_settings *settings; /* but peers and links: each has its own */
 	network_failed_fn failed;
 	network_happened_fn happened;
 	void *calls_ctx;
@@ -41,11 +41,12 @@ struct network {
 	struct broker *broker;
 	struct tun tun;
 	struct device *device;
-	struct link *links;
+	struct link **links;
 	size_t n_links;
-	struct bond *bonds;
-	struct peer **peers; /* those in the bonds */
-	size_t n_bonds;
+	/* written while monitor and main thread meet */
+	struct bond **bonds;
+	size_t bonds_room;
+	_Atomic size_t n_bonds;
 	/* RCU; the main thread writes: struct bond by inner address */
 	RCU_SLOT(struct allowedips) allowed_ips;
 	/* each the own of the thread it is named after; link->user is the worker's struct rx */

@@ -9,18 +9,21 @@
 #include "dataplane/network_state.h"
 #include "dataplane/probe_internal.h"
 
-/* All timers of a peer's paths must fit the monitor's queue. */
-static int reserve_timers(struct probe *p)
+/* Its hello's, and one for each path it may have. */
+#define TIMERS (PATHS_MAX + 1)
+
+int probe_configure(struct probe *p, nsec_t now)
 {
-	return timerq_reserve(p->timers,
-			      p->network->n_bonds * (PATHS_MAX + 1) + 1 + p->network->n_links);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->network->n_links; i++)
+		r = probe_configure_link(p, p->network->links[i], now);
+	return r;
 }
 
 int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bond, nsec_t now)
 {
 	struct probe *p = calloc(1, sizeof(*p));
-	const struct endpoint_name *name;
-	struct probe_path *pp;
 	int r;
 
 	if (!p)
@@ -31,23 +34,12 @@ int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bo
 	p->bond = bond;
 	p->made = now;
 	p->hello_timer.fire = probe_hello_tick;
-	r = reserve_timers(p);
-	for (size_t i = 0; r == 0 && i < p->network->n_links; i++) {
-		struct link *l = &p->network->links[i];
-
-		name = l->settings->endpoint.host[0] ? &l->settings->endpoint
-						     : &bond->settings->endpoint;
-		if (!name->host[0])
-			continue;
-		pp = probe_add_path(p, l, now);
-		if (!pp) {
-			r = -ENOMEM;
-			break;
-		}
-		pp->name = name;
-		probe_path_resolve(pp, now);
-		probe_path_arm(pp);
+	r = timerq_add_room(p->timers, TIMERS);
+	if (r < 0) {
+		free(p);
+		return r;
 	}
+	r = probe_configure(p, now);
 	if (r < 0) {
 		probe_free(p);
 		return r;
@@ -78,6 +70,7 @@ void probe_free(struct probe *p)
 		path_retire(pp->path);
 		free(pp);
 	}
+	timerq_take_room(p->timers, TIMERS);
 	free(p);
 }
 

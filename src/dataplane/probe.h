@@ -62,6 +62,10 @@ struct probe_context {
 
 /* Makes the configured paths. 0 or -ENOMEM. */
 int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bond, nsec_t now);
+/* Makes the configured paths anew where they lead elsewhere now. 0 or -ENOMEM. */
+int probe_configure(struct probe *p, nsec_t now);
+/* The peer's multilink setting has changed. */
+void probe_set_multilink(struct probe *p, nsec_t now);
 /* Unpublishes and retires all; NULL is fine. */
 void probe_free(struct probe *p);
 
@@ -70,7 +74,8 @@ void probe_heard(struct probe *p, const struct event *e);
 void probe_handshake(struct probe *p, const struct event *e);
 void probe_frame(struct probe *p, const struct event *e);
 void probe_session(struct probe *p, nsec_t now);
-void probe_resolved(struct probe *p, const struct event *e);
+/* False: the path is none of this peer's. */
+bool probe_resolved(struct probe *p, const struct event *e);
 /* Sending on that path failed. False: the path is none of this peer's. */
 bool probe_path_failed(struct probe *p, uint32_t path_id, int error, nsec_t now);
 /* A link has become usable (`why` NULL), or is not any more. */

@@ -124,3 +124,13 @@ void probe_session(struct probe *p, nsec_t now)
 	p->hellos_left = HELLO_TRIES;
 	probe_hello_tick(&p->hello_timer, now);
 }
+
+void probe_set_multilink(struct probe *p, nsec_t now)
+{
+	if (p->bond->settings->multilink != MULTILINK_NO) {
+		probe_session(p, now);
+		return;
+	}
+	timerq_disarm(p->timers, &p->hello_timer);
+	give_up_multilink(p, now);
+}

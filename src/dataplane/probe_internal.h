@@ -15,6 +15,11 @@ bool probe_publish(struct probe *p);
 struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now);
 void probe_remove_path(struct probe_path *pp);
 void probe_path_move(struct probe_path *pp, const struct endpoint *to);
+/*
+ * Makes the path over that link that the configuration wants, and takes away the one that it
+ * wanted before. 0 or -ENOMEM.
+ */
+int probe_configure_link(struct probe *p, struct link *l, nsec_t now);
 /* Has the name of its endpoint looked up. */
 void probe_path_resolve(struct probe_path *pp, nsec_t now);
 struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, uint32_t remote_id);

@@ -168,7 +168,7 @@ void probe_heard(struct probe *p, const struct event *e)
 	/* A vtrunkd says itself where its paths are: see probe_path_of_frame(). */
 	if (p->is_multilink && find_path(p, e->link, &e->from.remote))
 		return;
-	if (p->is_multilink && rcu_own(&p->bond->paths)->n)
+	if (p->is_multilink && rcu_own(&p->bond->paths) && rcu_own(&p->bond->paths)->n)
 		return;
 	if (!pp)
 		pp = learn_path(p, e);
@@ -219,6 +219,54 @@ struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, u
 	return pp;
 }
 
+/* A stock peer has no other path over a link than that to its endpoint. */
+static void remove_superseded(struct probe *p, const struct link *l, const struct probe_path *by)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (pp && pp != by && pp->path->link == l && (pp->name || !p->is_multilink))
+			probe_remove_path(pp);
+	}
+}
+
+/* Where the paths lead is known from the peer alone now. */
+static void forget_names(struct probe *p, const struct link *l)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		if (p->paths[i] && p->paths[i]->path->link == l)
+			p->paths[i]->name = NULL;
+	}
+}
+
+int probe_configure_link(struct probe *p, struct link *l, nsec_t now)
+{
+	const struct endpoint_name *name = l->settings->endpoint.host[0]
+						   ? &l->settings->endpoint
+						   : &p->bond->settings->endpoint;
+	struct probe_path *pp = NULL;
+	struct addr literal;
+
+	/* What led there all the time stays; what is looked up begins anew. */
+	if (name->host[0] && resolver_literal(&literal, name, l->settings->bind.sa.sa_family) == 0)
+		pp = find_path(p, l, &literal);
+	if (!pp && name->host[0]) {
+		pp = probe_add_path(p, l, now);
+		if (!pp)
+			return -ENOMEM;
+	}
+	if (pp && pp->name != name) {
+		pp->name = name;
+		probe_path_resolve(pp, now);
+		probe_path_arm(pp);
+	}
+	if (pp)
+		remove_superseded(p, l, pp);
+	else
+		forget_names(p, l);
+	return 0;
+}
+
 void probe_path_resolve(struct probe_path *pp, nsec_t now)
 {
 	struct probe *p = pp->probe;
@@ -244,7 +292,7 @@ void probe_path_resolve(struct probe_path *pp, nsec_t now)
 	pp->is_resolving = resolver_ask(*p->resolver, &q);
 }
 
-void probe_resolved(struct probe *p, const struct event *e)
+bool probe_resolved(struct probe *p, const struct event *e)
 {
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];
@@ -263,6 +311,7 @@ void probe_resolved(struct probe *p, const struct event *e)
 			peer_poke(&p->bond->peer, POKE_HANDSHAKE);
 		}
 		probe_path_arm(pp);
-		return;
+		return true;
 	}
+	return false;
 }

@@ -26,7 +26,7 @@ static size_t collect(const struct network *n, struct prefix *to)
 	size_t count = 0;
 
 	for (size_t i = 0; i < n->n_bonds; i++) {
-		const struct peer_settings *p = n->bonds[i].settings;
+		const struct peer_settings *p = n->bonds[i]->settings;
 
 		for (size_t j = 0; j < p->n_allowed_ips; j++, count++)
 			if (to)

@@ -260,6 +260,19 @@ static void received(void *ctx, struct link *l, struct burst *b)
 	burst_put(b);
 }
 
+void rx_remove_bonds(struct rx *r)
+{
+	struct bond **at = &r->armed;
+	struct bond *bond;
+
+	while ((bond = *at)) {
+		if (bond->is_removed)
+			*at = bond->lane.next_armed;
+		else
+			at = &bond->lane.next_armed;
+	}
+}
+
 /* For a bond just taken out of the list; returns the deadline if there is a new one by now. */
 static nsec_t disarm(struct rx *r, struct bond *bond)
 {

@@ -16,3 +16,6 @@ extern const struct link_calls rx_link_calls;
 /* One per link, for its worker; `ctx` of the link's calls is the network, link->user this. */
 int rx_new(struct rx **ret, struct network *n); /* 0 or -ENOMEM */
 void rx_free(struct rx *r);
+/* In a visit to the worker: it watches the deadlines of no bond any more that is marked as removed.
+ */
+void rx_remove_bonds(struct rx *r);

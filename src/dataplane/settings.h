@@ -34,6 +34,7 @@ struct peer_settings {
 	struct endpoint_name endpoint; /* over every link that has none of its own */
 	uint16_t persistent_keepalive; /* seconds; 0: off */
 	enum multilink multilink;
+	bool is_on_demand; /* no session but for traffic or keepalives, as wg(8) has it */
 };
 
 /* An address of the tunnel interface; `prefix.bytes` keeps its host bits. */
@@ -62,3 +63,11 @@ struct network_settings {
 	struct peer_settings *peers;
 	size_t n_peers;
 };
+
+/* A copy of its own, with its allowed IPs. 0 or -ENOMEM. */
+int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s);
+/* Wipes and frees it; NULL is fine. */
+void peer_settings_free(struct peer_settings *s);
+/* Of what a network is as a whole: without its peers and links. The same errors. */
+int network_settings_copy(struct network_settings **ret, const struct network_settings *s);
+void network_settings_free(struct network_settings *s);

@@ -2,6 +2,7 @@
 /* Copyright (c) The vtrunkd authors */
 #include "dataplane/spread.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,17 +17,25 @@
 /* When what a dead path took along had nowhere to go. */
 #define RESEND_RETRY (10 * NSEC_PER_MSEC)
 
-void spread_init(struct spread *s, struct pool *sent)
+int spread_new(struct spread **ret, struct pool *sent)
 {
-	memset(s, 0, sizeof(*s));
+	struct spread *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
 	resend_init(&s->resend, sent);
+	*ret = s;
+	return 0;
 }
 
-void spread_deinit(struct spread *s)
+void spread_free(struct spread *s)
 {
+	if (!s)
+		return;
 	resend_deinit(&s->resend);
 	for (unsigned i = 0; i < PATHS_MAX; i++)
 		free(s->controls[i]);
+	free(s);
 }
 
 static bool is_controlled(const struct path_set *set)

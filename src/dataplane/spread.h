@@ -29,9 +29,12 @@ enum spread_result {
 	SPREAD_NO_PATH, /* nowhere to send to */
 };
 
-/* `sent` are cells of STORE_CELL_BYTES to keep in what may have to be sent again; NULL: nothing. */
-void spread_init(struct spread *s, struct pool *sent);
-void spread_deinit(struct spread *s);
+/*
+ * `sent` are cells of STORE_CELL_BYTES to keep in what may have to be sent again; NULL: nothing.
+ * 0 or -ENOMEM.
+ */
+int spread_new(struct spread **ret, struct pool *sent);
+void spread_free(struct spread *s); /* NULL is fine */
 
 /*
  * Inside a read section: sends a sealed burst over the path or paths of the mode. On SPREAD_FULL,

@@ -94,8 +94,11 @@ static void fill_reseq(const struct bond *bond, struct peer_status *ret)
 
 static void fill_resend(const struct bond *bond, struct peer_status *ret)
 {
-	const struct resend *r = &bond->spread.resend;
+	const struct spread *s = atomic_load_explicit(&bond->spread, memory_order_acquire);
+	const struct resend *r = s ? &s->resend : NULL;
 
+	if (!r)
+		return;
 	ret->resend.packets = load(&r->packets);
 	ret->resend.bytes = load(&r->bytes);
 	ret->resend.refused = load(&r->refused);
@@ -103,7 +106,13 @@ static void fill_resend(const struct bond *bond, struct peer_status *ret)
 
 static int fill_paths(const struct probe *p, struct peer_status *ret, nsec_t now)
 {
-	ret->paths = calloc(PATHS_MAX, sizeof(*ret->paths));
+	unsigned n = 0;
+
+	for (unsigned i = 0; p && i < PATHS_MAX; i++)
+		n += p->paths[i] != NULL;
+	if (!n)
+		return 0;
+	ret->paths = calloc(n, sizeof(*ret->paths));
 	if (!ret->paths)
 		return -ENOMEM;
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
@@ -123,8 +132,8 @@ static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
 	rcu_begin();
 	ret->has_session = peer_send_session_rcu(&bond->peer, now) != NULL;
 	rcu_end();
-	ret->is_multilink = bond->probe->is_multilink;
-	ret->is_multilink_known = bond->probe->is_known;
+	ret->is_multilink = bond->probe && bond->probe->is_multilink;
+	ret->is_multilink_known = bond->probe && bond->probe->is_known;
 	ret->handshake_age = handshake ? now - handshake : -1;
 	ret->tx_bytes = load(&bond->inner_sent.bytes);
 	ret->rx_bytes = load(&bond->inner_received.bytes);
@@ -163,9 +172,9 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	if (!ret->links || !ret->peers)
 		r = -ENOMEM;
 	for (size_t i = 0; r == 0 && i < n->n_links; i++)
-		fill_link(&n->links[i], &ret->links[ret->n_links++]);
+		fill_link(n->links[i], &ret->links[ret->n_links++]);
 	for (size_t i = 0; r == 0 && i < n->n_bonds; i++)
-		r = fill_peer(&n->bonds[i], &ret->peers[ret->n_peers++], now);
+		r = fill_peer(n->bonds[i], &ret->peers[ret->n_peers++], now);
 	if (r < 0)
 		network_status_free(ret);
 	return r;

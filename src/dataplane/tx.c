@@ -48,6 +48,7 @@ struct tx {
 	struct network *network;
 	struct thread thread;
 	struct waker waker;
+	struct errands errands;
 	_Atomic bool stop;
 	_Atomic bool has_kick;
 	_Atomic bool is_waiting; /* a report may be what we wait for */
@@ -92,16 +93,24 @@ static void drop_chain(struct burst **first)
 	}
 }
 
+/* Gives back what the way out keeps for a bond. */
+static void forget(struct bond *bond)
+{
+	drop_chain(&bond->waiting);
+	flowq_free(bond->queue);
+	bond->queue = NULL;
+	spread_free(bond->spread);
+	bond->spread = NULL;
+}
+
 void tx_free(struct tx *t)
 {
 	if (!t)
 		return;
 	if (t->open)
 		burst_put(t->open);
-	for (size_t i = 0; i < t->network->n_bonds; i++) {
-		drop_chain(&t->network->bonds[i].waiting);
-		flowq_free(t->network->bonds[i].queue);
-	}
+	for (size_t i = 0; i < t->network->n_bonds; i++)
+		forget(t->network->bonds[i]);
 	waker_deinit(&t->waker);
 	ring_free(t->frames);
 	free(t);
@@ -142,13 +151,36 @@ static void take_frames(struct tx *t)
 		return;
 	rcu_begin();
 	while (ring_pop(t->frames, &p)) {
+		struct spread *s = p.bond->spread;
+
+		if (!s)
+			continue; /* it is told of what we never sent */
 		if (p.frame.type == FRAME_REPORT)
-			spread_report_rcu(&p.bond->spread, rcu_read(&p.bond->paths),
-					  &p.frame.report, p.at);
-		else if (spread_want(&p.bond->spread, &p.frame.repair))
+			spread_report_rcu(s, rcu_read(&p.bond->paths), &p.frame.report, p.at);
+		else if (spread_want(s, &p.frame.repair))
 			make_busy(t, p.bond);
 	}
 	rcu_end();
+}
+
+void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n)
+{
+	struct bond **at = &t->busy;
+	struct bond *bond;
+
+	take_frames(t); /* after this nobody posts any of these */
+	if (t->open && t->open->bond->is_removed) {
+		burst_put(t->open);
+		t->open = NULL;
+	}
+	while ((bond = *at)) {
+		if (bond->is_removed)
+			*at = bond->next_busy;
+		else
+			at = &bond->next_busy;
+	}
+	for (size_t i = 0; i < n; i++)
+		forget(bonds[i]);
 }
 
 static void drop(struct tx *t, enum drop_reason reason, struct burst *b)
@@ -186,8 +218,7 @@ static bool try_transmit_rcu(struct tx *t, struct burst *b)
 {
 	struct bond *bond = b->bond;
 
-	switch (spread_send_rcu(&bond->spread, rcu_read(&bond->paths), b, t->now,
-				&bond->retry_at)) {
+	switch (spread_send_rcu(bond->spread, rcu_read(&bond->paths), b, t->now, &bond->retry_at)) {
 	case SPREAD_FULL:
 		return false;
 	case SPREAD_NO_PATH:
@@ -197,7 +228,7 @@ static bool try_transmit_rcu(struct tx *t, struct burst *b)
 	case SPREAD_SENT:
 		break;
 	}
-	if (spread_deadline(&bond->spread, t->now) != NSEC_NEVER)
+	if (spread_deadline(bond->spread, t->now) != NSEC_NEVER)
 		make_busy(t, bond);
 	burst_put(b);
 	return true;
@@ -276,7 +307,7 @@ static uint64_t burst_limit(const struct tx *t, const struct bond *bond)
 	uint64_t limit;
 
 	rcu_begin();
-	limit = spread_burst_bytes_rcu(&bond->spread, rcu_read(&bond->paths));
+	limit = spread_burst_bytes_rcu(bond->spread, rcu_read(&bond->paths));
 	rcu_end();
 	return limit < t->network->burst_bytes ? limit : t->network->burst_bytes;
 }
@@ -361,6 +392,20 @@ static void enqueue(struct tx *t, struct bond *bond, const uint8_t *packet, size
 	make_busy(t, bond);
 }
 
+/* It comes with the first packet to the peer. */
+static bool has_spread(struct tx *t, struct bond *bond)
+{
+	struct spread *s;
+
+	if (bond->spread)
+		return true;
+	if (spread_new(&s, t->network->sent) < 0)
+		return false;
+	/* release: status reads through it */
+	atomic_store_explicit(&bond->spread, s, memory_order_release);
+	return true;
+}
+
 static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t len)
 {
 	struct bond *bond = route(t, t->packet, len);
@@ -370,6 +415,10 @@ static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t 
 
 	if (!bond)
 		return;
+	if (!has_spread(t, bond)) {
+		drops_add(&t->network->drops, DROP_tx_no_buffer, 1);
+		return;
+	}
 	if (split_begin(&t->split, header, t->packet, len) < 0) {
 		drops_add(&t->network->drops, DROP_tx_malformed, 1);
 		return;
@@ -391,7 +440,7 @@ static bool send_again(struct tx *t, struct bond *bond)
 	bool is_done;
 
 	rcu_begin();
-	is_done = spread_resend_rcu(&bond->spread, rcu_read(&bond->paths), t->network->bursts,
+	is_done = spread_resend_rcu(bond->spread, rcu_read(&bond->paths), t->network->bursts,
 				    t->now, &bond->retry_at);
 	if (!is_done)
 		spread_want_room_rcu(rcu_read(&bond->paths));
@@ -436,7 +485,7 @@ static void progress_all(struct tx *t)
 		next = bond->next_busy;
 		bond->is_busy = false;
 		progress(t, bond);
-		if (is_waiting(bond) || spread_deadline(&bond->spread, t->now) != NSEC_NEVER)
+		if (is_waiting(bond) || spread_deadline(bond->spread, t->now) != NSEC_NEVER)
 			make_busy(t, bond);
 	}
 }
@@ -471,7 +520,7 @@ static nsec_t next_retry(const struct tx *t)
 	nsec_t at = NSEC_NEVER;
 
 	for (const struct bond *bond = t->busy; bond; bond = bond->next_busy) {
-		at = nsec_min(at, spread_deadline(&bond->spread, t->now));
+		at = nsec_min(at, spread_deadline(bond->spread, t->now));
 		if (bond->waiting || bond->is_resending)
 			at = nsec_min(at, nsec_min(bond->retry_at, t->now + WAITING_MAX));
 		else
@@ -492,7 +541,7 @@ static void wait_for_work(struct tx *t)
 
 	atomic_store_explicit(&t->is_waiting, t->busy != NULL, memory_order_relaxed);
 	waker_sleep(&t->waker);
-	if (!atomic_load(&t->stop) && !atomic_load(&t->has_kick) &&
+	if (!atomic_load(&t->stop) && !atomic_load(&t->has_kick) && !errands_wait(&t->errands) &&
 	    !(t->busy && ring_used(t->frames)))
 		ppoll(fds, 2, t->busy ? &timeout : NULL, NULL);
 	waker_awake(&t->waker);
@@ -510,6 +559,7 @@ static void run(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		t->now = clock_now();
+		errands_do(&t->errands);
 		take_frames(t);
 		/* The kick itself says nothing: all that waits is looked at in any case. */
 		atomic_store_explicit(&t->has_kick, false, memory_order_relaxed);
@@ -533,7 +583,11 @@ static void run(void *arg)
 
 int tx_start(struct tx *t)
 {
-	return thread_start(&t->thread, "vt-tun", run, t);
+	int r = thread_start(&t->thread, "vt-tun", run, t);
+
+	if (r == 0)
+		errands_open(&t->errands);
+	return r;
 }
 
 void tx_stop(struct tx *t)
@@ -541,4 +595,10 @@ void tx_stop(struct tx *t)
 	atomic_store(&t->stop, true);
 	waker_wake(&t->waker);
 	thread_join(&t->thread);
+	errands_close(&t->errands);
+}
+
+void tx_visit(struct tx *t, errand_fn visit, void *arg)
+{
+	errands_send(&t->errands, &t->waker, visit, arg);
 }

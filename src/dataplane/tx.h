@@ -7,8 +7,10 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "util/clock.h"
+#include "util/errand.h"
 #include "wire/frame.h"
 
 struct bond;
@@ -19,6 +21,15 @@ int tx_new(struct tx **ret, struct network *n); /* 0 or -errno */
 void tx_free(struct tx *t);
 int tx_start(struct tx *t);
 void tx_stop(struct tx *t);
+
+/* Main thread: has the TUN reader call visit(arg), and waits for it; see errand.h. */
+void tx_visit(struct tx *t, errand_fn visit, void *arg);
+
+/*
+ * In a visit: forgets these bonds, which are marked as removed, and drops what waits for them.
+ * Nothing comes for them any more, neither from the interface nor from the links.
+ */
+void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n);
 
 /* Any thread: a session or a path has come into being, or a queue has room: look again. */
 void tx_kick(struct tx *t);

@@ -40,7 +40,7 @@ static nsec_t backoff(const struct uplink *u)
 static void tell_paths(const struct uplink *u, const char *why, nsec_t now)
 {
 	for (size_t i = 0; i < u->network->n_bonds; i++) {
-		struct probe *p = u->network->bonds[i].probe;
+		struct probe *p = u->network->bonds[i]->probe;
 
 		if (p)
 			probe_link_changed(p, u->link, why, now);
@@ -51,8 +51,8 @@ static void tell_paths(const struct uplink *u, const char *why, nsec_t now)
 static void retry_paths(const struct uplink *u, nsec_t now)
 {
 	for (size_t i = 0; i < u->network->n_bonds; i++) {
-		if (u->network->bonds[i].probe)
-			probe_link_retry(u->network->bonds[i].probe, u->link, now);
+		if (u->network->bonds[i]->probe)
+			probe_link_retry(u->network->bonds[i]->probe, u->link, now);
 	}
 }
 
@@ -64,8 +64,8 @@ static int link_family(const struct network *n, const struct link_settings *s)
 
 	if (addr_is_set(&s->bind))
 		return s->bind.sa.sa_family;
-	if (!name->host[0] && n->settings->n_peers == 1)
-		name = &n->settings->peers[0].endpoint;
+	if (!name->host[0] && n->n_bonds == 1)
+		name = &n->bonds[0]->settings->endpoint;
 	if (name->host[0] && resolver_literal(&a, name, AF_UNSPEC) == 0)
 		return a.sa.sa_family;
 	return AF_UNSPEC;
@@ -211,8 +211,8 @@ static void address_gone(struct uplink *u, const struct netif_change *c, nsec_t 
 		return;
 	}
 	for (size_t i = 0; i < u->network->n_bonds; i++) {
-		if (u->network->bonds[i].probe)
-			probe_source_gone(u->network->bonds[i].probe, u->link, &c->address, now);
+		if (u->network->bonds[i]->probe)
+			probe_source_gone(u->network->bonds[i]->probe, u->link, &c->address, now);
 	}
 }
 
@@ -260,7 +260,7 @@ static nsec_t quiet_since(const struct uplink *u, nsec_t now)
 	nsec_t since = 0;
 
 	for (size_t i = 0; i < u->network->n_bonds; i++) {
-		struct probe *p = u->network->bonds[i].probe;
+		struct probe *p = u->network->bonds[i]->probe;
 
 		if (p)
 			since = nsec_max(since, probe_link_quiet_since(p, u->link, now));

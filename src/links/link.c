@@ -20,8 +20,8 @@ enum turn_end {
 	TURN_OVER,    /* there may be more */
 };
 
-int link_init(struct link *l, uint32_t number, const struct link_settings *settings,
-	      struct pool *bursts, size_t burst_bytes, const struct link_calls *calls, void *ctx)
+int link_init(struct link *l, uint32_t number, struct link_settings *settings, struct pool *bursts,
+	      size_t burst_bytes, const struct link_calls *calls, void *ctx)
 {
 	int r;
 
@@ -330,7 +330,7 @@ static struct timespec timespec_of(nsec_t t)
 /* Is there something that nobody but the worker will do? Asked when it is known to be asleep. */
 static bool has_work(struct link *l)
 {
-	if (atomic_load(&l->stop))
+	if (atomic_load(&l->stop) || errands_wait(&l->errands))
 		return true;
 	if (atomic_load(&l->is_sending))
 		return false; /* whoever is will wake us for what is left */
@@ -367,6 +367,7 @@ static void run(void *arg)
 
 	atomic_store_explicit(&l->is_sending, false, memory_order_release);
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed)) {
+		errands_do(&l->errands);
 		may_send = work_turn(l);
 		got = l->socket.fd >= 0 && (l->may_read || may_send) ? receive_some(l) : 0;
 		now = clock_now();
@@ -379,9 +380,13 @@ static void run(void *arg)
 int link_start(struct link *l)
 {
 	char name[16];
+	int r;
 
 	snprintf(name, sizeof(name), "vt-link-%u", l->number);
-	return thread_start(&l->thread, name, run, l);
+	r = thread_start(&l->thread, name, run, l);
+	if (r == 0)
+		errands_open(&l->errands);
+	return r;
 }
 
 void link_stop(struct link *l)
@@ -389,4 +394,10 @@ void link_stop(struct link *l)
 	atomic_store(&l->stop, true);
 	waker_wake(&l->waker);
 	thread_join(&l->thread);
+	errands_close(&l->errands);
+}
+
+void link_visit(struct link *l, errand_fn visit, void *arg)
+{
+	errands_send(&l->errands, &l->waker, visit, arg);
 }

@@ -13,6 +13,7 @@
 
 #include "links/socket.h"
 #include "util/drops.h"
+#include "util/errand.h"
 #include "util/ring.h"
 #include "util/thread.h"
 #include "util/waker.h"
@@ -47,7 +48,7 @@ struct link_tx {
 struct link {
 	/* constant */
 	uint32_t number; /* among the network's links */
-	const struct link_settings *settings;
+	struct link_settings *settings;
 	const struct link_calls *calls;
 	void *ctx;
 	struct pool *bursts;
@@ -56,6 +57,7 @@ struct link {
 	struct ring *tx;
 	struct waker waker;
 	struct thread thread;
+	struct errands errands;
 	/* worker; it changes the socket only in a turn of its own */
 	struct udp_socket socket; /* fd -1: none */
 	struct burst *spare[UDP_BATCH];
@@ -80,12 +82,14 @@ struct link {
 };
 
 /* 0 or -errno; the link has no socket yet. */
-int link_init(struct link *l, uint32_t number, const struct link_settings *settings,
-	      struct pool *bursts, size_t burst_bytes, const struct link_calls *calls, void *ctx);
+int link_init(struct link *l, uint32_t number, struct link_settings *settings, struct pool *bursts,
+	      size_t burst_bytes, const struct link_calls *calls, void *ctx);
 int link_start(struct link *l);
 /* Ends the worker; what is queued is dropped. */
 void link_stop(struct link *l);
 void link_deinit(struct link *l);
+/* Main thread: has the worker call visit(arg), and waits for it; see errand.h. */
+void link_visit(struct link *l, errand_fn visit, void *arg);
 
 /* Monitor: gives the worker a socket (which it then owns), or takes it away (`u` NULL). 0 or
  * -ENOMEM. */

@@ -156,6 +156,24 @@ void allowedips_retire(struct allowedips *a)
 		rcu_retire(&a->rcu, release);
 }
 
+void *allowedips_owner(const struct allowedips *a, const struct prefix *prefix)
+{
+	bool is_v4 = prefix->family == AF_INET;
+	struct key key = is_v4 ? key_v4(prefix->bytes) : key_v6(prefix->bytes);
+	uint32_t at = is_v4 ? a->root_v4 : a->root_v6;
+
+	while (at) {
+		const struct node *n = &a->nodes[at];
+
+		if (n->len > prefix->len || !shares_prefix(n->key, key, n->len))
+			return NULL;
+		if (n->len == prefix->len)
+			return n->owner;
+		at = n->child[bit_at(key, n->len)];
+	}
+	return NULL;
+}
+
 /* Inline, so that each family gets a loop of its own. */
 static inline void *walk(const struct allowedips *a, uint32_t at, struct key key, unsigned bits)
 {

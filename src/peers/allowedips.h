@@ -26,5 +26,7 @@ void allowedips_free(struct allowedips *a);
 /* Frees it once no reader can hold it. */
 void allowedips_retire(struct allowedips *a);
 
+/* Whose this very prefix is; NULL: nobody's. */
+void *allowedips_owner(const struct allowedips *a, const struct prefix *prefix);
 /* `address` is 4 or 16 bytes in network order. NULL: nobody's. `a` may be NULL. */
 void *allowedips_find(const struct allowedips *a, uint8_t family, const uint8_t *address);

@@ -9,6 +9,33 @@
 
 #define BUCKETS_MIN 16
 
+static void wipe_checker(struct rcu_link *link)
+{
+	struct device_checker *c =
+		(struct device_checker *)((char *)link - offsetof(struct device_checker, rcu));
+
+	keys_wipe(c, sizeof(*c));
+	free(c);
+}
+
+static int set_identity(struct device *d, const uint8_t private_key[32])
+{
+	struct device_checker *old = rcu_own(&d->checker);
+	struct device_checker *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	noise_identity_set(&d->identity, private_key);
+	d->has_identity = !keys_is_zero(private_key);
+	if (!d->has_identity)
+		memset(&d->identity, 0, sizeof(d->identity));
+	cookie_checker_init(&c->cookies, d->identity.public_key);
+	rcu_publish(&d->checker, c);
+	if (old)
+		rcu_retire(&old->rcu, wipe_checker);
+	return 0;
+}
+
 int device_new(struct device **ret, const uint8_t private_key[32], const struct device_calls *calls,
 	       void *ctx)
 {
@@ -18,12 +45,10 @@ int device_new(struct device **ret, const uint8_t private_key[32], const struct 
 		return -ENOMEM;
 	d->calls = *calls;
 	d->ctx = ctx;
-	noise_identity_set(&d->identity, private_key);
-	cookie_checker_init(&d->checker, d->identity.public_key);
 	timerq_init(&d->timers);
 	d->n_buckets = BUCKETS_MIN;
 	d->buckets = calloc(d->n_buckets, sizeof(struct peer *));
-	if (!d->buckets || ratelimit_new(&d->ratelimit)) {
+	if (!d->buckets || ratelimit_new(&d->ratelimit) || set_identity(d, private_key)) {
 		device_free(d);
 		return -ENOMEM;
 	}
@@ -39,6 +64,8 @@ void device_free(struct device *d)
 	timerq_deinit(&d->timers);
 	ratelimit_free(d->ratelimit);
 	free(d->buckets);
+	if (rcu_own(&d->checker))
+		wipe_checker(&rcu_own(&d->checker)->rcu);
 	keys_wipe(d, sizeof(*d));
 	free(d);
 }
@@ -96,20 +123,25 @@ static int grow(struct device *d)
 	return 0;
 }
 
-int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[32],
-		    const uint8_t preshared_key[32], uint16_t persistent_keepalive,
-		    bool is_wanted_up)
+int device_reserve_peers(struct device *d, size_t n)
 {
+	int r = timerq_reserve(&d->timers, d->n_peers + n);
+
+	while (!r && d->n_peers + n > d->n_buckets)
+		r = grow(d);
+	return r;
+}
+
+int device_insert_peer(struct device *d, struct peer *p, uint16_t persistent_keepalive,
+		       bool is_wanted_up)
+{
+	const uint8_t *public_key = p->remote.public_key;
 	int r;
 
 	if (!memcmp(public_key, d->identity.public_key, NOISE_PUBLIC_KEY_LEN) ||
 	    device_find_peer(d, public_key))
 		return -EEXIST;
-	r = timerq_reserve(&d->timers, d->n_peers + 1);
-	if (!r && d->n_peers >= d->n_buckets)
-		r = grow(d);
-	if (!r)
-		r = noise_remote_set(&p->remote, &d->identity, public_key, preshared_key);
+	r = device_reserve_peers(d, 1);
 	if (r)
 		return r;
 	p->device = d;
@@ -122,7 +154,27 @@ int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[3
 	return 0;
 }
 
-static void unlink_peer(struct device *d, struct peer *p)
+int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[32],
+		    const uint8_t preshared_key[32], uint16_t persistent_keepalive,
+		    bool is_wanted_up)
+{
+	int r = noise_remote_set(&p->remote, &d->identity, public_key, preshared_key);
+
+	return r ? r : device_insert_peer(d, p, persistent_keepalive, is_wanted_up);
+}
+
+/* All that goes on with the peer ends. */
+static void end_all(struct peer *p)
+{
+	handshake_forget(p);
+	p->n_attempts = 0;
+	p->retransmit_at = NSEC_NEVER;
+	p->zero_keys_at = NSEC_NEVER;
+	p->answers_left = 0;
+	session_drop_all(p);
+}
+
+void device_unlink_peer(struct device *d, struct peer *p)
 {
 	struct peer **at = bucket_of(d->buckets, d->n_buckets, p->remote.public_key);
 
@@ -131,36 +183,83 @@ static void unlink_peer(struct device *d, struct peer *p)
 	*at = p->next_in_bucket;
 	d->n_peers--;
 	timerq_disarm(&d->timers, &p->timer);
-	handshake_forget(p);
-	session_drop_all(p);
+	end_all(p);
 	atomic_fetch_or_explicit(&p->pokes, POKES_CLOSED, memory_order_relaxed);
 }
 
-static void wipe_peer(struct peer *p)
+void device_wipe_peer(struct peer *p)
 {
 	keys_wipe(&p->remote, sizeof(p->remote));
 	keys_wipe(&p->cookies, sizeof(p->cookies));
 	keys_wipe(&p->answer, sizeof(p->answer));
 }
 
-void device_remove_peers(struct device *d, struct peer **peers, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		unlink_peer(d, peers[i]);
-	if (n)
-		rcu_drain();
-	for (size_t i = 0; i < n; i++)
-		wipe_peer(peers[i]);
-}
-
 void device_remove_peer(struct device *d, struct peer *p)
 {
-	device_remove_peers(d, &p, 1);
+	device_unlink_peer(d, p);
+	rcu_drain();
+	device_wipe_peer(p);
+}
+
+/* What was agreed with the old key is worth nothing to us under the new one. */
+static void change_identity(struct peer *p, nsec_t now)
+{
+	struct noise_remote remote = p->remote;
+
+	end_all(p);
+	/* Its public key is known to be a good one. */
+	noise_remote_set(&p->remote, &p->device->identity, remote.public_key, remote.preshared_key);
+	keys_wipe(&remote, sizeof(remote));
+	p->last_initiation_sent = now - REKEY_TIMEOUT;
+	timers_arm(p, now);
+}
+
+int device_set_private_key(struct device *d, const uint8_t private_key[32], nsec_t now)
+{
+	int r = set_identity(d, private_key);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < d->n_buckets; i++) {
+		for (struct peer *p = d->buckets[i]; p; p = p->next_in_bucket)
+			change_identity(p, now);
+	}
+	return 0;
+}
+
+void device_set_preshared_key(struct peer *p, const uint8_t preshared_key[32])
+{
+	memcpy(p->remote.preshared_key, preshared_key, sizeof(p->remote.preshared_key));
+}
+
+void device_set_keepalive(struct peer *p, uint16_t persistent_keepalive, nsec_t now)
+{
+	bool begins = persistent_keepalive && !p->persistent_keepalive;
+
+	p->persistent_keepalive = persistent_keepalive;
+	if (begins && session_can_send(p, now))
+		timers_send_keepalive(p, now);
+	timers_arm(p, now);
+}
+
+void device_set_wanted_up(struct peer *p, bool is_wanted_up, nsec_t now)
+{
+	bool begins = is_wanted_up && !p->is_wanted_up;
+
+	p->is_wanted_up = is_wanted_up;
+	if (begins && !session_can_send(p, now))
+		handshake_want(p, now);
+	timers_arm(p, now);
 }
 
 bool device_check_mac1(const struct device *d, const void *msg, size_t len)
 {
-	return cookie_check_mac1(&d->checker, msg, len);
+	bool is_valid;
+
+	rcu_begin();
+	is_valid = cookie_check_mac1(&rcu_read(&d->checker)->cookies, msg, len);
+	rcu_end();
+	return is_valid;
 }
 
 struct keypair *device_session_rcu(const struct device *d, uint32_t local_index)
@@ -170,8 +269,12 @@ struct keypair *device_session_rcu(const struct device *d, uint32_t local_index)
 
 void device_handle_pokes(struct device *d, struct peer *p, nsec_t now)
 {
-	unsigned pokes = atomic_exchange_explicit(&p->pokes, 0, memory_order_acq_rel);
+	unsigned pokes;
 
+	/* Only this thread closes them. */
+	if (atomic_load_explicit(&p->pokes, memory_order_relaxed) & POKES_CLOSED)
+		return;
+	pokes = atomic_exchange_explicit(&p->pokes, 0, memory_order_acq_rel);
 	if ((pokes & POKE_CONFIRMED) && session_confirm_next(p)) {
 		handshake_complete(p, now);
 		d->calls.session_ready(d->ctx, p);
@@ -183,15 +286,19 @@ void device_handle_pokes(struct device *d, struct peer *p, nsec_t now)
 	timers_arm(p, now);
 }
 
+void device_start_peer(struct peer *p, nsec_t now)
+{
+	if (!p->is_wanted_up)
+		return;
+	handshake_want(p, now);
+	timers_arm(p, now);
+}
+
 void device_start(struct device *d, nsec_t now)
 {
 	for (size_t i = 0; i < d->n_buckets; i++) {
-		for (struct peer *p = d->buckets[i]; p; p = p->next_in_bucket) {
-			if (!p->is_wanted_up)
-				continue;
-			handshake_want(p, now);
-			timers_arm(p, now);
-		}
+		for (struct peer *p = d->buckets[i]; p; p = p->next_in_bucket)
+			device_start_peer(p, now);
 	}
 }
 

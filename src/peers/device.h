@@ -32,12 +32,18 @@ struct device_calls {
 
 struct device;
 
-/* 0 or -ENOMEM. `private_key` is copied and wiped with the device. */
+/* 0 or -ENOMEM. `private_key` (zero: none yet, and no handshakes) is copied, and wiped with it. */
 int device_new(struct device **ret, const uint8_t private_key[32], const struct device_calls *calls,
 	       void *ctx);
 /* All peers are gone and no other thread uses it. */
 void device_free(struct device *d);
+/* Zero if it has no private key. */
 const uint8_t *device_public_key(const struct device *d);
+/*
+ * Another private key (zero: none): all sessions and handshakes end. device_start() begins new
+ * ones, when no peer has its public key. 0 or -ENOMEM.
+ */
+int device_set_private_key(struct device *d, const uint8_t private_key[32], nsec_t now);
 
 /*
  * Adds a peer, in the caller's storage and zeroed. `public_key`, `preshared_key` (may be NULL),
@@ -47,10 +53,17 @@ const uint8_t *device_public_key(const struct device *d);
 int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[32],
 		    const uint8_t preshared_key[32], uint16_t persistent_keepalive,
 		    bool is_wanted_up);
-/* Unreachable, grace period, wipe: after it the storage may be freed (it waits for readers). */
+/* Makes room, so that the next `n` device_insert_peer() have memory. 0 or -ENOMEM. */
+int device_reserve_peers(struct device *d, size_t n);
+/* The same for one whose `remote` has been set already, which takes time. 0, -EEXIST, -ENOMEM. */
+int device_insert_peer(struct device *d, struct peer *p, uint16_t persistent_keepalive,
+		       bool is_wanted_up);
+/* Makes it unreachable: no session of it is found from here on, and no poke is told. */
+void device_unlink_peer(struct device *d, struct peer *p);
+/* Any thread, once no other can have it in its hands any more: then its storage may be freed. */
+void device_wipe_peer(struct peer *p);
+/* All three steps. Waits for readers. */
 void device_remove_peer(struct device *d, struct peer *p);
-/* The same for many at once, with one wait for all. */
-void device_remove_peers(struct device *d, struct peer **peers, size_t n);
 struct peer *device_find_peer(struct device *d, const uint8_t public_key[32]);
 
 /* Any thread: does this initiation or response carry our mac1? */
@@ -64,8 +77,15 @@ struct keypair *device_session_rcu(const struct device *d, uint32_t local_index)
  */
 void device_receive(struct device *d, const void *msg, size_t len, const struct origin *from,
 		    bool is_under_load, nsec_t now, struct drops *drops);
+/* For the handshakes to come. */
+void device_set_preshared_key(struct peer *p, const uint8_t preshared_key[32]);
+/* Switched on, it begins with a keepalive if there is a session. */
+void device_set_keepalive(struct peer *p, uint16_t persistent_keepalive, nsec_t now);
+void device_set_wanted_up(struct peer *p, bool is_wanted_up, nsec_t now);
 void device_handle_pokes(struct device *d, struct peer *p, nsec_t now);
-/* Begins the handshakes with all peers that are wanted up. */
+/* Begins the handshake with a peer if it is wanted up ... */
+void device_start_peer(struct peer *p, nsec_t now);
+/* ... or with all of them. */
 void device_start(struct device *d, nsec_t now);
 /* Runs what is due; returns the next deadline or NSEC_NEVER. */
 nsec_t device_run_timers(struct device *d, nsec_t now);

@@ -112,7 +112,8 @@ static bool has_new_session(struct peer *p, nsec_t now)
 void handshake_want(struct peer *p, nsec_t now)
 {
 	p->n_attempts = 0;
-	if (now - p->last_initiation_sent < REKEY_TIMEOUT || has_new_session(p, now))
+	if (!p->device->has_identity || now - p->last_initiation_sent < REKEY_TIMEOUT ||
+	    has_new_session(p, now))
 		return;
 	handshake_retry(p, now);
 }
@@ -300,8 +301,8 @@ static void send_cookie(struct device *d, const void *msg, size_t len, uint32_t 
 	uint8_t nonce[COOKIE_NONCE_LEN];
 
 	keys_random(nonce, sizeof(nonce));
-	if (!cookie_create_reply(&d->checker, msg, len, sender_index, &from->remote, nonce, now,
-				 &reply))
+	if (!cookie_create_reply(&rcu_own(&d->checker)->cookies, msg, len, sender_index,
+				 &from->remote, nonce, now, &reply))
 		d->calls.reply(d->ctx, from, &reply, sizeof(reply));
 }
 
@@ -312,7 +313,7 @@ static bool is_admitted(struct device *d, const void *msg, size_t len, const str
 	/* both messages have it at the same place */
 	const struct wg_initiation *head = msg;
 
-	if (!cookie_check_mac2(&d->checker, msg, len, &from->remote, now)) {
+	if (!cookie_check_mac2(&rcu_own(&d->checker)->cookies, msg, len, &from->remote, now)) {
 		send_cookie(d, msg, len, le32_get(head->sender_index), from, now);
 		return false;
 	}
@@ -346,7 +347,9 @@ void device_receive(struct device *d, const void *msg, size_t len, const struct 
 		drops_add(drops, DROP_rx_malformed, 1);
 		return;
 	}
-	if (le32_get(type) == MESSAGE_HANDSHAKE_COOKIE) {
+	if (!d->has_identity) {
+		is_taken = false;
+	} else if (le32_get(type) == MESSAGE_HANDSHAKE_COOKIE) {
 		is_taken = receive_cookie_reply(d, msg, now);
 	} else if (is_under_load && !is_admitted(d, msg, len, from, now)) {
 		is_taken = false;

@@ -10,19 +10,25 @@
 #include "peers/index.h"
 #include "peers/ratelimit.h"
 
+struct device_checker {
+	struct cookie_checker cookies;
+	struct rcu_link rcu;
+};
+
 struct device {
 	/* constant */
-	struct noise_identity identity;
 	struct device_calls calls;
 	void *ctx;
-	/* handshake thread; the key of mac1 is constant and any thread's */
-	struct cookie_checker checker;
+	/* handshake thread */
+	struct noise_identity identity;
+	bool has_identity; /* else there are no handshakes */
 	struct ratelimit *ratelimit;
 	struct timerq timers;
 	struct peer **buckets; /* by public key */
 	size_t n_buckets;      /* a power of two */
 	size_t n_peers;
-	/* RCU */
+	/* RCU; any thread reads the key of mac1, the rest is the handshake thread's */
+	RCU_SLOT(struct device_checker) checker;
 	struct index_table index;
 };
 

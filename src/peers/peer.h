@@ -36,9 +36,7 @@ enum peer_poke {
 struct peer {
 	/* constant */
 	struct device *device;
-	struct noise_remote remote;
-	uint16_t persistent_keepalive; /* seconds; 0: off */
-	bool is_wanted_up; /* keep a session at all times, retry for ever (it has an endpoint) */
+	uint8_t public_key[NOISE_PUBLIC_KEY_LEN];
 	/* RCU; the handshake thread writes */
 	RCU_SLOT(struct keypair) current;
 	RCU_SLOT(struct keypair) previous;
@@ -50,10 +48,14 @@ struct peer {
 	_Atomic nsec_t received_since; /* first data received since something was sent; 0: none */
 	_Atomic unsigned pokes;
 	_Atomic bool is_watched;
+	struct peer *next_poked; /* while it has pokes: the caller's, for its queue of peers */
 	/* atomic: written by the handshake thread, read for status */
 	_Atomic nsec_t last_handshake; /* when a session was last completed; 0: never */
 	_Atomic uint64_t n_handshakes;
 	/* handshake thread */
+	struct noise_remote remote;
+	uint16_t persistent_keepalive; /* seconds; 0: off */
+	bool is_wanted_up; /* keep a session at all times, retry for ever (it has an endpoint) */
 	struct noise_handshake handshake;
 	bool is_initiating; /* our initiation awaits its response */
 	bool has_handshake_index;

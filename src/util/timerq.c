@@ -24,12 +24,28 @@ int timerq_reserve(struct timerq *q, size_t timers)
 
 	if (timers < q->room)
 		return 0;
+	if (timers < q->room * 3 / 2)
+		timers = q->room * 3 / 2;
 	heap = realloc(q->heap, (timers + 1) * sizeof(struct timer *)); /* [0] stays unused */
 	if (!heap)
 		return -ENOMEM;
 	q->heap = heap;
 	q->room = timers + 1;
 	return 0;
+}
+
+int timerq_add_room(struct timerq *q, size_t timers)
+{
+	int r = timerq_reserve(q, q->wanted + timers);
+
+	if (r == 0)
+		q->wanted += timers;
+	return r;
+}
+
+void timerq_take_room(struct timerq *q, size_t timers)
+{
+	q->wanted -= timers;
 }
 
 static void place(struct timerq *q, struct timer *t, size_t position)

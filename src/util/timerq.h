@@ -21,13 +21,20 @@ struct timerq {
 	struct timer **heap;
 	size_t used;
 	size_t room;
+	size_t wanted; /* by timerq_add_room() */
 };
 
 void timerq_init(struct timerq *q);
 void timerq_deinit(struct timerq *q);
 
-/* Makes room for `timers` timers armed at once, so that arming cannot fail. 0 or -ENOMEM. */
+/*
+ * Makes room for `timers` timers armed at once, and some more, so that arming cannot fail. 0 or
+ * -ENOMEM.
+ */
 int timerq_reserve(struct timerq *q, size_t timers);
+/* The same by users that don't know of each other: `timers` more, and later as many fewer. */
+int timerq_add_room(struct timerq *q, size_t timers);
+void timerq_take_room(struct timerq *q, size_t timers);
 
 /* Arms or moves a timer (`fire` being set). */
 void timerq_arm(struct timerq *q, struct timer *t, nsec_t deadline);

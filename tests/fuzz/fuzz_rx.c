@@ -38,8 +38,8 @@ static void begin(void)
 	net.tun.fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	timerq_init(&timers);
 	for (unsigned i = 0; i < 2; i++)
-		atomic_store(&net.links[i].is_open, true);
-	if (probe_new(&net.bonds[0].probe, &context, &net.bonds[0], now) < 0)
+		atomic_store(&net.links[i]->is_open, true);
+	if (probe_new(&net.bonds[0]->probe, &context, net.bonds[0], now) < 0)
 		abort();
 }
 
@@ -48,7 +48,7 @@ static void advance(nsec_t time)
 	now += time;
 	if (session_began && now - session_began < SESSION_LASTS)
 		return;
-	begin_session(&net.bonds[0], now);
+	begin_session(net.bonds[0], now);
 	session_began = now;
 }
 
@@ -100,7 +100,7 @@ static void empty_queues(void)
 	monitor_work(net.monitor, now);
 	timerq_run(&timers, now);
 	for (unsigned i = 0; i < 2; i++) {
-		while (ring_pop(net.links[i].tx, &tx))
+		while (ring_pop(net.links[i]->tx, &tx))
 			burst_put(tx.burst);
 	}
 }
@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 3)
 		return 0;
 	advance(data[2] * NSEC_PER_MSEC);
-	l = &net.links[data[1] % 2];
+	l = net.links[data[1] % 2];
 	b = make_burst(data + 3, size - 3, data[0] * 8U);
 	b->link = l;
 	b->from = endpoint_of(data[1] & 2 ? "192.0.2.1" : "192.0.2.2");

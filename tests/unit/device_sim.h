@@ -288,7 +288,8 @@ static void stop_node(struct node *n)
 
 	for (size_t i = 0; i < n->n_neighbours; i++)
 		peers[i] = &n->neighbours[i].peer;
-	device_remove_peers(n->device, peers, n->n_neighbours);
+	for (size_t i = 0; i < n->n_neighbours; i++)
+		device_remove_peer(n->device, peers[i]);
 	free(peers);
 	memset(n->neighbours, 0, n->n_neighbours * sizeof(struct neighbour));
 	n->n_neighbours = 0;

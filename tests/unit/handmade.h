@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "crypto/keys.h"
+#include "dataplane/bonds.h"
 #include "dataplane/handshaker.h"
+#include "dataplane/links.h"
 #include "dataplane/network_state.h"
 #include "dataplane/probe.h"
 #include "dataplane/rx.h"
@@ -83,42 +85,34 @@ static inline void handmade_settings(size_t n_peers, size_t n_links)
 
 static void handmade_peers(void)
 {
+	struct noise_identity self;
 	struct allowedip owners[HANDMADE_PEERS];
 	struct allowedips *allowed_ips;
 	uint8_t key[KEY_LEN];
 
-	keys_generate(key);
-	must(device_new(&net.device, key, &handshaker_device_calls, &net) == 0);
-	net.bonds = aligned_alloc(64, settings.n_peers * sizeof(*net.bonds));
-	memset(net.bonds, 0, settings.n_peers * sizeof(*net.bonds));
+	keys_generate(settings.private_key);
+	noise_identity_set(&self, settings.private_key);
+	must(device_new(&net.device, settings.private_key, &handshaker_device_calls, &net) == 0);
+	must(network_reserve_bonds(&net, settings.n_peers) == 0);
 	for (size_t i = 0; i < settings.n_peers; i++) {
-		struct bond *bond = &net.bonds[i];
+		struct bond *bond;
 
-		bond->network = &net;
-		bond->settings = &peer_settings[i];
-		bond->number = (uint32_t)i;
-		atomic_init(&bond->lane.deadline, NSEC_NEVER);
 		keys_generate(key);
 		keys_public(peer_settings[i].public_key, key);
-		must(device_add_peer(net.device, &bond->peer, peer_settings[i].public_key, NULL, 0,
-				     false) == 0);
+		must(bond_new(&bond, &net, &peer_settings[i], &self) == 0);
+		must(device_insert_peer(net.device, &bond->peer, 0, false) == 0);
+		network_add_bond(&net, bond);
 		owners[i] = (struct allowedip){peer_settings[i].allowed_ips[0], bond};
 	}
-	net.n_bonds = settings.n_peers;
 	must(allowedips_new(&allowed_ips, owners, settings.n_peers) == 0);
 	rcu_publish(&net.allowed_ips, allowed_ips);
 }
 
 static void handmade_links(void)
 {
-	net.links = aligned_alloc(64, settings.n_links * sizeof(*net.links));
-	for (size_t i = 0; i < settings.n_links; i++) {
-		struct link *l = &net.links[i];
-
-		must(link_init(l, (uint32_t)i, &link_settings[i], net.bursts, net.burst_bytes,
-			       &rx_link_calls, &net) == 0);
-		must(rx_new((struct rx **)&l->user, &net) == 0);
-	}
+	net.links = calloc(settings.n_links, sizeof(struct link *));
+	for (size_t i = 0; i < settings.n_links; i++)
+		must(network_link_new(&net.links[i], &net, (uint32_t)i, &link_settings[i]) == 0);
 	net.n_links = settings.n_links;
 }
 
@@ -153,15 +147,14 @@ static inline void handmade_end(void)
 	tx_free(net.tx);
 	broker_free(net.broker);
 	broker_server_free(broker_server);
-	for (size_t i = 0; i < net.n_links; i++) {
-		link_deinit(&net.links[i]);
-		rx_free(net.links[i].user);
-	}
+	for (size_t i = 0; i < net.n_links; i++)
+		network_link_free(net.links[i]);
 	for (size_t i = 0; i < net.n_bonds; i++) {
-		device_remove_peer(net.device, &net.bonds[i].peer);
-		lane_deinit(&net.bonds[i]);
-		keypair_put(far[i]);
+		device_remove_peer(net.device, &net.bonds[i]->peer);
+		bond_free(net.bonds[i]);
 	}
+	for (size_t i = 0; i < HANDMADE_PEERS; i++)
+		keypair_put(far[i]);
 	handshaker_free(net.handshaker);
 	allowedips_retire(rcu_own(&net.allowed_ips));
 	rcu_drain();

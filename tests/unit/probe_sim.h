@@ -31,8 +31,8 @@ static inline void begin(size_t n_links, const char *host, enum multilink multil
 	peer_settings[0].endpoint.port = 51820;
 	handmade_begin();
 	for (size_t i = 0; i < n_links; i++)
-		atomic_store(&net.links[i].is_open, true);
-	bond = &net.bonds[0];
+		atomic_store(&net.links[i]->is_open, true);
+	bond = net.bonds[0];
 	now = T0;
 	memset(answers, 0, sizeof(answers));
 	memset(n_sent, 0, sizeof(n_sent));
@@ -68,7 +68,7 @@ static inline struct event frame_from(unsigned link, const char *remote, const s
 	return (struct event){
 		.kind = EVENT_FRAME,
 		.bond = bond,
-		.link = &net.links[link],
+		.link = net.links[link],
 		.from = endpoint_of(remote),
 		.at = now,
 		.frame = *f,
@@ -115,7 +115,7 @@ static inline void take_sent(void)
 	struct link_tx tx;
 
 	for (unsigned i = 0; i < net.n_links; i++) {
-		while (ring_pop(net.links[i].tx, &tx)) {
+		while (ring_pop(net.links[i]->tx, &tx)) {
 			open_sent(i, &tx);
 			burst_put(tx.burst);
 		}
@@ -140,7 +140,7 @@ static inline void hear(unsigned link, const char *remote)
 	const struct event e = {
 		.kind = EVENT_HEARD,
 		.bond = bond,
-		.link = &net.links[link],
+		.link = net.links[link],
 		.from = endpoint_of(remote),
 		.at = now,
 	};
@@ -185,7 +185,7 @@ static inline struct probe_path *find(unsigned link, const char *remote)
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = probe->paths[i];
 
-		if (pp && pp->path->link == &net.links[link] && leads_to(pp, remote))
+		if (pp && pp->path->link == net.links[link] && leads_to(pp, remote))
 			return pp;
 	}
 	return NULL;
@@ -200,7 +200,7 @@ static inline enum health_state state_of(unsigned link, const char *remote)
 static inline bool is_active(unsigned link)
 {
 	for (unsigned i = 0; i < published()->n_active; i++) {
-		if (published()->entries[published()->active[i]].path->link == &net.links[link])
+		if (published()->entries[published()->active[i]].path->link == net.links[link])
 			return true;
 	}
 	return false;

@@ -18,7 +18,7 @@ static void setup(void)
 {
 	handmade_settings(2, 2);
 	handmade_begin();
-	bond = &net.bonds[0];
+	bond = net.bonds[0];
 	session = begin_session(bond, T0);
 	lane_worker_init(&worker, &net);
 }
@@ -35,7 +35,7 @@ static struct burst *make_burst(uint8_t slot, nsec_t received)
 
 	ck_assert_ptr_nonnull(b);
 	b->session = keypair_get(session);
-	b->link = &net.links[0];
+	b->link = net.links[0];
 	b->from = endpoint_of("192.0.2.1");
 	b->received = received;
 	b->path_slot = slot;
@@ -105,7 +105,7 @@ static void make_paths(void)
 		memset(p, 0, sizeof(*p));
 		p->id = i + 1U;
 		p->slot = i;
-		p->link = &net.links[i];
+		p->link = net.links[i];
 		set->entries[i].path = p;
 		set->entries[i].to = endpoint_of(i ? "192.0.2.2" : "192.0.2.1");
 	}

@@ -24,14 +24,14 @@ static void teardown(void)
 
 static bool is_open(unsigned link)
 {
-	return atomic_load(&net.links[link].is_open);
+	return atomic_load(&net.links[link]->is_open);
 }
 
 static void fail_link(unsigned link, int error, nsec_t now)
 {
 	const struct event e = {
 		.kind = EVENT_FAILED,
-		.link = &net.links[link],
+		.link = net.links[link],
 		.error = error,
 		.at = now,
 	};
@@ -82,13 +82,13 @@ START_TEST(device_that_is_missing_is_waited_for)
 	handmade_begin();
 	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
 	ck_assert(!is_open(0) && is_open(1));
-	ck_assert_int_eq(atomic_load(&net.links[0].last_error), ENODEV);
-	strcpy(link_settings[0].device, "lo"); /* it has come */
+	ck_assert_int_eq(atomic_load(&net.links[0]->last_error), ENODEV);
+	strcpy(net.links[0]->settings->device, "lo"); /* it has come */
 	monitor_work(net.monitor, T0 + settings.health.error_backoff - 1);
 	ck_assert(!is_open(0));
 	monitor_work(net.monitor, T0 + settings.health.error_backoff);
 	ck_assert(is_open(0));
-	ck_assert_int_eq(atomic_load(&net.links[0].last_error), 0);
+	ck_assert_int_eq(atomic_load(&net.links[0]->last_error), 0);
 }
 END_TEST
 
@@ -98,7 +98,7 @@ START_TEST(address_that_is_missing_is_waited_for)
 	handmade_begin();
 	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
 	ck_assert(!is_open(0));
-	must(addr_parse(&link_settings[0].bind, "127.0.0.1", 0) == 0);
+	must(addr_parse(&net.links[0]->settings->bind, "127.0.0.1", 0) == 0);
 	monitor_work(net.monitor, T0 + settings.health.error_backoff);
 	ck_assert(is_open(0));
 }

@@ -226,7 +226,7 @@ START_TEST(stock_peer_is_answered_from_the_address_that_it_asked_last)
 
 	begin(1, "", MULTILINK_AUTO);
 	for (int i = 0; i < 2; i++) {
-		e = (struct event){.kind = EVENT_HEARD, .bond = bond, .link = &net.links[0]};
+		e = (struct event){.kind = EVENT_HEARD, .bond = bond, .link = net.links[0]};
 		e.from = endpoint_of("203.0.113.9");
 		e.from.local = endpoint_of(asked[i]).remote;
 		e.at = now;

@@ -130,11 +130,11 @@ END_TEST
 START_TEST(link_without_socket_carries_nothing)
 {
 	begin_bonded();
-	atomic_store(&net.links[0].is_open, false);
-	probe_link_changed(probe, &net.links[0], "no carrier", now);
+	atomic_store(&net.links[0]->is_open, false);
+	probe_link_changed(probe, net.links[0], "no carrier", now);
 	ck_assert(!is_active(0) && is_active(1));
-	atomic_store(&net.links[0].is_open, true);
-	probe_link_changed(probe, &net.links[0], NULL, now);
+	atomic_store(&net.links[0]->is_open, true);
+	probe_link_changed(probe, net.links[0], NULL, now);
 	run_for(SECONDS(1));
 	ck_assert(is_active(0) && is_active(1));
 }

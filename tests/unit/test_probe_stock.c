@@ -38,7 +38,7 @@ static void handshake_over(unsigned link)
 	const struct event e = {
 		.kind = EVENT_HANDSHAKE,
 		.bond = bond,
-		.link = &net.links[link],
+		.link = net.links[link],
 		.from = endpoint_of(REMOTE),
 		.at = now,
 	};

@@ -13,8 +13,8 @@ static void setup(void)
 {
 	handmade_settings(2, 2);
 	handmade_begin();
-	l = &net.links[0];
-	bond = &net.bonds[0];
+	l = net.links[0];
+	bond = net.bonds[0];
 	begin_session(bond, T0);
 }
 
@@ -126,14 +126,14 @@ START_TEST(several_peers_may_share_a_source)
 {
 	struct burst *b = make_burst();
 
-	begin_session(&net.bonds[1], T0);
+	begin_session(net.bonds[1], T0);
 	add_sealed(b, 0, far[0], 0);
 	add_sealed(b, 1, far[1], 1);
 	add_sealed(b, 0, far[0], 2);
 	receive(b);
 	ck_assert_uint_eq(read_tunnel(NULL, 0), 3);
-	ck_assert_uint_eq(atomic_load(&net.bonds[0].inner_received.packets), 2);
-	ck_assert_uint_eq(atomic_load(&net.bonds[1].inner_received.packets), 1);
+	ck_assert_uint_eq(atomic_load(&net.bonds[0]->inner_received.packets), 2);
+	ck_assert_uint_eq(atomic_load(&net.bonds[1]->inner_received.packets), 1);
 }
 END_TEST
 
@@ -253,7 +253,7 @@ START_TEST(cut_without_a_buffer_is_counted)
 	struct burst *b = make_burst();
 	unsigned n = 0;
 
-	begin_session(&net.bonds[1], T0);
+	begin_session(net.bonds[1], T0);
 	add_sealed(b, 0, far[0], 0);
 	add_sealed(b, 1, far[1], 1);
 	while ((taken[n] = burst_take(net.bursts)))
@@ -326,7 +326,7 @@ static void make_paths(void)
 		memset(p, 0, sizeof(*p));
 		p->id = i + 1U;
 		p->slot = i;
-		p->link = &net.links[i];
+		p->link = net.links[i];
 		set->entries[i].path = p;
 		set->entries[i].to = endpoint_of(i ? "192.0.2.2" : "192.0.2.1");
 	}
@@ -351,7 +351,7 @@ static void receive_number(uint8_t path, uint32_t number, nsec_t at)
 	add_number(b, number);
 	b->from = endpoint_of(path ? "192.0.2.2" : "192.0.2.1");
 	b->received = at;
-	receive_on(&net.links[path], b);
+	receive_on(net.links[path], b);
 }
 
 /* The link's worker does what it has promised, from `at` on; returns when it has no more to do. */
@@ -359,7 +359,7 @@ static nsec_t watch(unsigned link, nsec_t at)
 {
 	nsec_t until;
 
-	while ((until = rx_link_calls.batch_done(&net, &net.links[link], at)) != NSEC_NEVER) {
+	while ((until = rx_link_calls.batch_done(&net, net.links[link], at)) != NSEC_NEVER) {
 		ck_assert_int_gt(until, at);
 		at = until;
 	}
@@ -368,7 +368,7 @@ static nsec_t watch(unsigned link, nsec_t at)
 
 static bool is_watching(unsigned link, nsec_t at)
 {
-	return rx_link_calls.batch_done(&net, &net.links[link], at) != NSEC_NEVER;
+	return rx_link_calls.batch_done(&net, net.links[link], at) != NSEC_NEVER;
 }
 
 START_TEST(one_worker_watches_the_deadline)

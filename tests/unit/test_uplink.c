@@ -19,18 +19,18 @@ static struct uplink uplink;
 static void start(void)
 {
 	begin(1, "192.0.2.1", MULTILINK_AUTO);
-	atomic_store(&net.links[0].is_open, false);
-	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, &net.links[0], now), 0);
+	atomic_store(&net.links[0]->is_open, false);
+	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, net.links[0], now), 0);
 }
 
 /* A client's: bound to a device, an ephemeral port. */
 static void start_on(const char *device)
 {
 	begin(1, "192.0.2.1", MULTILINK_AUTO);
-	strcpy(link_settings[0].device, device);
-	must(addr_parse(&link_settings[0].bind, "127.0.0.1", 0) == 0);
-	atomic_store(&net.links[0].is_open, false);
-	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, &net.links[0], now), 0);
+	strcpy(net.links[0]->settings->device, device);
+	must(addr_parse(&net.links[0]->settings->bind, "127.0.0.1", 0) == 0);
+	atomic_store(&net.links[0]->is_open, false);
+	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, net.links[0], now), 0);
 }
 
 static void speak(void)
@@ -44,7 +44,7 @@ static void speak(void)
 
 static bool is_open(void)
 {
-	return atomic_load(&net.links[0].is_open);
+	return atomic_load(&net.links[0]->is_open);
 }
 
 static void tell_link(const char *name, unsigned ifindex, bool is_running)
@@ -138,7 +138,7 @@ START_TEST(device_that_appears_is_opened_at_once)
 {
 	start_on("nosuchdev0");
 	ck_assert(!is_open());
-	strcpy(link_settings[0].device, "lo");
+	strcpy(net.links[0]->settings->device, "lo");
 	tell_link("lo", 1, true);
 	ck_assert(is_open());
 }
@@ -148,7 +148,8 @@ START_TEST(device_that_is_renamed_away_is_gone)
 {
 	start_on("lo");
 	speak();
-	strcpy(link_settings[0].device, "nosuchdev0"); /* for the kernel it has that name no more */
+	strcpy(net.links[0]->settings->device,
+	       "nosuchdev0"); /* for the kernel it has that name no more */
 	tell_link("old0", uplink.ifindex, true);
 	ck_assert(!is_open());
 	ck_assert_int_eq(state_of(0, "192.0.2.1"), HEALTH_DOWN);
@@ -158,11 +159,11 @@ END_TEST
 START_TEST(address_that_appears_is_bound_to_at_once)
 {
 	begin(1, "192.0.2.1", MULTILINK_AUTO);
-	must(addr_parse(&link_settings[0].bind, "192.0.2.77", 0) == 0);
-	atomic_store(&net.links[0].is_open, false);
-	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, &net.links[0], now), 0);
+	must(addr_parse(&net.links[0]->settings->bind, "192.0.2.77", 0) == 0);
+	atomic_store(&net.links[0]->is_open, false);
+	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, net.links[0], now), 0);
 	ck_assert(!is_open());
-	must(addr_parse(&link_settings[0].bind, "127.0.0.1", 0) == 0);
+	must(addr_parse(&net.links[0]->settings->bind, "127.0.0.1", 0) == 0);
 	tell_address(NETIF_ADDRESS, "192.0.2.1", 1);
 	ck_assert(!is_open());
 	tell_address(NETIF_ADDRESS, "127.0.0.1", 1);
@@ -237,8 +238,8 @@ START_TEST(port_is_tried_again_without_any_session)
 	ck_assert_int_eq(device_add_peer(net.device, &bond->peer, peer_settings[0].public_key, NULL,
 					 0, true),
 			 0);
-	atomic_store(&net.links[0].is_open, false);
-	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, &net.links[0], now), 0);
+	atomic_store(&net.links[0]->is_open, false);
+	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, net.links[0], now), 0);
 	before = uplink.opened;
 	run_for(SECONDS(10));
 	ck_assert_int_eq(uplink.opened, before);
@@ -270,8 +271,8 @@ START_TEST(port_that_is_configured_is_kept)
 	udp_local_addr(&probe_socket, &free_port);
 	close(probe_socket.fd);
 	begin(1, "192.0.2.1", MULTILINK_AUTO);
-	must(addr_parse(&link_settings[0].bind, "127.0.0.1", addr_port(&free_port)) == 0);
-	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, &net.links[0], now), 0);
+	must(addr_parse(&net.links[0]->settings->bind, "127.0.0.1", addr_port(&free_port)) == 0);
+	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, net.links[0], now), 0);
 	speak();
 	answers[0] = false;
 	before = uplink.opened;

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * A change is worked out as a whole (plan_peers()): each peer that it touches gets an edit, with
+ * the settings wanted in the end. Nothing has happened until then, so that whatever fails leaves
+ * the network as it was. Then it is carried out by visits to the threads (errand.h), each of which
+ * changes what it owns, while the others go on.
+ *
+ * A peer that goes loses its sessions first, so that nothing is received for it, then its place
+ * in the table of allowed IPs, so that nothing is sent. Who works on something of it still has
+ * done so when he has been visited. The last to be visited are those to whom the others tell
+ * things: each empties its queue, which may have named the peer. Then it is wiped and freed.
+ */
+#include "dataplane/change.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/keys.h"
+#include "dataplane/bonds.h"
+#include "dataplane/handshaker.h"
+#include "dataplane/monitor.h"
+#include "dataplane/network_state.h"
+#include "dataplane/routes.h"
+#include "dataplane/rx.h"
+#include "dataplane/tx.h"
+
+/* What becomes of one bond. */
+struct edit {
+	struct bond *bond;
+	struct peer_settings *wanted; /* NULL: it goes */
+	bool is_new;
+	bool has_endpoint; /* it has been given */
+};
+
+struct plan {
+	struct network *network;
+	const struct network_change *change;
+	struct noise_identity self;
+	struct edit *edits;
+	size_t n_edits, edits_room;
+	size_t *by_key; /* number of an edit, from 1; by public key, with open addressing */
+	size_t n_keys;	/* a power of two, above the number of edits that there can be */
+	struct allowedip *given; /* in their order */
+	size_t n_given;
+	struct allowedips *allowed_ips; /* the table in the end */
+	size_t n_new, n_gone;
+	struct bond **gone;
+	bool is_done;
+	int result; /* of a visit */
+};
+
+/* The place of the key's edit, or where it would be. */
+static size_t *place_of(struct plan *p, const uint8_t public_key[32])
+{
+	uint64_t hash;
+	size_t at;
+
+	memcpy(&hash, public_key, sizeof(hash));
+	at = (hash ^ hash >> 32) & (p->n_keys - 1);
+	while (p->by_key[at] && memcmp(p->edits[p->by_key[at] - 1].bond->peer.remote.public_key,
+				       public_key, KEY_LEN) != 0)
+		at = (at + 1) & (p->n_keys - 1);
+	return &p->by_key[at];
+}
+
+static struct edit *add_edit(struct plan *p, struct bond *bond, bool is_new)
+{
+	struct edit *e = &p->edits[p->n_edits++];
+
+	*e = (struct edit){.bond = bond, .is_new = is_new};
+	bond->edit = e;
+	*place_of(p, bond->peer.remote.public_key) = p->n_edits;
+	return e;
+}
+
+static int make_room(struct plan *p)
+{
+	/* Removed and added again, a key has two edits. */
+	size_t most = 2 * (p->network->n_bonds + p->change->n_peers) + 1;
+	size_t n_given = 0;
+
+	for (p->n_keys = 4; p->n_keys < 2 * most;)
+		p->n_keys *= 2;
+	for (size_t i = 0; i < p->change->n_peers; i++)
+		n_given += p->change->peers[i].n_allowed_ips;
+	p->edits = calloc(most, sizeof(*p->edits));
+	p->by_key = calloc(p->n_keys, sizeof(*p->by_key));
+	p->given = calloc(n_given + 1, sizeof(*p->given));
+	return p->edits && p->by_key && p->given ? 0 : -ENOMEM;
+}
+
+static void plan_removal(struct edit *e)
+{
+	peer_settings_free(e->wanted);
+	e->wanted = NULL;
+}
+
+/* The edit of the peer with that key, NULL if there is no such peer, or not any more. */
+static int find_edit(struct plan *p, const uint8_t public_key[32], struct edit **ret)
+{
+	size_t number = *place_of(p, public_key);
+	struct edit *e = number ? &p->edits[number - 1] : NULL;
+	struct peer *peer;
+
+	if (!number && (peer = device_find_peer(p->network->device, public_key))) {
+		e = add_edit(p, bond_of(peer), false);
+		if (peer_settings_copy(&e->wanted, e->bond->settings) < 0)
+			return -ENOMEM;
+	}
+	*ret = e && e->wanted ? e : NULL;
+	return 0;
+}
+
+static int plan_new(struct plan *p, const struct peer_change *c, struct edit **ret)
+{
+	struct peer_settings s = {.is_on_demand = c->is_on_demand};
+	struct bond *bond;
+	struct edit *e;
+	int r;
+
+	memcpy(s.public_key, c->public_key, sizeof(s.public_key));
+	memcpy(s.name, c->name, sizeof(s.name));
+	if (!s.name[0])
+		keys_to_base64(s.name, s.public_key);
+	r = bond_new(&bond, p->network, &s, &p->self);
+	if (r < 0)
+		return r;
+	e = add_edit(p, bond, true);
+	*ret = e;
+	return peer_settings_copy(&e->wanted, &s);
+}
+
+static size_t find_prefix(const struct peer_settings *s, const struct prefix *prefix)
+{
+	size_t i = 0;
+
+	while (i < s->n_allowed_ips && memcmp(&s->allowed_ips[i], prefix, sizeof(*prefix)) != 0)
+		i++;
+	return i;
+}
+
+/* What has been given to the bond in this change already, it does not get. */
+static void forget_given(struct plan *p, const struct bond *bond, const struct prefix *prefix)
+{
+	for (size_t i = 0; i < p->n_given; i++) {
+		if (p->given[i].owner == bond &&
+		    memcmp(&p->given[i].prefix, prefix, sizeof(*prefix)) == 0)
+			p->given[i].owner = NULL;
+	}
+}
+
+static int plan_allowed_ips(struct plan *p, struct edit *e, const struct peer_change *c)
+{
+	struct peer_settings *s = e->wanted;
+	struct prefix *room =
+		realloc(s->allowed_ips, (s->n_allowed_ips + c->n_allowed_ips + 1) * sizeof(*room));
+
+	if (!room)
+		return -ENOMEM;
+	s->allowed_ips = room;
+	for (size_t i = 0; c->replaces_allowed_ips && i < s->n_allowed_ips; i++)
+		forget_given(p, e->bond, &s->allowed_ips[i]);
+	if (c->replaces_allowed_ips)
+		s->n_allowed_ips = 0;
+	for (size_t i = 0; i < c->n_allowed_ips; i++) {
+		const struct prefix *prefix = &c->allowed_ips[i].prefix;
+		size_t at = find_prefix(s, prefix);
+
+		if (c->allowed_ips[i].is_removed) {
+			forget_given(p, e->bond, prefix);
+			if (at < s->n_allowed_ips)
+				s->allowed_ips[at] = s->allowed_ips[--s->n_allowed_ips];
+			continue;
+		}
+		if (at == s->n_allowed_ips)
+			s->allowed_ips[s->n_allowed_ips++] = *prefix;
+		p->given[p->n_given++] = (struct allowedip){*prefix, e->bond};
+	}
+	return 0;
+}
+
+static int plan_peer(struct plan *p, const struct peer_change *c)
+{
+	struct edit *e;
+	int r = find_edit(p, c->public_key, &e);
+
+	if (r < 0)
+		return r;
+	if (c->is_removed) {
+		if (e)
+			plan_removal(e);
+		return 0;
+	}
+	if (!e && c->is_update_only)
+		return 0;
+	if (!e)
+		r = plan_new(p, c, &e);
+	if (r < 0)
+		return r;
+	if (c->has_preshared_key)
+		memcpy(e->wanted->preshared_key, c->preshared_key, sizeof(c->preshared_key));
+	if (c->has_persistent_keepalive)
+		e->wanted->persistent_keepalive = c->persistent_keepalive;
+	if (c->has_multilink)
+		e->wanted->multilink = c->multilink;
+	if (c->has_endpoint) {
+		e->wanted->endpoint = c->endpoint;
+		e->has_endpoint = true;
+	}
+	return plan_allowed_ips(p, e, c);
+}
+
+static void plan_all_gone(struct plan *p)
+{
+	for (size_t i = 0; i < p->network->n_bonds; i++)
+		add_edit(p, p->network->bonds[i], false);
+}
+
+/* We are no peer of ourselves. */
+static int plan_not_self(struct plan *p)
+{
+	struct edit *e;
+	int r = find_edit(p, p->self.public_key, &e);
+
+	if (r == 0 && e)
+		plan_removal(e);
+	return r;
+}
+
+static size_t count_prefixes(const struct plan *p)
+{
+	size_t n = p->n_given;
+
+	for (size_t i = 0; i < p->network->n_bonds; i++)
+		n += p->network->bonds[i]->settings->n_allowed_ips;
+	for (size_t i = 0; i < p->n_edits; i++)
+		n += p->edits[i].wanted ? p->edits[i].wanted->n_allowed_ips : 0;
+	return n;
+}
+
+static size_t list_prefixes(struct allowedip *to, struct bond *bond, const struct peer_settings *s)
+{
+	for (size_t i = 0; i < s->n_allowed_ips; i++)
+		to[i] = (struct allowedip){s->allowed_ips[i], bond};
+	return s->n_allowed_ips;
+}
+
+/* Of equal prefixes the later one wins: what has been given comes last. */
+static int plan_table(struct plan *p)
+{
+	struct network *n = p->network;
+	struct allowedip *entries = calloc(count_prefixes(p) + 1, sizeof(*entries));
+	size_t count = 0;
+	int r;
+
+	if (!entries)
+		return -ENOMEM;
+	for (size_t i = 0; i < n->n_bonds; i++) {
+		if (!n->bonds[i]->edit)
+			count += list_prefixes(entries + count, n->bonds[i], n->bonds[i]->settings);
+	}
+	for (size_t i = 0; i < p->n_edits; i++) {
+		const struct edit *e = &p->edits[i];
+
+		if (e->wanted)
+			count += list_prefixes(entries + count, e->bond, e->wanted);
+	}
+	for (size_t i = 0; i < p->n_given; i++) {
+		const struct bond *bond = p->given[i].owner;
+
+		if (bond && bond->edit->wanted)
+			entries[count++] = p->given[i];
+	}
+	r = allowedips_new(&p->allowed_ips, entries, count);
+	free(entries);
+	return r;
+}
+
+static int count_edits(struct plan *p)
+{
+	p->gone = calloc(p->n_edits + 1, sizeof(struct bond *));
+	if (!p->gone)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_edits; i++) {
+		const struct edit *e = &p->edits[i];
+
+		if (e->is_new && e->wanted)
+			p->n_new++;
+		else if (!e->is_new && !e->wanted)
+			p->gone[p->n_gone++] = e->bond;
+	}
+	return 0;
+}
+
+/* Works out all that is to be done. -EINVAL, -ENOMEM, and nothing has been. */
+static int plan_peers(struct plan *p)
+{
+	const struct network_change *c = p->change;
+	const uint8_t *key = c->private_key ? c->private_key : p->network->settings->private_key;
+	int r = make_room(p);
+
+	if (r < 0)
+		return r;
+	if (!keys_is_zero(key))
+		noise_identity_set(&p->self, key);
+	if (c->replaces_peers)
+		plan_all_gone(p);
+	for (size_t i = 0; r == 0 && i < c->n_peers; i++)
+		r = plan_peer(p, &c->peers[i]);
+	if (r == 0)
+		r = plan_not_self(p);
+	if (r == 0)
+		r = plan_table(p);
+	return r < 0 ? r : count_edits(p);
+}
+
+static void free_plan(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_edits; i++) {
+		struct edit *e = &p->edits[i];
+
+		e->bond->edit = NULL;
+		if (p->is_done ? !e->wanted : e->is_new)
+			bond_free(e->bond);
+		peer_settings_free(e->wanted);
+	}
+	allowedips_free(p->allowed_ips);
+	keys_wipe(&p->self, sizeof(p->self));
+	free(p->gone);
+	free(p->given);
+	free(p->by_key);
+	free(p->edits);
+}
+
+/* Monitor. */
+static void reserve_bonds(void *arg)
+{
+	struct plan *p = arg;
+
+	p->result = network_reserve_bonds(p->network, p->n_new);
+}
+
+static void edit_keys(struct edit *e, nsec_t now)
+{
+	const struct peer_settings *had = e->bond->settings;
+	const struct peer_settings *wanted = e->wanted;
+
+	if (memcmp(had->preshared_key, wanted->preshared_key, KEY_LEN) != 0)
+		device_set_preshared_key(&e->bond->peer, wanted->preshared_key);
+	if (had->persistent_keepalive != wanted->persistent_keepalive)
+		device_set_keepalive(&e->bond->peer, wanted->persistent_keepalive, now);
+}
+
+/* Handshake thread. What may fail comes first. */
+static void edit_device(void *arg)
+{
+	struct plan *p = arg;
+	struct device *d = p->network->device;
+	nsec_t now = clock_now();
+
+	p->result = device_reserve_peers(d, p->n_new);
+	if (p->result == 0 && p->change->private_key)
+		p->result = device_set_private_key(d, p->change->private_key, now);
+	if (p->result < 0)
+		return;
+	for (size_t i = 0; i < p->n_gone; i++)
+		device_unlink_peer(d, &p->gone[i]->peer);
+	for (size_t i = 0; i < p->n_edits; i++) {
+		struct edit *e = &p->edits[i];
+
+		if (!e->wanted)
+			continue;
+		if (e->is_new)
+			device_insert_peer(d, &e->bond->peer, 0, false);
+		edit_keys(e, now);
+	}
+}
+
+static void take_settings(struct peer_settings *s, struct peer_settings *wanted)
+{
+	struct prefix *had = s->allowed_ips;
+
+	memcpy(s->preshared_key, wanted->preshared_key, sizeof(s->preshared_key));
+	s->persistent_keepalive = wanted->persistent_keepalive;
+	s->multilink = wanted->multilink;
+	s->endpoint = wanted->endpoint;
+	s->allowed_ips = wanted->allowed_ips;
+	s->n_allowed_ips = wanted->n_allowed_ips;
+	wanted->allowed_ips = had;
+}
+
+/* Monitor. */
+static void edit_paths(void *arg)
+{
+	struct plan *p = arg;
+	struct network *n = p->network;
+
+	for (size_t i = 0; i < p->n_gone; i++)
+		network_take_bond(n, p->gone[i]);
+	for (size_t i = 0; i < p->n_edits; i++) {
+		struct edit *e = &p->edits[i];
+		enum multilink had = e->bond->settings->multilink;
+
+		if (!e->wanted)
+			continue;
+		take_settings(e->bond->settings, e->wanted);
+		if (e->is_new)
+			network_add_bond(n, e->bond);
+		if (e->is_new || e->has_endpoint)
+			monitor_configure_bond(n->monitor, e->bond);
+		if (!e->is_new && had != e->bond->settings->multilink)
+			monitor_set_multilink(n->monitor, e->bond);
+	}
+}
+
+/* Handshake thread: there are paths now for what it has to say. */
+static void start_peers(void *arg)
+{
+	struct plan *p = arg;
+	nsec_t now = clock_now();
+
+	for (size_t i = 0; i < p->n_edits; i++) {
+		struct edit *e = &p->edits[i];
+
+		if (e->wanted)
+			device_set_wanted_up(&e->bond->peer, bond_is_wanted_up(e->bond), now);
+	}
+	if (p->change->private_key)
+		device_start(p->network->device, now);
+}
+
+static void clean_tx(void *arg)
+{
+	struct plan *p = arg;
+
+	tx_remove_bonds(p->network->tx, p->gone, p->n_gone);
+}
+
+static void clean_rx(void *arg)
+{
+	rx_remove_bonds(arg);
+}
+
+static void clean_monitor(void *arg)
+{
+	struct plan *p = arg;
+
+	monitor_remove_bonds(p->network->monitor, p->gone, p->n_gone);
+}
+
+static void clean_pokes(void *arg)
+{
+	handshaker_take_pokes(arg);
+}
+
+/* Who tells others something comes before them. */
+static void remove_gone(struct plan *p)
+{
+	struct network *n = p->network;
+
+	for (size_t i = 0; i < n->n_links; i++)
+		link_visit(n->links[i], clean_rx, n->links[i]->user);
+	tx_visit(n->tx, clean_tx, p);
+	monitor_visit(n->monitor, clean_monitor, p);
+	handshaker_visit(n->handshaker, clean_pokes, n->handshaker);
+}
+
+/* What one peer was given, another had. */
+static void prune_settings(struct plan *p)
+{
+	const struct network *n = p->network;
+
+	for (size_t i = 0; p->n_given && i < n->n_bonds; i++) {
+		struct peer_settings *s = n->bonds[i]->settings;
+		size_t kept = 0;
+
+		for (size_t j = 0; j < s->n_allowed_ips; j++) {
+			if (allowedips_owner(p->allowed_ips, &s->allowed_ips[j]) == n->bonds[i])
+				s->allowed_ips[kept++] = s->allowed_ips[j];
+		}
+		s->n_allowed_ips = kept;
+	}
+}
+
+static void publish_table(struct plan *p)
+{
+	struct network *n = p->network;
+	struct allowedips *old = rcu_own(&n->allowed_ips);
+
+	prune_settings(p);
+	rcu_publish(&n->allowed_ips, p->allowed_ips);
+	p->allowed_ips = NULL;
+	allowedips_retire(old);
+}
+
+static int carry_out(struct plan *p)
+{
+	struct network *n = p->network;
+
+	if (p->n_new)
+		monitor_visit(n->monitor, reserve_bonds, p);
+	if (p->result == 0)
+		handshaker_visit(n->handshaker, edit_device, p);
+	if (p->result < 0)
+		return p->result;
+	p->is_done = true;
+	for (size_t i = 0; i < p->n_gone; i++)
+		p->gone[i]->is_removed = true;
+	if (p->change->private_key)
+		memcpy(n->settings->private_key, p->change->private_key, KEY_LEN);
+	monitor_visit(n->monitor, edit_paths, p);
+	publish_table(p);
+	handshaker_visit(n->handshaker, start_peers, p);
+	if (p->n_gone)
+		remove_gone(p);
+	return 0;
+}
+
+int network_change(struct network *n, const struct network_change *change)
+{
+	struct plan p = {.network = n, .change = change};
+	int r = plan_peers(&p);
+
+	if (r == 0)
+		r = carry_out(&p);
+	if (r == 0)
+		routes_sync(n); /* what fails there has been said, and hinders nothing else */
+	free_plan(&p);
+	return r;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "dataplane/settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/keys.h"
+
+/* A copy of an array; NULL where it is empty. */
+static int copy_array(void *ret, const void *array, size_t n, size_t bytes)
+{
+	void *copy = NULL;
+
+	if (n) {
+		copy = malloc(n * bytes);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, array, n * bytes);
+	}
+	*(void **)ret = copy;
+	return 0;
+}
+
+int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s)
+{
+	struct peer_settings *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *s;
+	if (copy_array(&copy->allowed_ips, s->allowed_ips, s->n_allowed_ips,
+		       sizeof(*s->allowed_ips)) < 0) {
+		keys_wipe(copy, sizeof(*copy));
+		free(copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
+}
+
+void peer_settings_free(struct peer_settings *s)
+{
+	if (!s)
+		return;
+	free(s->allowed_ips);
+	keys_wipe(s, sizeof(*s));
+	free(s);
+}
+
+int network_settings_copy(struct network_settings **ret, const struct network_settings *s)
+{
+	struct network_settings *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *s;
+	copy->peers = NULL;
+	copy->links = NULL;
+	copy->n_peers = copy->n_links = 0;
+	if (copy_array(&copy->addresses, s->addresses, s->n_addresses, sizeof(*s->addresses)) < 0) {
+		keys_wipe(copy, sizeof(*copy));
+		free(copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
+}
+
+void network_settings_free(struct network_settings *s)
+{
+	if (!s)
+		return;
+	free(s->addresses);
+	keys_wipe(s, sizeof(*s));
+	free(s);
+}

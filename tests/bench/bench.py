@@ -4,10 +4,7 @@
 import argparse
 import contextlib
 import json
-import os
 import pathlib
-import platform
-import signal
 import statistics
 import subprocess
 import sys
@@ -17,10 +14,13 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "netns"))
 
 from bond import BUILD  # noqa: E402
+from environment import (  # noqa: E402
+    FOREIGN_MAX, ForeignUse, clean_up_on_signals, available_controls, describe_environment, describe_foreign, doubts)
 from loads import Ping, all_loads  # noqa: E402
 from peer import find_wireguard_go  # noqa: E402
 from report import METRICS, MODES, Results, comparison, format_value, markdown  # noqa: E402
-from tunnels import RawVeth, Uapi, Vtrunkd, aead_backends, machine_cpu_seconds, vtrunkd_version  # noqa: E402
+from tunnels import RawVeth, Uapi, Vtrunkd, aead_backends, vtrunkd_version  # noqa: E402
+import wan_bench  # noqa: E402
 
 FORMAT = 1  # of the JSON
 REFERENCE = "wireguard-go"
@@ -31,7 +31,6 @@ MEMORY = "memory"
 QUICK = {"whole": ["tcp1-cubic", "tcp4-cubic", "udp64", "ping", "pingload-cubic"],
          "cut": ["tcp1-cubic"]}
 QUICK_SECONDS, QUICK_REPEAT = 2, 2
-FOREIGN_MAX = 0.1  # of the machine; above it the result says so
 LINK_LOADS = ["tcp1-cubic", "tcp4-cubic"]
 
 
@@ -85,11 +84,6 @@ def parse_arguments(arguments):
     return options
 
 
-def available_controls():
-    available = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
-    return [control for control in ("cubic", "bbr") if control in available]
-
-
 def choose_loads(options):
     """Those of each mode. A name without its congestion control means any of them."""
     loads = all_loads(available_controls())
@@ -138,25 +132,6 @@ def reference_subjects(notes):
 
 def uapi_subject(name, command, version):
     return Subject(name, version, lambda: Uapi(command), compared_to=None if name == REFERENCE else REFERENCE)
-
-
-class ForeignUse:
-    """Adds to a list what share of the machine was used within its block by what is not ours."""
-
-    def __init__(self, tunnels, shares):
-        self.tunnels, self.shares = tunnels, shares
-
-    def foreign_seconds(self):
-        """Kernel threads included."""
-        own = os.times()
-        return machine_cpu_seconds() - sum(own[:4]) - sum(tunnel.cpu_seconds() for tunnel in self.tunnels)
-
-    def __enter__(self):
-        self.start, self.at_start = time.monotonic(), self.foreign_seconds()
-
-    def __exit__(self, *failed):
-        used = self.foreign_seconds() - self.at_start
-        self.shares.append(max(0.0, used) / (time.monotonic() - self.start) / os.cpu_count())
 
 
 class Bench:
@@ -244,70 +219,10 @@ class Bench:
         print(f"  FAILED: {text}", flush=True)
 
 
-def first_line(*command):
-    """What a program says; '-' if it cannot be asked."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-        return done.stdout.strip().splitlines()[0]
-    except (OSError, subprocess.SubprocessError, IndexError):
-        return "-"
-
-
-def cpu_model():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Model"):
-            return value.strip()
-    return platform.machine()
-
-
-def build_options():
-    """{"buildtype": "release", "b_sanitize": "none"...}"""
-    path = BUILD / "meson-info" / "intro-buildoptions.json"
-    return {option["name"]: option["value"] for option in json.loads(path.read_text())}
-
-
-def describe_environment():
-    git = ["git", "-c", f"safe.directory={ROOT}"]
-    changed = first_line(*git, "status", "--porcelain", "--untracked-files=no") != "-"
-    return {
-        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "commit": first_line(*git, "rev-parse", "--short=12", "HEAD") + (" with changes" if changed else ""),
-        "CPU": f"{len(os.sched_getaffinity(0))} x {cpu_model()}",
-        "kernel": platform.release(),
-        "build": build_options()["buildtype"],
-        "OpenSSL": first_line("dpkg-query", "-W", "-f", "${Version}\n", "libssl3"),
-        "iperf3": first_line("iperf3", "--version"),
-        "load at the start": "{:.2f} {:.2f} {:.2f}".format(*os.getloadavg()),
-    }
-
-
-def describe_foreign(shares):
-    if not shares:
-        return "-"
-    return f"{100 * statistics.median(shares):.0f} % of the machine ({100 * min(shares):.0f}-{100 * max(shares):.0f})"
-
-
-def doubts():
-    """What would make the figures worth less."""
-    options = build_options()
-    if options["buildtype"] != "release" or options["b_sanitize"] != "none":
-        yield f"this is no release build: buildtype {options['buildtype']}, sanitizers {options['b_sanitize']}"
-    if "bbr" not in available_controls():
-        yield "this kernel offers no bbr"
-
-
 def output_paths(options):
     path = options.output or BUILD / "bench" / time.strftime("%Y%m%d-%H%M%S.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path, path.with_suffix(".md")
-
-
-def interrupted(*_):
-    # Once: the cleaning up is not to be interrupted.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def run(options):
@@ -336,9 +251,10 @@ def run(options):
 
 
 def main():
+    if sys.argv[1:2] == ["wan"]:
+        return wan_bench.main(sys.argv[2:])
     options = parse_arguments(sys.argv[1:])
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupted)
+    clean_up_on_signals()
     try:
         return run(options)
     except KeyboardInterrupt:

@@ -81,10 +81,13 @@ class Vtrunkd(Tunnel):
         self.n_links, self.aead = n_links, aead
         super().__init__()
 
+    def make_pair(self, **options):
+        return Pair(self.lab, rates=[None] * self.n_links, **options)
+
     def set_up(self):
         # The health checks as they are by default, not those of the tests, which are in a hurry.
         defaults = {"health_check_interval_ms": None, "health_check_timeout_ms": None, "error_backoff_secs": None}
-        pair = Pair(self.lab, rates=[None] * self.n_links, client=defaults, server=defaults, start=False)
+        pair = self.pair = self.make_pair(client=defaults, server=defaults, start=False)
         for daemon in (pair.client, pair.server):
             daemon.sections["daemon"] = {"log_level": "info", "aead": self.aead}
             daemon.sections["network"]["mtu"] = MTU

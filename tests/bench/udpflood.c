@@ -10,57 +10,17 @@
  *                                           prints "PACKETS"; SEGMENTS > 1 go by one UDP_SEGMENT
  *                                           send; RATE is in packets a second, 0 for a flood
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "tool.h"
+
 #include <netinet/udp.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH 64
 #define DATAGRAM_MAX 65507
 #define SOCKET_BUFFER (8 << 20)
 #define PACE_NS 100000 /* a paced sender sends what is due this often */
-#define NSEC 1000000000LL
-
-static volatile sig_atomic_t is_stopped;
-
-static void stop(int number)
-{
-	(void)number;
-	is_stopped = 1;
-}
-
-static void need(bool is_fine, const char *what)
-{
-	if (is_fine)
-		return;
-	fprintf(stderr, "udpflood: %s: %s\n", what, strerror(errno));
-	exit(EXIT_FAILURE);
-}
-
-static int64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC + ts.tv_nsec;
-}
-
-static struct sockaddr_in parse_address(const char *address, const char *port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-
-	need(inet_pton(AF_INET, address, &a.sin_addr) == 1, address);
-	return a;
-}
 
 static int open_socket(void)
 {
@@ -130,7 +90,6 @@ static uint64_t receive_batch(int fd, struct batch *b)
 static int receive(const char *address, const char *port, bool wants_gro)
 {
 	const struct timeval patience = {.tv_usec = 100000};
-	const struct sigaction action = {.sa_handler = stop};
 	struct sockaddr_in local = parse_address(address, port);
 	struct batch *b = new_batch(DATAGRAM_MAX, false);
 	int fd = open_socket(), on = wants_gro;
@@ -139,8 +98,7 @@ static int receive(const char *address, const char *port, bool wants_gro)
 
 	need(!setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on)), "UDP_GRO");
 	need(!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), "SO_RCVTIMEO");
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	stop_on_signals();
 	need(bind(fd, (struct sockaddr *)&local, sizeof(local)) == 0, "bind");
 
 	while (!is_stopped) {

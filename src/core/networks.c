@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/warnings.h"
 
 /* A slot, and where its network's threads leave their last words. */
 struct place {
@@ -167,7 +168,7 @@ int networks_start(struct networks *n)
 	if (!networks_active(n))
 		return last_failure;
 	if (last_failure)
-		log_warn("only %zu of %zu networks are up", networks_active(n), n_enabled);
+		warning_add("only %zu of %zu networks are up", networks_active(n), n_enabled);
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "dataplane/tx.h"
 #include "netlink/address.h"
 #include "util/log.h"
+#include "util/warnings.h"
 
 void network_fail(struct network *n, const char *why)
 {
@@ -207,9 +208,10 @@ static void open_timestamp(struct network *n)
 	int r = timestamp_init(&n->timestamp, saved, store_timestamp, n, clock_wall());
 
 	if (load < 0 || r < 0)
-		log_warn("network %s: cannot keep the handshake timestamp in the state directory: "
-			 "%s; after a reboot with a wrong clock, peers may refuse handshakes",
-			 n->settings->name, strerror(load < 0 ? -load : -r));
+		warning_add("network %s: cannot keep the handshake timestamp in the state "
+			    "directory: %s; after a reboot with a wrong clock, peers may refuse "
+			    "handshakes",
+			    n->settings->name, strerror(load < 0 ? -load : -r));
 }
 
 static int make_parts(struct network *n, const struct network_settings *settings)

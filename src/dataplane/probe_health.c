@@ -10,8 +10,12 @@
 
 /* A learnt path that has been down for so long is forgotten. */
 #define FORGET_AFTER (120 * NSEC_PER_SEC)
-/* Health intervals without an answer on any path after which a handshake is tried. */
+/* Without an answer on any path for so many health intervals a handshake is tried, */
 #define SILENCE_INTERVALS 2
+/* or sooner, where these are long: three pings in doubt have been lost then, */
+#define SILENCE_MOST (3 * HEALTH_DOUBT_INTERVAL)
+/* but a slow path has its time. */
+#define SILENCE_ROUND_TRIPS 4
 
 static const struct health_settings *health_settings(const struct probe *p)
 {
@@ -93,6 +97,13 @@ static void send_ping(struct probe_path *pp, nsec_t now)
 	probe_path_send(pp, frames, (int)(ping - frames) + 1, now);
 }
 
+static nsec_t silence(const struct probe_path *pp)
+{
+	nsec_t most = nsec_max(SILENCE_MOST, SILENCE_ROUND_TRIPS * pp->health.rtt);
+
+	return nsec_min(SILENCE_INTERVALS * health_settings(pp->probe)->interval, most);
+}
+
 /*
  * No path has answered for a while: the peer may have restarted and forgotten the session, so
  * try a handshake long before the timers of the paper would (15 s after the last data).
@@ -104,8 +115,7 @@ static bool is_silent(const struct probe *p, nsec_t now)
 
 		if (pp && addr_is_set(&pp->to.remote) &&
 		    (!pp->health.unanswered_since ||
-		     now - pp->health.unanswered_since <
-			     SILENCE_INTERVALS * health_settings(p)->interval))
+		     now - pp->health.unanswered_since < silence(pp)))
 			return false;
 	}
 	return true;

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "util/log.h"
 
@@ -19,6 +20,9 @@ void warning_add(const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	log_warn("%s", text);
+	for (size_t i = 0; warnings_at(i); i++)
+		if (!strcmp(warnings_at(i), text))
+			return;
 	if (count < WARNINGS_MAX)
 		snprintf(texts[count], sizeof(texts[count]), "%s", text);
 	count++;

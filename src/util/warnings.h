@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * What did not work out while the daemon started, but did not keep it from starting either. Such
- * a thing is logged, and kept for the status. Owner: the main thread.
+ * What did not work out while the daemon or a network started, but did not keep it from starting
+ * either. Such a thing is logged, and kept for the status, once. Owner: the main thread.
  */
 #pragma once
 

@@ -15,8 +15,8 @@ import subprocess
 
 import pytest
 
-from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKD, Daemon, Keys, Pair, network_section
-from lab import becomes_true, wait_until
+from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKCTL, VTRUNKD, Daemon, Keys, Pair, network_section
+from lab import wait_until
 from traffic import ping_lost, wait_for_ping
 
 # It reads /proc and makes system calls of its own, so it has neither an empty root nor a filter.
@@ -138,6 +138,18 @@ def test_an_engine_that_crashes_is_started_again_and_the_interface_stays(lab):
     assert json.loads(after)[0]["ifindex"] == json.loads(index)[0]["ifindex"]
     assert "tun0" in pair.client_node.ip("route show 10.77.0.0/16").stdout
     assert pair.client_node.ip("addr show tun0").stdout.count(f"inet {CLIENT_IP}/") == 1
+
+
+def test_the_peers_of_a_server_that_crashed_find_it_again(lab):
+    default = dict.fromkeys(["health_check_interval_ms", "health_check_timeout_ms", "error_backoff_secs"])
+    pair = Pair(lab, client=default, server=default)
+
+    os.kill(engine_of(pair.server), signal.SIGKILL)
+
+    pair.server.wait_log("started again")
+    wait_for_ping(pair.client_node, SERVER_IP)
+    for cable in pair.cables:
+        pair.client.wait_path(cable.name, "up")
 
 
 def test_a_crash_ends_the_daemon_where_the_configuration_says_so(lab):
@@ -344,7 +356,7 @@ def test_process_1_of_a_container_reaps_and_stops(lab):
 
     os.kill(first, signal.SIGTERM)
 
-    assert becomes_true(lambda: is_gone(first), 5), "it stops"
+    wait_until(lambda: is_gone(first), 5, "it stops")
 
 
 def test_names_are_looked_up_without_the_engine_having_files(lab):
@@ -360,6 +372,26 @@ def test_names_are_looked_up_without_the_engine_having_files(lab):
     pair.client.wait_log("ready")
     wait_for_ping(pair.client_node, SERVER_IP)
     assert ping_lost(pair.client_node, SERVER_IP) == 0
+
+
+def test_descriptors_and_memory_stay_over_many_starts_of_a_network(lab):
+    daemon = lone_daemon(lab)
+    processes = [daemon.process.pid, engine_of(daemon)]
+    descriptors = lambda: [len(os.listdir(f"/proc/{pid}/fd")) for pid in processes]
+    resident = lambda: sum(int(status_of(pid)["VmRSS"][0]) for pid in processes)
+
+    def cycle(times):
+        for _ in range(times):
+            for action in ("disconnect", "connect"):
+                daemon.node.run(VTRUNKCTL, "--socket", daemon.control, action)
+        wait_until(lambda: daemon.network()["state"] == "active", 10, "it is up")
+
+    cycle(5)
+    before, memory = descriptors(), resident()
+    cycle(40)
+
+    assert descriptors() == before
+    assert IS_SANITIZED or resident() < memory + 2048, "KB"
 
 
 def test_descriptors_and_memory_stay_over_many_engines(lab):

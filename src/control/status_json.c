@@ -22,6 +22,15 @@ static void add_count(struct json_object *o, const char *key, uint64_t value)
 	json_object_object_add(o, key, json_object_new_uint64(value));
 }
 
+/* Null for 0, which is none, or unknown. */
+static void add_count_or_null(struct json_object *o, const char *key, uint64_t value)
+{
+	if (value)
+		add_count(o, key, value);
+	else
+		json_object_object_add(o, key, NULL);
+}
+
 static void add_bool(struct json_object *o, const char *key, bool value)
 {
 	json_object_object_add(o, key, json_object_new_boolean(value));
@@ -106,6 +115,11 @@ static void add_error(struct json_object *o, int error)
 	json_object_object_add(o, "last_error", details);
 }
 
+static const char *role_name(bool is_backup)
+{
+	return is_backup ? "backup" : "primary";
+}
+
 static struct json_object *link_json(const struct link_status *s)
 {
 	struct json_object *o = json_object_new_object();
@@ -116,10 +130,13 @@ static struct json_object *link_json(const struct link_status *s)
 	add_text(o, "device", s->device);
 	add_addr(o, "local", &s->local);
 	add_bool(o, "open", s->is_open);
+	add_bool(o, "carrier", s->has_carrier);
 	add_bool(o, "gso", s->has_gso);
 	add_bool(o, "gro", s->has_gro);
 	add_error(o, s->last_error);
 	add_count(o, "weight", s->weight);
+	add_text(o, "role", role_name(s->is_backup));
+	add_count_or_null(o, "rate_bps", s->rate);
 	add_count(o, "tx_datagrams", s->tx_datagrams);
 	add_count(o, "tx_bytes", s->tx_bytes);
 	add_count(o, "rx_datagrams", s->rx_datagrams);
@@ -154,6 +171,11 @@ static struct json_object *path_json(const struct path_status *s)
 	add_count(o, "rx_bps", s->rx_bps);
 	add_count(o, "duplicates", s->duplicates);
 	add_count(o, "downs", s->n_downs);
+	add_count(o, "flaps", s->n_flaps);
+	add_age(o, "held_s", s->hold ? s->hold : -1);
+	add_text(o, "role", role_name(s->is_backup));
+	add_bool(o, "poor", s->is_poor);
+	add_count_or_null(o, "mtu", s->mtu);
 	return o;
 }
 

@@ -94,6 +94,21 @@ static void check_sizes(struct check *c, const struct network_draft *n)
 		       IPV6_MTU_MIN);
 }
 
+static void check_recovery(struct check *c, const struct network_draft *n)
+{
+	const struct health_settings *h = &n->settings.health;
+	const struct config_section *s = n->wireguard;
+
+	if (h->recovery_loss > h->failure_loss)
+		report(c, s, "recovery_loss", "found %u, allowed: at most failure_loss (%u)",
+		       h->recovery_loss, h->failure_loss);
+	if (h->recovery_latency > h->failure_latency)
+		report(c, s, "recovery_latency_ms",
+		       "found %lld, allowed: at most failure_latency_ms (%lld)",
+		       (long long)(h->recovery_latency / NSEC_PER_MSEC),
+		       (long long)(h->failure_latency / NSEC_PER_MSEC));
+}
+
 /* A timeout without a longer interval would declare every path dead between two pings. */
 static void check_health(struct check *c, const struct network_draft *n)
 {
@@ -238,6 +253,7 @@ static int check_network(struct check *c, const struct network_draft *n)
 		return 0;
 	check_secret(c, n->wireguard, "private_key", "private_key_file", true);
 	check_health(c, n);
+	check_recovery(c, n);
 	if (network_draft_is_single(n))
 		check_single_form(c, n);
 	else

@@ -18,6 +18,8 @@
 /* An hour: health settings beyond it are slips of the pen. */
 #define DURATION_MAX_SECONDS 3600
 #define DURATION_MAX_MS (DURATION_MAX_SECONDS * 1000)
+/* Of pings, or answers, in a row: no more are remembered. */
+#define HEALTH_COUNT_MAX 30
 
 static int parse_dns(struct value *v, void *field)
 {
@@ -130,6 +132,20 @@ static const struct config_key wireguard_keys[] = {
 	 .min = 1, .max = DURATION_MAX_MS},
 	{KEY("health_check_timeout_ms", value_milliseconds, network_draft, settings.health.timeout),
 	 .min = 1, .max = DURATION_MAX_MS},
+	{KEY("health_check_down", value_u32, network_draft, settings.health.down), .min = 1,
+	 .max = HEALTH_COUNT_MAX},
+	{KEY("health_check_up", value_u32, network_draft, settings.health.up), .min = 1,
+	 .max = HEALTH_COUNT_MAX},
+	{KEY("failure_loss", value_u32, network_draft, settings.health.failure_loss), .max = 100},
+	{KEY("recovery_loss", value_u32, network_draft, settings.health.recovery_loss), .max = 100},
+	{KEY("failure_latency_ms", value_milliseconds, network_draft,
+	     settings.health.failure_latency),
+	 .max = DURATION_MAX_MS},
+	{KEY("recovery_latency_ms", value_milliseconds, network_draft,
+	     settings.health.recovery_latency),
+	 .max = DURATION_MAX_MS},
+	{KEY("flap_hold_max_secs", value_seconds, network_draft, settings.health.flap_hold_max),
+	 .max = DURATION_MAX_SECONDS},
 	{KEY("peer_public_key", value_key, network_draft, peer.public_key)},
 	{KEY("preshared_key", value_key, network_draft, peer.preshared_key)},
 	{KEY("preshared_key_file", value_key_file, network_draft, peer.preshared_key)},
@@ -147,6 +163,8 @@ static const struct config_key link_keys[] = {
 	{KEY("endpoint", value_endpoint, link_draft, settings.endpoint)},
 	{KEY("weight", value_u32, link_draft, settings.weight), .min = 1, .max = WEIGHT_MAX},
 	{KEY("fwmark", value_mark, link_draft, settings.fwmark)},
+	{KEY("role", value_role, link_draft, settings.role)},
+	{KEY("rate", value_rate, link_draft, settings.rate)},
 	{NULL},
 };
 
@@ -200,7 +218,10 @@ static struct network_draft *find_or_add_network(struct config_draft *d, const c
 				.mode = BOND_AGGREGATE,
 				.health = {.interval = NSEC_PER_SEC,
 					   .timeout = 5 * NSEC_PER_SEC,
-					   .error_backoff = 5 * NSEC_PER_SEC},
+					   .error_backoff = 5 * NSEC_PER_SEC,
+					   .down = 1,
+					   .up = 3,
+					   .flap_hold_max = 60 * NSEC_PER_SEC},
 			},
 		.peer = {.name = "peer", .multilink = MULTILINK_AUTO},
 	};

@@ -77,6 +77,9 @@ static bool parse_number(const char *text, int base, uint64_t *ret)
 }
 
 /* False after saying why. */
+#define RATE_MIN (100 * 1000ULL)
+#define RATE_MAX (100 * 1000 * 1000 * 1000ULL)
+
 static bool ranged_number(struct value *v, uint64_t *ret)
 {
 	uint64_t n;
@@ -223,6 +226,44 @@ int value_scheduler(struct value *v, void *field)
 		return -EINVAL;
 	*(enum bond_scheduler *)field = (enum bond_scheduler)choice;
 	return 0;
+}
+
+int value_role(struct value *v, void *field)
+{
+	static const struct choice choices[] = {
+		{"primary", LINK_PRIMARY},
+		{"backup", LINK_BACKUP},
+		{NULL, 0},
+	};
+	int choice;
+
+	if (!choose(v, choices, &choice))
+		return -EINVAL;
+	*(enum link_role *)field = (enum link_role)choice;
+	return 0;
+}
+
+int value_rate(struct value *v, void *field)
+{
+	static const struct {
+		const char *unit;
+		uint64_t bits;
+	} units[] = {{"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {"", 0}};
+	size_t digits = strspn(v->text, "0123456789");
+	char number[16];
+	uint64_t n;
+
+	snprintf(number, sizeof(number), "%.*s", (int)digits, v->text);
+	for (unsigned i = 0; digits && digits < sizeof(number) && i < 4; i++) {
+		if (strcmp(v->text + digits, units[i].unit) != 0 || !parse_number(number, 10, &n) ||
+		    (!units[i].bits && n))
+			continue;
+		if (n && (n * units[i].bits < RATE_MIN || n > RATE_MAX / units[i].bits))
+			break;
+		*(uint64_t *)field = n * units[i].bits;
+		return 0;
+	}
+	return value_expected(v, "0, or 100kbit..100gbit, as in 500kbit, 50mbit, 1gbit");
 }
 
 int value_multilink(struct value *v, void *field)

@@ -86,6 +86,22 @@ void news_path_state(const struct probe_path *pp, const char *reason)
 	tell_path(pp, LOG_NOTICE, name[1], &r);
 }
 
+void news_path_quality(const struct probe_path *pp)
+{
+	struct record r;
+
+	begin_path(&r, pp->is_poor ? "path_poor" : "path_good", pp);
+	if (pp->tx_loss.loss >= 0)
+		record_number(&r, "tx_loss", "%.3f", pp->tx_loss.loss);
+	if (pp->rx_loss.loss >= 0)
+		record_number(&r, "rx_loss", "%.3f", pp->rx_loss.loss);
+	record_number(&r, "rtt_ms", "%.3f", (double)pp->health.rtt / NSEC_PER_MSEC);
+	tell_path(pp, LOG_NOTICE,
+		  pp->is_poor ? "path is beyond the thresholds of loss or latency"
+			      : "path is good again",
+		  &r);
+}
+
 static void begin_link(struct record *r, const char *name, const struct network *n,
 		       const struct link *l, const char *state)
 {

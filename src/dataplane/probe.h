@@ -28,7 +28,10 @@ struct probe_path {
 	uint32_t weight;
 	uint32_t remote_id; /* what the peer calls this path; 0: it has not said */
 	char remote_link[FRAME_LINK_NAME_MAX + 1];
-	bool is_introduced; /* the peer has had our hello on this path */
+	bool is_remote_backup; /* so the peer says of its link */
+	bool is_poor;	       /* as quality.h says */
+	bool is_held;	       /* as health_is_held() says */
+	bool is_introduced;    /* the peer has had our hello on this path */
 	bool is_resolving;
 	nsec_t resolve_at;
 	struct loss_meter tx_loss, rx_loss;
@@ -68,6 +71,9 @@ int probe_configure(struct probe *p, nsec_t now);
 void probe_set_multilink(struct probe *p, nsec_t now);
 /* Unpublishes and retires all; NULL is fine. */
 void probe_free(struct probe *p);
+
+/* Is it to be used only while no other one works? */
+bool probe_path_is_backup(const struct probe_path *pp);
 
 void probe_heard(struct probe *p, const struct event *e);
 /* What it tells of a stock peer's paths, where it came from and the others. */

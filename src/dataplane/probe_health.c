@@ -7,6 +7,7 @@
 
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
+#include "links/quality.h"
 
 /* A learnt path that has been down for so long is forgotten. */
 #define FORGET_AFTER (120 * NSEC_PER_SEC)
@@ -36,6 +37,7 @@ static void tell_down(const struct probe_path *pp, nsec_t now)
 
 void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now)
 {
+	pp->is_held = false;
 	news_path_state(pp, why);
 	probe_publish(pp->probe);
 	if (pp->health.state == HEALTH_DOWN)
@@ -194,6 +196,29 @@ void probe_handle_ping(struct probe *p, const struct event *e)
 	loss_meter_observe(&pp->rx_loss, ping->tx_packets, e->rx_packets);
 }
 
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/* What decides between paths beside their states. */
+static void judge_quality(struct probe_path *pp)
+{
+	const struct health_settings *s = health_settings(pp->probe);
+	bool is_held = health_is_held(&pp->health, s);
+	bool is_poor = quality_is_poor(pp->is_poor, s, larger(pp->tx_loss.loss, pp->rx_loss.loss),
+				       pp->health.rtt);
+	bool was_poor = pp->is_poor;
+
+	if (is_held == pp->is_held && is_poor == was_poor)
+		return;
+	pp->is_held = is_held;
+	pp->is_poor = is_poor;
+	if (is_poor != was_poor)
+		news_path_quality(pp);
+	probe_publish(pp->probe);
+}
+
 void probe_handle_pong(struct probe *p, const struct event *e)
 {
 	const struct frame_pong *pong = &e->frame.pong;
@@ -210,6 +235,7 @@ void probe_handle_pong(struct probe *p, const struct event *e)
 			probe_path_announce(pp, "the peer answers", e->at);
 		if (is_valid)
 			loss_meter_observe(&pp->tx_loss, ping.tx_packets, pong->rx_packets);
+		judge_quality(pp);
 		probe_path_arm(pp);
 		return;
 	}
@@ -222,7 +248,7 @@ void probe_handle_down(struct probe *p, const struct event *e)
 
 		if (!pp || !pp->remote_id || pp->remote_id != e->frame.down.path_id)
 			continue;
-		if (health_peer_down(&pp->health, e->at))
+		if (health_peer_down(&pp->health, health_settings(p), e->at))
 			probe_path_announce(pp, "the peer says so", e->at);
 		probe_path_arm(pp);
 	}

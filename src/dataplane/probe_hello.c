@@ -21,10 +21,23 @@ struct frame probe_path_hello(const struct probe_path *pp, bool wants_answer)
 	struct frame f = {.type = FRAME_HELLO};
 
 	f.hello.wants_answer = wants_answer;
+	f.hello.is_backup = link->role == LINK_BACKUP;
 	f.hello.path_id = pp->path->id;
 	f.hello.weight = link->weight;
 	snprintf(f.hello.link_name, sizeof(f.hello.link_name), "%s", link->name);
 	return f;
+}
+
+/* The side that has the link knows its weight; and one that says backup is enough. */
+static void note_remote_link(struct probe_path *pp, const struct frame_hello *hello)
+{
+	uint32_t weight = !pp->name && hello->weight ? hello->weight : pp->weight;
+
+	if (weight == pp->weight && hello->is_backup == pp->is_remote_backup)
+		return;
+	pp->weight = weight;
+	pp->is_remote_backup = hello->is_backup;
+	probe_publish(pp->probe);
 }
 
 void probe_handle_hello(struct probe *p, const struct event *e)
@@ -37,11 +50,7 @@ void probe_handle_hello(struct probe *p, const struct event *e)
 		return;
 	pp->is_introduced = true;
 	memcpy(pp->remote_link, hello->link_name, sizeof(pp->remote_link));
-	/* The side that has the link knows its weight. */
-	if (!pp->name && hello->weight && hello->weight != pp->weight) {
-		pp->weight = hello->weight;
-		probe_publish(p);
-	}
+	note_remote_link(pp, hello);
 	if (hello->wants_answer) {
 		answer = probe_path_hello(pp, false);
 		probe_path_send(pp, &answer, 1, e->at);

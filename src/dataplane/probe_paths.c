@@ -28,6 +28,11 @@ static enum bond_mode mode_of(const struct probe *p)
 	return s->mode;
 }
 
+bool probe_path_is_backup(const struct probe_path *pp)
+{
+	return pp->path->link->settings->role == LINK_BACKUP || pp->is_remote_backup;
+}
+
 bool probe_publish(struct probe *p)
 {
 	struct path_set *set = calloc(1, sizeof(*set));
@@ -53,6 +58,9 @@ bool probe_publish(struct probe *p)
 			.remote_id = pp->remote_id,
 			.state = pp->health.state,
 			.is_usable = link_is_usable(pp->path->link),
+			.is_held = pp->is_held,
+			.is_poor = pp->is_poor,
+			.is_backup = probe_path_is_backup(pp),
 		};
 	}
 	path_set_choose(set, p->is_multilink);
@@ -179,7 +187,7 @@ void probe_heard(struct probe *p, const struct event *e)
 	if (!pp->name)
 		forget_others(p, pp);
 	if (pp->health.state == HEALTH_PROBING && !p->is_multilink) {
-		health_heard(&pp->health, e->at);
+		health_heard(&pp->health, &p->network->settings->health, e->at);
 		probe_path_announce(pp, "heard from the peer", e->at);
 	}
 }

@@ -36,10 +36,12 @@ static bool is_unanswered(struct probe_path *pp, nsec_t now)
 
 static void answered(struct probe_path *pp, nsec_t now)
 {
+	const struct probe *p = pp->probe;
+
 	if (pp->health.state == HEALTH_UP)
 		return;
 	health_init(&pp->health, now);
-	health_heard(&pp->health, now);
+	health_heard(&pp->health, &p->network->settings->health, now);
 	probe_path_announce(pp, "a handshake is answered there", now);
 	probe_path_arm(pp);
 }
@@ -66,7 +68,7 @@ void probe_handshake(struct probe *p, const struct event *e)
 			answered(pp, e->at);
 	}
 	for (unsigned i = 0; i < n_dead; i++) {
-		if (!health_unanswered(&dead[i]->health, e->at))
+		if (!health_unanswered(&dead[i]->health, &p->network->settings->health, e->at))
 			continue;
 		probe_path_announce(dead[i], "a handshake is answered on another path only", e->at);
 		probe_path_arm(dead[i]);

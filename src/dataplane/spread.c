@@ -54,7 +54,7 @@ static struct pathctl *control_of(struct spread *s, const struct path *p, nsec_t
 			(*c)->path_id = 0;
 	}
 	if (*c && (*c)->path_id != p->id)
-		pathctl_init(*c, p->id, 0, now);
+		pathctl_init(*c, p->id, (double)p->link->settings->rate / 8, now);
 	return *c;
 }
 

@@ -28,10 +28,13 @@ static void fill_link(const struct link *l, struct link_status *ret)
 	strcpy(ret->name, l->settings->name);
 	strcpy(ret->device, l->settings->device);
 	ret->is_open = atomic_load_explicit(&l->is_open, memory_order_relaxed);
+	ret->has_carrier = atomic_load_explicit(&l->has_carrier, memory_order_relaxed);
 	ret->has_gso = atomic_load_explicit(&l->has_gso, memory_order_relaxed);
 	ret->has_gro = atomic_load_explicit(&l->has_gro, memory_order_relaxed);
 	ret->last_error = atomic_load_explicit(&l->last_error, memory_order_relaxed);
 	ret->weight = l->settings->weight;
+	ret->is_backup = l->settings->role == LINK_BACKUP;
+	ret->rate = l->settings->rate;
 	ret->tx_datagrams = load(&l->tx_datagrams);
 	ret->tx_bytes = load(&l->tx_bytes);
 	ret->rx_datagrams = load(&l->rx_datagrams);
@@ -59,6 +62,11 @@ static void fill_path(const struct probe_path *pp, struct path_status *ret, nsec
 	ret->state = pp->health.state;
 	ret->state_age = now - pp->health.since;
 	ret->n_downs = pp->health.n_downs;
+	ret->n_flaps = pp->health.n_flaps;
+	if (pp->health.state == HEALTH_DOWN)
+		ret->hold = nsec_max(pp->health.held_until - now, 0);
+	ret->is_poor = pp->is_poor;
+	ret->is_backup = probe_path_is_backup(pp);
 	ret->is_active = is_active(rcu_own(&pp->probe->bond->paths), path);
 	ret->weight = pp->weight;
 	ret->rtt = pp->health.rtt;

@@ -31,7 +31,12 @@ struct path_status {
 	uint64_t tx_bps, rx_bps; /* over the last second */
 	uint64_t duplicates;	 /* packets another path had delivered before */
 	uint64_t n_downs;	 /* times it went down */
-	nsec_t state_age;	 /* time in this state */
+	uint64_t n_flaps;	 /* of these, soon after it came up */
+	nsec_t hold;		 /* how long it is held down yet; 0: not */
+	bool is_poor;		 /* beyond the thresholds of loss or latency */
+	bool is_backup;
+	uint32_t mtu;	  /* of the outer IP packets; 0: not known */
+	nsec_t state_age; /* time in this state */
 };
 
 struct peer_status {
@@ -62,10 +67,13 @@ struct link_status {
 	char device[IFNAMSIZ];
 	struct addr local; /* as bound; AF_UNSPEC while there is no socket */
 	bool is_open;
+	bool has_carrier;
 	bool has_gso;	/* sends by UDP_SEGMENT */
 	bool has_gro;	/* receives by UDP_GRO */
 	int last_error; /* errno of the last failure to open or send; 0: none */
 	uint32_t weight;
+	bool is_backup;
+	uint64_t rate; /* its cap, bits per second; 0: none */
 	uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
 	struct drops drops;
 };

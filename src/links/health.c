@@ -16,13 +16,29 @@ static bool is_newer(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) > 0;
 }
 
-static void set_state(struct health *h, enum health_state state, nsec_t now)
+/* A path that goes down soon after it came up is held down longer and longer. */
+static void note_down(struct health *h, const struct health_settings *s, nsec_t now)
 {
+	bool is_flap = h->state == HEALTH_UP && h->n_downs && now - h->since < HEALTH_STABLE_TIME;
+
+	h->n_downs++;
+	if (h->state == HEALTH_UP && !is_flap)
+		h->hold = 0;
+	if (!is_flap)
+		return;
+	h->n_flaps++;
+	h->hold = nsec_min(h->hold ? 2 * h->hold : HEALTH_HOLD_FIRST, s->flap_hold_max);
+	h->held_until = now + h->hold;
+}
+
+static void set_state(struct health *h, const struct health_settings *s, enum health_state state,
+		      nsec_t now)
+{
+	if (state == HEALTH_DOWN)
+		note_down(h, s, now);
 	h->state = state;
 	h->since = now;
 	h->pongs_in_row = 0;
-	if (state == HEALTH_DOWN)
-		h->n_downs++;
 }
 
 void health_init(struct health *h, nsec_t now)
@@ -49,7 +65,7 @@ static bool is_overdue(const struct health *h, const struct health_settings *s, 
 
 static nsec_t ping_interval(const struct health *h, const struct health_settings *s, nsec_t now)
 {
-	if (h->state == HEALTH_DOWN && h->pongs_in_row)
+	if (h->state == HEALTH_DOWN && h->pongs_in_row && h->pongs_in_row < s->up)
 		return HEALTH_RECOVERY_INTERVAL;
 	if (h->state == HEALTH_PROBING || now < h->retry_until ||
 	    (h->state == HEALTH_UP && is_overdue(h, s, now)))
@@ -57,11 +73,22 @@ static nsec_t ping_interval(const struct health *h, const struct health_settings
 	return s->interval;
 }
 
+/* Since the newest that was answered. */
+static uint32_t n_unanswered(const struct health *h)
+{
+	return h->next_number - 1 - h->newest_answered;
+}
+
 nsec_t health_deadline(const struct health *h, const struct health_settings *s)
 {
-	if (h->state == HEALTH_DOWN || !h->unanswered_since)
+	if (h->state == HEALTH_DOWN || !h->unanswered_since || n_unanswered(h) < s->down)
 		return h->next_ping;
 	return nsec_min(h->next_ping, h->unanswered_since + s->timeout);
+}
+
+bool health_is_held(const struct health *h, const struct health_settings *s)
+{
+	return h->state == HEALTH_DOWN && h->pongs_in_row >= s->up;
 }
 
 bool health_wants_ping(const struct health *h, nsec_t now)
@@ -107,15 +134,18 @@ static void note_newest(struct health *h, uint32_t number)
 }
 
 /* The answers in a row, while the path is down. */
-static void count_row(struct health *h, const struct health_ping *ping, bool is_timely,
-		      bool is_next, nsec_t now)
+static void count_row(struct health *h, const struct health_settings *s,
+		      const struct health_ping *ping, bool is_timely, bool is_next, nsec_t now)
 {
 	if (!is_timely || ping->sent < h->since || now < h->error_until) {
 		h->pongs_in_row = 0;
 		return;
 	}
 	h->pongs_in_row = is_next ? h->pongs_in_row + 1 : 1;
-	h->next_ping = nsec_min(h->next_ping, ping->sent + HEALTH_RECOVERY_INTERVAL);
+	if (h->pongs_in_row < s->up)
+		h->next_ping = nsec_min(h->next_ping, ping->sent + HEALTH_RECOVERY_INTERVAL);
+	else if (now < h->held_until)
+		h->next_ping = nsec_min(h->next_ping, h->held_until);
 }
 
 bool health_pong(struct health *h, const struct health_settings *s, uint32_t number, nsec_t now,
@@ -139,18 +169,18 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 	if (h->state == HEALTH_UP)
 		return false;
 	if (h->state == HEALTH_DOWN) {
-		count_row(h, ping, is_timely, is_next, now);
-		if (h->pongs_in_row < HEALTH_PONGS_TO_RECOVER)
+		count_row(h, s, ping, is_timely, is_next, now);
+		if (h->pongs_in_row < s->up || now < h->held_until)
 			return false;
 	}
-	set_state(h, HEALTH_UP, now);
+	set_state(h, s, HEALTH_UP, now);
 	return true;
 }
 
-void health_heard(struct health *h, nsec_t now)
+void health_heard(struct health *h, const struct health_settings *s, nsec_t now)
 {
 	if (h->state == HEALTH_PROBING)
-		set_state(h, HEALTH_UP, now);
+		set_state(h, s, HEALTH_UP, now);
 }
 
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now)
@@ -161,7 +191,7 @@ bool health_link_error(struct health *h, const struct health_settings *s, nsec_t
 	h->pongs_in_row = 0;
 	if (h->state == HEALTH_DOWN)
 		return false;
-	set_state(h, HEALTH_DOWN, now);
+	set_state(h, s, HEALTH_DOWN, now);
 	return true;
 }
 
@@ -172,26 +202,26 @@ void health_retry(struct health *h, nsec_t now)
 	h->next_ping = nsec_min(h->next_ping, now);
 }
 
-bool health_unanswered(struct health *h, nsec_t now)
+bool health_unanswered(struct health *h, const struct health_settings *s, nsec_t now)
 {
 	h->error_until = NSEC_NEVER;
-	return health_peer_down(h, now);
+	return health_peer_down(h, s, now);
 }
 
-bool health_peer_down(struct health *h, nsec_t now)
+bool health_peer_down(struct health *h, const struct health_settings *s, nsec_t now)
 {
 	if (h->state == HEALTH_DOWN)
 		return false;
-	set_state(h, HEALTH_DOWN, now);
+	set_state(h, s, HEALTH_DOWN, now);
 	return true;
 }
 
 bool health_expire(struct health *h, const struct health_settings *s, nsec_t now)
 {
 	if (h->state == HEALTH_DOWN || !h->unanswered_since ||
-	    now - h->unanswered_since < s->timeout)
+	    now - h->unanswered_since < s->timeout || n_unanswered(h) < s->down)
 		return false;
-	set_state(h, HEALTH_DOWN, now);
+	set_state(h, s, HEALTH_DOWN, now);
 	return true;
 }
 

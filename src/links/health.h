@@ -8,11 +8,12 @@
  *             pong                    timeout without an answer, or link error
  *   PROBING --------> UP  ------------------------------------------------------> DOWN
  *      |                ^                                                           |
- *      | timeout        +---- HEALTH_PONGS_TO_RECOVER answers in a row -------------+
+ *      | timeout        +---- `up` answers in a row, and no hold in force ----------+
  *      +--> DOWN
  *
  * Only answers bring a path up: nothing that is merely sent does. A timeout counts from the
- * oldest ping that is unanswered, so that the pings after it do not put it off.
+ * oldest ping that is unanswered, so that the pings after it do not put it off. A path that has
+ * gone down soon after it came up is held down, each time twice as long.
  */
 #pragma once
 
@@ -22,8 +23,10 @@
 #include "links/settings.h"
 #include "util/clock.h"
 
-/* Answers in a row that a path which was down needs, so that a flapping one stays out. */
-#define HEALTH_PONGS_TO_RECOVER 3
+/* A path that has been up for so long does not flap. */
+#define HEALTH_STABLE_TIME (60 * NSEC_PER_SEC)
+/* How long it is held down when it flaps for the first time. */
+#define HEALTH_HOLD_FIRST NSEC_PER_SEC
 /* Pings follow each other this fast while a path is coming back, */
 #define HEALTH_RECOVERY_INTERVAL (100 * NSEC_PER_MSEC)
 /* and this fast while it is in doubt: new, or with an answer overdue. */
@@ -56,6 +59,9 @@ struct health {
 	uint32_t newest_answered;
 	unsigned pongs_in_row; /* to pings sent since it went down */
 	uint64_t n_downs;
+	uint64_t n_flaps;  /* downs that came soon after an up */
+	nsec_t held_until; /* after a flap: not up before this time */
+	nsec_t hold;	   /* the last one; 0: none, or it has been stable since */
 	struct health_ping pings[HEALTH_PINGS]; /* by number modulo HEALTH_PINGS */
 	nsec_t rtt;				/* smoothed as RFC 6298 does; 0 until measured */
 	nsec_t rtt_var;
@@ -67,6 +73,8 @@ void health_init(struct health *h, nsec_t now);
 
 /* When the next ping is due, or the timeout expires, whichever is first. */
 nsec_t health_deadline(const struct health *h, const struct health_settings *s);
+/* Is a flap all that keeps it from being up? */
+bool health_is_held(const struct health *h, const struct health_settings *s);
 /* Is a ping due? */
 bool health_wants_ping(const struct health *h, nsec_t now);
 /* A ping leaves; returns its number. `tx_packets`: what was sent on the path before it. */
@@ -81,7 +89,7 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 		 bool *ret_is_valid, struct health_ping *ret_ping);
 
 /* A stock peer's path, which is not pinged: something authentic came over it. */
-void health_heard(struct health *h, nsec_t now);
+void health_heard(struct health *h, const struct health_settings *s, nsec_t now);
 
 /* Sending failed, or the link lost its socket. True if the state changed. */
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now);
@@ -94,9 +102,9 @@ void health_retry(struct health *h, nsec_t now);
  * A stock peer's path: what should have come has not. True if the state changed. It lasts until
  * health_init() or a later error's end.
  */
-bool health_unanswered(struct health *h, nsec_t now);
+bool health_unanswered(struct health *h, const struct health_settings *s, nsec_t now);
 /* The peer says that the path is down for it. True if the state changed. */
-bool health_peer_down(struct health *h, nsec_t now);
+bool health_peer_down(struct health *h, const struct health_settings *s, nsec_t now);
 /* Call at the deadline. True if the state changed. */
 bool health_expire(struct health *h, const struct health_settings *s, nsec_t now);
 

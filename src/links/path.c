@@ -6,21 +6,35 @@
 #include <string.h>
 
 /* How good a path is: only those of the best rank present are candidates. */
-static unsigned rank(const struct path_set *set, unsigned i, bool is_probed)
+enum path_rank {
+	RANK_UP,
+	RANK_UP_BACKUP,
+	RANK_POOR,
+	RANK_POOR_BACKUP,
+	RANK_HELD,
+	RANK_PROBING,
+	RANK_DOWN,
+	RANK_UNUSABLE,
+};
+
+static enum path_rank rank(const struct path_set *set, unsigned i, bool is_probed)
 {
 	const struct path_entry *e = &set->entries[i];
 	bool may_probe = !is_probed || set->mode == BOND_REDUNDANT;
+	bool is_poor = e->is_poor && set->mode != BOND_REDUNDANT;
 
 	if (!e->is_usable)
-		return 3;
+		return RANK_UNUSABLE;
 	if (e->state == HEALTH_UP || (may_probe && e->state == HEALTH_PROBING))
-		return 0;
-	return e->state == HEALTH_PROBING ? 1 : 2;
+		return (is_poor ? RANK_POOR : RANK_UP) + e->is_backup;
+	if (e->state == HEALTH_PROBING)
+		return RANK_PROBING;
+	return e->is_held ? RANK_HELD : RANK_DOWN;
 }
 
 void path_set_choose(struct path_set *set, bool is_probed)
 {
-	unsigned best = 3;
+	enum path_rank best = RANK_UNUSABLE;
 	unsigned heaviest = 0;
 
 	for (unsigned i = 0; i < set->n; i++) {
@@ -71,6 +85,8 @@ static bool is_preferred(const struct path_entry *a, const struct path_entry *b)
 {
 	if (a->is_usable != b->is_usable)
 		return a->is_usable;
+	if (a->is_backup != b->is_backup)
+		return b->is_backup;
 	return a->weight != b->weight ? a->weight > b->weight : a < b;
 }
 

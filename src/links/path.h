@@ -42,7 +42,10 @@ struct path_entry {
 	uint32_t weight;
 	uint32_t remote_id; /* what the peer calls this path; 0: it has not said */
 	enum health_state state;
-	bool is_usable; /* the link has a socket, and no error keeps us from it */
+	bool is_usable; /* the link has a socket, and a carrier as far as is known */
+	bool is_held;	/* it is down only because it flaps */
+	bool is_poor;	/* beyond the thresholds of loss or latency */
+	bool is_backup;
 };
 
 struct path_set {
@@ -58,12 +61,11 @@ struct path_set {
 };
 
 /*
- * Fills in the set's choice. Candidates are the paths that are up; if there are none, those that
- * never answered but are usable; if there are none either, all that are usable; in the end all:
- * better to try than to drop. `is_probed` is false for a stock peer, whose paths cannot be
- * pinged, so that one which never answered is as good as another; so it is in redundant mode,
- * where a copy too many does no harm. Aggregate and redundant take
- * all candidates, failover the one of greatest weight, the first of equals.
+ * Fills in the set's choice. Candidates are the best there are of enum path_rank: better to try a
+ * bad one than to drop. `is_probed` is false for a stock peer, whose paths cannot be pinged, so
+ * that one which never answered is as good as another; so it is in redundant mode, where a copy
+ * too many does no harm, and a poor path none either. Aggregate and redundant take all candidates,
+ * failover the one of greatest weight, the first of equals.
  */
 void path_set_choose(struct path_set *set, bool is_probed);
 

@@ -25,6 +25,11 @@ enum bond_scheduler {
 	SCHEDULER_WEIGHT,   /* in proportion to the weights, always */
 };
 
+enum link_role {
+	LINK_PRIMARY,
+	LINK_BACKUP, /* carries data only while no primary one does */
+};
+
 /* A remote endpoint as written; `host` is empty where none is given. */
 struct endpoint_name {
 	char host[HOST_NAME_MAX_LEN + 1];
@@ -38,10 +43,19 @@ struct link_settings {
 	struct endpoint_name endpoint; /* single-peer form only */
 	uint32_t weight;
 	uint32_t fwmark; /* 0: none */
+	enum link_role role;
+	uint64_t rate; /* bits per second that may be sent on a path over it; 0: no cap */
 };
 
 struct health_settings {
 	nsec_t interval;
 	nsec_t timeout;
 	nsec_t error_backoff;
+	uint32_t down;	      /* unanswered pings that a timeout needs */
+	uint32_t up;	      /* answers in a row that a path which was down needs */
+	nsec_t flap_hold_max; /* 0: a path that flaps is not held down */
+	/* Beyond the first value a path is poor (0: never), until below the second (0: half of it).
+	 */
+	uint32_t failure_loss, recovery_loss; /* percent */
+	nsec_t failure_latency, recovery_latency;
 };

@@ -159,9 +159,10 @@ static const int hostile[] = {
 	SCMP_SYS(kexec_load),
 };
 
-/* The state of the tunnel interface, what a socket holds, and the number of a device. */
-static const uint64_t ioctls[] = {TUNSETCARRIER, TUNSETOFFLOAD, TUNGETIFF, SIOCGIFINDEX,
-				  SIOCGIFNAME,	 SIOCOUTQ,	FIONREAD,  FIONBIO};
+/* The state of the tunnel interface, what a socket holds, and number and flags of a device. */
+static const uint64_t ioctls[] = {TUNSETCARRIER, TUNSETOFFLOAD, TUNGETIFF,
+				  SIOCGIFINDEX,	 SIOCGIFNAME,	SIOCGIFFLAGS,
+				  SIOCOUTQ,	 FIONREAD,	FIONBIO};
 
 static const int families[] = {AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
 

@@ -21,14 +21,25 @@ static struct text name_of(struct json_object *o)
 	return text_shorten(field_text(o, "name", "-").s, NAME_WIDTH);
 }
 
+static bool has_lost_carrier(struct json_object *link)
+{
+	struct json_object *carrier;
+
+	return json_object_object_get_ex(link, "carrier", &carrier) &&
+	       !json_object_get_boolean(carrier);
+}
+
 static void add_link(struct table *t, struct json_object *link)
 {
 	bool is_open = field_bool(link, "open");
+	bool is_good = is_open && !has_lost_carrier(link);
 	struct json_object *error = field_object(link, "last_error");
 
 	table_add(t, STYLE_PLAIN, field_text(link, "name", "-"));
-	table_add(t, is_open ? STYLE_GOOD : STYLE_BAD,
-		  text_format("%s", is_open ? "open" : "closed"));
+	table_add(t, is_good ? STYLE_GOOD : STYLE_BAD,
+		  text_format("%s", is_good   ? "open"
+				    : is_open ? "no carrier"
+					      : "closed"));
 	table_add(t, STYLE_PLAIN, field_text(link, "local", "-"));
 	table_add(t, STYLE_PLAIN, field_text(link, "device", "-"));
 	table_add(t, STYLE_PLAIN, text_bytes(field_count(link, "tx_bytes")));
@@ -61,6 +72,33 @@ static enum style state_style(const char *state)
 	return strcmp(state, "down") ? STYLE_UNSURE : STYLE_BAD;
 }
 
+/* Its state, or what keeps a path that is alive from being used. */
+static struct text path_state_text(struct json_object *path)
+{
+	double held;
+
+	if (field_number(path, "held_s", &held))
+		return text_format("held %s", text_duration(held).s);
+	if (field_bool(path, "poor"))
+		return text_format("poor");
+	return field_text(path, "state", "-");
+}
+
+/* A backup's rank among backups hardly ever matters, that it is one does. */
+static struct text weight_text(struct json_object *path)
+{
+	if (!strcmp(field_text(path, "role", "").s, "backup"))
+		return text_format("backup");
+	return text_count(field_count(path, "weight"));
+}
+
+static struct text mtu_text(struct json_object *path)
+{
+	double mtu;
+
+	return field_number(path, "mtu", &mtu) ? text_format("%.0f", mtu) : text_format("-");
+}
+
 static struct text rtt_text(struct json_object *path)
 {
 	double us;
@@ -79,13 +117,14 @@ static struct text loss_text(struct json_object *path, const char *key)
 static void add_path(struct table *t, struct json_object *path)
 {
 	bool is_active = field_bool(path, "active");
-	struct text state = field_text(path, "state", "-");
+	struct text state = path_state_text(path);
 
 	table_add(t, is_active ? STYLE_NAME : STYLE_PLAIN,
 		  text_format("%c %s", is_active ? '*' : ' ', field_text(path, "link", "-").s));
 	table_add(t, STYLE_PLAIN, field_text(path, "remote", "-"));
 	table_add(t, state_style(state.s), state);
-	table_add(t, STYLE_PLAIN, text_count(field_count(path, "weight")));
+	table_add(t, STYLE_PLAIN, weight_text(path));
+	table_add(t, STYLE_PLAIN, mtu_text(path));
 	table_add(t, STYLE_PLAIN, rtt_text(path));
 	table_add(t, STYLE_PLAIN, loss_text(path, "tx_loss"));
 	table_add(t, STYLE_PLAIN, loss_text(path, "rx_loss"));
@@ -102,6 +141,7 @@ static void render_paths(const struct screen *screen, struct json_object *peer)
 		{.title = "remote", .may_shrink = true},
 		{.title = "state"},
 		{.title = "weight", .is_right = true},
+		{.title = "mtu", .is_right = true},
 		{.group = "rtt", .title = "ms", .is_right = true},
 		{.group = "loss %", .title = "tx", .is_right = true},
 		{.group = "loss %", .title = "rx", .is_right = true},

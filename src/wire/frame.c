@@ -8,6 +8,7 @@
 #include "util/cursor.h"
 
 #define HELLO_WANTS_ANSWER 0x01
+#define HELLO_IS_BACKUP 0x02
 
 static void write_body(struct writer *w, const struct frame *f)
 {
@@ -16,7 +17,8 @@ static void write_body(struct writer *w, const struct frame *f)
 	switch (f->type) {
 	case FRAME_HELLO:
 		name_len = strnlen(f->hello.link_name, FRAME_LINK_NAME_MAX);
-		writer_u8(w, f->hello.wants_answer ? HELLO_WANTS_ANSWER : 0);
+		writer_u8(w, (uint8_t)((f->hello.wants_answer ? HELLO_WANTS_ANSWER : 0) |
+				       (f->hello.is_backup ? HELLO_IS_BACKUP : 0)));
 		writer_be32(w, f->hello.path_id);
 		writer_be32(w, f->hello.weight);
 		writer_u8(w, (uint8_t)name_len);
@@ -74,8 +76,10 @@ int frame_write(const struct frame *f, uint8_t *buf, size_t size)
 static void read_hello(struct reader *body, struct frame_hello *ret)
 {
 	size_t name_len;
+	uint8_t flags = reader_u8(body);
 
-	ret->wants_answer = reader_u8(body) & HELLO_WANTS_ANSWER;
+	ret->wants_answer = flags & HELLO_WANTS_ANSWER;
+	ret->is_backup = flags & HELLO_IS_BACKUP;
 	ret->path_id = reader_be32(body);
 	ret->weight = reader_be32(body);
 	name_len = reader_u8(body);

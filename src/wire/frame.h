@@ -32,6 +32,7 @@ enum frame_type {
 /* "I speak this protocol, and this path is the one that I call path_id." */
 struct frame_hello {
 	bool wants_answer;
+	bool is_backup;	  /* the sender's link is for when no other one works */
 	uint32_t path_id; /* the sender's, not 0 */
 	uint32_t weight;  /* of the sender's link */
 	char link_name[FRAME_LINK_NAME_MAX + 1];

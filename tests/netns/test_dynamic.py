@@ -18,14 +18,15 @@ from bond import SERVER_IP, Pair
 from lab import wait_until
 from traffic import PingTrain, ping_lost
 
-SLOW = {"health_check_interval_ms": 1000, "health_check_timeout_ms": 5000, "error_backoff_secs": 300}
+SLOW = {"health_check_interval_ms": 1000, "health_check_timeout_ms": 5000, "error_backoff_secs": 300,
+        "flap_hold_max_secs": 0}
 AT_ONCE = 3  # seconds; without news of the kernel it would be five at the least
 
 
 @pytest.fixture
 def pair(lab):
     """The first link is bound to its device, the second to its address."""
-    made = Pair(lab, client=SLOW, start=False)
+    made = Pair(lab, client=SLOW, server={"flap_hold_max_secs": 0}, start=False)
     first, second = made.cables
     made.client.sections[f"link {first.name}"]["device"] = first.name
     made.client.sections[f"link {second.name}"]["bind"] = made.client_address(second)
@@ -84,7 +85,7 @@ def test_a_device_without_an_address_is_down_until_it_has_another_one(pair):
     assert train.longest_gap < AT_ONCE
 
 
-def test_a_lease_of_another_address_costs_no_failover(pair):
+def test_a_lease_of_another_address_is_followed_at_once(pair):
     cable = pair.cables[0]
 
     with PingTrain(pair.client_node, SERVER_IP) as train:
@@ -92,8 +93,8 @@ def test_a_lease_of_another_address_costs_no_failover(pair):
         pair.client_node.run("sysctl", "-qw", f"net.ipv4.conf.{cable.name}.promote_secondaries=1")
         pair.client_node.ip(f"addr del {pair.client_address(cable)}/24 dev {cable.name}")
         wait_until(lambda: pair.server.path_to("10.0.1.77"), AT_ONCE, "the server has followed")
+        pair.client.wait_path(cable.name, "up", AT_ONCE)
         assert ping_lost(pair.client_node, SERVER_IP) == 0
-    assert pair.client.path(cable.name)["downs"] == 0
     assert train.longest_gap < AT_ONCE
 
 
@@ -129,13 +130,20 @@ def test_a_nat_entry_that_leads_nowhere_is_left_for_another_port(lab):
     assert int(link(pair, cable)["local"].rsplit(":", 1)[1]) != port
 
 
+def processes(daemon):
+    """The daemon's, the engine being a child."""
+    pid = daemon.process.pid
+    return [pid, *pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def descriptors(daemon):
-    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in processes(daemon))
 
 
 def resident_kilobytes(daemon):
-    status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1])
+    lines = [line for pid in processes(daemon)
+             for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def flap(node, name, times):
@@ -146,12 +154,12 @@ def flap(node, name, times):
 def test_a_thousand_flaps_leave_nothing_behind(pair):
     cable = pair.cables[0]
     flap(pair.server_node, cable.name, 100)
-    pair.client.wait_path(cable.name, "up", 70)
+    pair.client.wait_path(cable.name, "up", 20)
     before, memory = descriptors(pair.client), resident_kilobytes(pair.client)
 
     flap(pair.server_node, cable.name, 900)
 
-    pair.client.wait_path(cable.name, "up", 70)
+    pair.client.wait_path(cable.name, "up", 20)
     assert ping_lost(pair.client_node, SERVER_IP) == 0
     wait_until(lambda: descriptors(pair.client) == before, 5, "as many descriptors as before")
     assert resident_kilobytes(pair.client) < memory + 2048

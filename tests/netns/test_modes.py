@@ -10,7 +10,7 @@ import pytest
 
 from bond import CLIENT_IP, SERVER_IP, Pair
 from lab import wait_until
-from traffic import PingTrain, iperf, tcp_mbps, udp_probe
+from traffic import PingTrain, iperf, tcp_mbps, transfer, udp_probe
 
 LINK_MBPS = 50
 
@@ -128,3 +128,35 @@ def test_an_idle_standby_link_still_gets_handshakes(lab):
     for cable in pair.cables:
         table = pair.server_node.run("nft", "list", "table", "netdev", f"count_{cable.name}").stdout
         assert "counter packets 0 " not in table, f"initiations seen on {cable.name}"
+
+
+def test_a_backup_link_carries_data_only_while_the_primary_one_does_not(lab):
+    pair = Pair(lab, start=False)
+    primary, backup = pair.cables
+    pair.client.sections[f"link {backup.name}"]["role"] = "backup"
+    pair.start()
+
+    def server_path():
+        return pair.server.path_to(pair.client_address(backup))
+
+    wait_until(lambda: server_path() and server_path()["role"] == "backup", 5, "the server has been told")
+    before = pair.sent(backup)
+    transfer(pair.client_node, pair.server_node, SERVER_IP, 300000)
+    assert pair.sent(backup) - before < 300000 / 4, "only pings"
+
+    primary.cut_silently()
+    pair.client.wait_path(primary.name, "down")
+    wait_until(lambda: pair.client.path(backup.name)["active"] and server_path()["active"], 5, "the backup is used")
+    transfer(pair.client_node, pair.server_node, SERVER_IP, 300000)
+
+    primary.mend()
+    pair.client.wait_path(primary.name, "up")
+    assert not pair.client.path(backup.name)["active"]
+
+
+def test_a_rate_caps_what_is_sent(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    pair.client.sections["link wan1"]["rate"] = "20mbit"
+    pair.start()
+
+    assert tcp_mbps(pair.client_node, pair.server_node, SERVER_IP, 3) < 22

@@ -11,7 +11,7 @@
 
 #define MSEC NSEC_PER_MSEC
 #define PING_BYTES 100
-#define ROW HEALTH_PONGS_TO_RECOVER
+#define ROW 3
 
 struct end {
 	struct end *peer;
@@ -96,7 +96,10 @@ static void tick(struct simnet *n, void *context, uint64_t value)
 
 static void begin(uint64_t seed, nsec_t delay, double loss)
 {
-	settings = (struct health_settings){NSEC_PER_SEC, 5 * NSEC_PER_SEC, 5 * NSEC_PER_SEC};
+	settings = (struct health_settings){.interval = NSEC_PER_SEC,
+					    .timeout = 5 * NSEC_PER_SEC,
+					    .error_backoff = 5 * NSEC_PER_SEC,
+					    .up = ROW};
 	net = simnet_new(seed);
 	for (unsigned i = 0; i < 2; i++) {
 		ends[i] = (struct end){.peer = &ends[!i], .path = i, .settings = &settings};

@@ -64,7 +64,8 @@ static inline void handmade_settings(size_t n_peers, size_t n_links)
 	settings.mtu = 1420;
 	settings.health = (struct health_settings){.interval = NSEC_PER_SEC,
 						   .timeout = 5 * NSEC_PER_SEC,
-						   .error_backoff = 5 * NSEC_PER_SEC};
+						   .error_backoff = 5 * NSEC_PER_SEC,
+						   .up = 3};
 	settings.peers = peer_settings;
 	settings.n_peers = n_peers;
 	settings.links = link_settings;

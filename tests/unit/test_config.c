@@ -139,10 +139,14 @@ START_TEST(single_peer_form_is_understood)
 		    "\npreshared_key = " PRESHARED "\npersistent_keepalive = 25\n"
 		    "bonding_mode = redundant\nerror_backoff_secs = 7\n"
 		    "health_check_interval_ms = 200\nhealth_check_timeout_ms = 900\n"
+		    "health_check_down = 2\nhealth_check_up = 5\nflap_hold_max_secs = 30\n"
+		    "failure_loss = 40\nrecovery_loss = 10\n"
+		    "failure_latency_ms = 1000\nrecovery_latency_ms = 500\n"
 		    "allowed_ips = 10.10.0.0/24\nmultilink = no\n"
 		    "[link wifi]\nbind = 192.168.1.20:0\nendpoint = vps.example.com:51820\n"
 		    "weight = 3\n[link lte/5g]\ndevice = wwan0\n"
-		    "endpoint = [2001:db8::1]:51821\nfwmark = 0xca6c\n");
+		    "endpoint = [2001:db8::1]:51821\nfwmark = 0xca6c\n"
+		    "role = backup\nrate = 50mbit\n");
 	n = &config.networks[0];
 	ck_assert_str_eq(n->interface, "tun3");
 	ck_assert_uint_eq(n->n_addresses, 2);
@@ -156,6 +160,13 @@ START_TEST(single_peer_form_is_understood)
 	ck_assert_int_eq(n->health.error_backoff, 7 * NSEC_PER_SEC);
 	ck_assert_int_eq(n->health.interval, 200 * NSEC_PER_MSEC);
 	ck_assert_int_eq(n->health.timeout, 900 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(n->health.down, 2);
+	ck_assert_uint_eq(n->health.up, 5);
+	ck_assert_int_eq(n->health.flap_hold_max, 30 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n->health.failure_loss, 40);
+	ck_assert_uint_eq(n->health.recovery_loss, 10);
+	ck_assert_int_eq(n->health.failure_latency, 1000 * NSEC_PER_MSEC);
+	ck_assert_int_eq(n->health.recovery_latency, 500 * NSEC_PER_MSEC);
 	assert_key(n->private_key, ALICE);
 	assert_key(n->peers[0].public_key, BOB_PUBLIC);
 	assert_key(n->peers[0].preshared_key, PRESHARED);
@@ -171,6 +182,10 @@ START_TEST(single_peer_form_is_understood)
 	ck_assert_str_eq(n->links[1].device, "wwan0");
 	ck_assert_str_eq(n->links[1].endpoint.host, "2001:db8::1");
 	ck_assert_uint_eq(n->links[1].fwmark, 0xca6c);
+	ck_assert_int_eq(n->links[0].role, LINK_PRIMARY);
+	ck_assert_int_eq(n->links[1].role, LINK_BACKUP);
+	ck_assert_uint_eq(n->links[0].rate, 0);
+	ck_assert_uint_eq(n->links[1].rate, 50000000);
 }
 END_TEST
 
@@ -278,6 +293,36 @@ START_TEST(all_errors_are_told_at_once_in_order)
 }
 END_TEST
 
+START_TEST(recovery_is_not_above_failure)
+{
+	assert_one_error(NETWORK SINGLE "failure_loss=10\nrecovery_loss=20\n" LINK, 7,
+			 "recovery_loss: found 20, allowed: at most failure_loss (10)");
+	assert_one_error(NETWORK SINGLE "recovery_latency_ms=20\n" LINK, 6,
+			 "recovery_latency_ms: found 20");
+}
+END_TEST
+
+START_TEST(rates_have_units)
+{
+	static const char *const bad[] = {"5",	     "1mb",    "mbit",
+					  "-1mbit",  "1kbit",  "101gbit",
+					  "1.5mbit", "99kbit", "18446744073709551616gbit"};
+
+	assert_good(NETWORK SINGLE LINK "rate = 100kbit\n");
+	ck_assert_uint_eq(config.networks[0].links[0].rate, 100000);
+	assert_good(NETWORK SINGLE LINK "rate = 2gbit\n");
+	ck_assert_uint_eq(config.networks[0].links[0].rate, 2000000000);
+	assert_good(NETWORK SINGLE LINK "rate = 0\n");
+	ck_assert_uint_eq(config.networks[0].links[0].rate, 0);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		char text[TEXT_MAX];
+
+		snprintf(text, sizeof(text), NETWORK SINGLE LINK "rate = %s\n", bad[i]);
+		ck_assert_int_eq(parse(text), -EINVAL);
+	}
+}
+END_TEST
+
 START_TEST(bad_value_draws_no_second_error)
 {
 	assert_one_error("[network]\nmtu = x\nbuffer_size = 600\n" SINGLE LINK, 2, "mtu: ");
@@ -374,6 +419,8 @@ static Suite *make_suite(void)
 	tcase_add_test(c, enabled_networks_need_interfaces_of_their_own);
 	tcase_add_test(c, disabled_network_needs_no_links);
 	tcase_add_test(c, all_errors_are_told_at_once_in_order);
+	tcase_add_test(c, recovery_is_not_above_failure);
+	tcase_add_test(c, rates_have_units);
 	tcase_add_test(c, bad_value_draws_no_second_error);
 	tcase_add_test(c, endless_errors_are_counted);
 	tcase_add_test(c, long_line_is_refused_and_not_cut);

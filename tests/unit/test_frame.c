@@ -172,6 +172,25 @@ START_TEST(unknown_types_and_versions_are_passed_over)
 }
 END_TEST
 
+START_TEST(a_hello_tells_of_a_backup_link)
+{
+	struct frame backup = hello;
+	struct frame got;
+	uint8_t buf[FRAME_PACKET_MAX];
+	size_t offset = 0;
+	int len;
+
+	backup.hello.is_backup = true;
+	len = frame_write(&backup, buf, sizeof(buf));
+	ck_assert_int_eq(frame_read(buf, (size_t)len, &offset, &got), 1);
+	ck_assert(got.hello.is_backup && got.hello.wants_answer);
+	len = frame_write(&hello, buf, sizeof(buf));
+	offset = 0;
+	ck_assert_int_eq(frame_read(buf, (size_t)len, &offset, &got), 1);
+	ck_assert(!got.hello.is_backup);
+}
+END_TEST
+
 START_TEST(a_hello_from_path_zero_is_malformed)
 {
 	struct frame bad = hello;
@@ -222,6 +241,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_repair_frame_of_too_many_gaps_is_malformed);
 	tcase_add_test(t, a_longer_body_than_known_is_read);
 	tcase_add_test(t, unknown_types_and_versions_are_passed_over);
+	tcase_add_test(t, a_hello_tells_of_a_backup_link);
 	tcase_add_test(t, a_hello_from_path_zero_is_malformed);
 	tcase_add_test(t, control_characters_in_a_name_are_made_harmless);
 	tcase_add_test(t, a_frame_that_does_not_fit_is_not_written);

@@ -12,6 +12,9 @@ static const struct health_settings defaults = {
 	.interval = NSEC_PER_SEC,
 	.timeout = 5 * NSEC_PER_SEC,
 	.error_backoff = 5 * NSEC_PER_SEC,
+	.down = 1,
+	.up = 3,
+	.flap_hold_max = 60 * NSEC_PER_SEC,
 };
 
 static struct health health;
@@ -246,7 +249,7 @@ START_TEST(path_that_was_down_needs_several_answers_in_a_row)
 {
 	go_up();
 	go_silent();
-	for (unsigned i = 1; i < HEALTH_PONGS_TO_RECOVER; i++)
+	for (unsigned i = 1; i < defaults.up; i++)
 		ck_assert(!round_trip());
 	ck_assert(round_trip());
 	ck_assert_int_eq(health.state, HEALTH_UP);
@@ -257,12 +260,12 @@ START_TEST(missed_ping_begins_the_row_anew)
 {
 	go_up();
 	go_silent();
-	for (unsigned i = 1; i < HEALTH_PONGS_TO_RECOVER; i++)
+	for (unsigned i = 1; i < defaults.up; i++)
 		ck_assert(!round_trip());
 	ping();
 	ck_assert(!round_trip());
 	ck_assert_uint_eq(health.pongs_in_row, 1);
-	for (unsigned i = 2; i < HEALTH_PONGS_TO_RECOVER; i++)
+	for (unsigned i = 2; i < defaults.up; i++)
 		ck_assert(!round_trip());
 	ck_assert(round_trip());
 }
@@ -359,6 +362,119 @@ START_TEST(path_that_is_down_has_no_timeout)
 }
 END_TEST
 
+/* Up again, however long it is held; returns how long that took. */
+static nsec_t recover(void)
+{
+	nsec_t begin = now;
+
+	while (!round_trip())
+		ck_assert_int_lt(now - begin, 200 * NSEC_PER_SEC);
+	ck_assert_int_eq(health.state, HEALTH_UP);
+	return now - begin;
+}
+
+START_TEST(first_fall_is_not_held_against_a_path)
+{
+	go_up();
+	go_silent();
+	ck_assert_int_lt(recover(), 2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(health.n_flaps, 0);
+}
+END_TEST
+
+START_TEST(flapping_path_is_held_down_twice_as_long_each_time)
+{
+	go_up();
+	go_silent();
+	recover();
+	for (nsec_t hold = HEALTH_HOLD_FIRST; hold < defaults.flap_hold_max; hold *= 2) {
+		nsec_t down;
+
+		go_silent();
+		down = health.since;
+		ck_assert_int_eq(health.held_until, down + hold);
+		recover();
+		ck_assert_int_ge(now - down, hold);
+		ck_assert_int_le(now - down,
+				 hold + defaults.interval + 3 * HEALTH_RECOVERY_INTERVAL);
+	}
+	go_silent();
+	ck_assert_int_eq(health.held_until, health.since + defaults.flap_hold_max);
+	ck_assert_uint_eq(health.n_flaps, 7);
+}
+END_TEST
+
+START_TEST(path_that_was_stable_is_not_held)
+{
+	go_up();
+	go_silent();
+	recover();
+	go_silent();
+	recover();
+	while (now - health.since <= HEALTH_STABLE_TIME)
+		round_trip();
+	go_silent();
+	ck_assert_int_lt(recover(), 2 * NSEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(held_path_answers_and_is_known_to)
+{
+	go_up();
+	for (unsigned i = 0; i < 3; i++) {
+		go_silent();
+		recover();
+	}
+	go_silent();
+	ck_assert(!health_is_held(&health, &defaults));
+	for (unsigned i = 0; i <= defaults.up; i++)
+		round_trip();
+	ck_assert_int_eq(health.state, HEALTH_DOWN);
+	ck_assert(health_is_held(&health, &defaults));
+	/* Answered, it is not asked any faster than others. */
+	ck_assert_int_ge(health.next_ping - now, defaults.interval / 2);
+}
+END_TEST
+
+START_TEST(timeout_needs_as_many_unanswered_pings_as_configured)
+{
+	struct health_settings patient = defaults;
+
+	patient.down = 8;
+	go_up();
+	ping();
+	now += defaults.timeout;
+	ck_assert(!health_expire(&health, &patient, now));
+	ck_assert_int_eq(health_deadline(&health, &patient), health.next_ping);
+	for (unsigned i = 1; i < patient.down; i++)
+		health_ping_sent(&health, &patient, 0, now);
+	ck_assert(health_expire(&health, &patient, now));
+}
+END_TEST
+
+START_TEST(back_off_after_an_error_ends_when_its_cause_has_gone)
+{
+	go_up();
+	health_link_error(&health, &defaults, now);
+	health_retry(&health, now);
+	ck_assert(health_wants_ping(&health, now));
+	ck_assert_int_lt(recover(), NSEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(error_soon_after_is_taken_for_too_early)
+{
+	go_up();
+	health_link_error(&health, &defaults, now);
+	health_retry(&health, now);
+	health_link_error(&health, &defaults, now);
+	ck_assert_int_eq(health.error_until, now + HEALTH_DOUBT_INTERVAL);
+	now += HEALTH_RETRY_TIME;
+	health_link_error(&health, &defaults, now);
+	ck_assert_int_eq(health.error_until, now + defaults.error_backoff);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("health");
@@ -388,6 +504,13 @@ static Suite *make_suite(void)
 	tcase_add_test(t, answers_do_not_end_the_backoff_after_an_error);
 	tcase_add_test(t, sending_brings_no_path_up);
 	tcase_add_test(t, path_that_is_down_has_no_timeout);
+	tcase_add_test(t, first_fall_is_not_held_against_a_path);
+	tcase_add_test(t, flapping_path_is_held_down_twice_as_long_each_time);
+	tcase_add_test(t, path_that_was_stable_is_not_held);
+	tcase_add_test(t, held_path_answers_and_is_known_to);
+	tcase_add_test(t, timeout_needs_as_many_unanswered_pings_as_configured);
+	tcase_add_test(t, back_off_after_an_error_ends_when_its_cause_has_gone);
+	tcase_add_test(t, error_soon_after_is_taken_for_too_early);
 	suite_add_tcase(s, t);
 	return s;
 }

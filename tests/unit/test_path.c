@@ -131,6 +131,61 @@ START_TEST(ranks_are_up_then_unanswered_then_down_then_unusable)
 }
 END_TEST
 
+START_TEST(backup_carries_data_only_while_no_primary_one_does)
+{
+	struct path_entry *primary = add(UP, 1);
+
+	add(UP, 9)->is_backup = true;
+	path_set_choose(&set, true);
+	ck_assert_active(0);
+	primary->state = DOWN;
+	path_set_choose(&set, true);
+	ck_assert_active(1);
+	add(PROBING, 1);
+	path_set_choose(&set, true);
+	ck_assert_active(1);
+}
+END_TEST
+
+START_TEST(poor_path_is_for_when_there_is_no_good_one)
+{
+	struct path_entry *good = add(UP, 1);
+
+	add(UP, 1)->is_poor = true;
+	path_set_choose(&set, true);
+	ck_assert_active(0);
+	good->is_backup = true;
+	path_set_choose(&set, true);
+	ck_assert_active(0);
+	good->state = DOWN;
+	path_set_choose(&set, true);
+	ck_assert_active(1);
+}
+END_TEST
+
+START_TEST(poor_path_takes_its_copies_in_redundant_mode)
+{
+	set.mode = BOND_REDUNDANT;
+	add(UP, 1);
+	add(UP, 1)->is_poor = true;
+	path_set_choose(&set, true);
+	ck_assert_active(0, 1);
+}
+END_TEST
+
+START_TEST(path_held_down_is_better_than_one_that_does_not_answer)
+{
+	add(DOWN, 1);
+	add(DOWN, 1)->is_held = true;
+	add(PROBING, 1);
+	path_set_choose(&set, true);
+	ck_assert_active(1);
+	add(UP, 1)->is_poor = true;
+	path_set_choose(&set, true);
+	ck_assert_active(3);
+}
+END_TEST
+
 START_TEST(all_that_are_down_are_tried_in_the_end)
 {
 	add(DOWN, 1);
@@ -273,6 +328,10 @@ static Suite *make_suite(void)
 	tcase_add_test(t, failover_takes_the_heaviest_that_is_up);
 	tcase_add_test(t, failover_takes_the_first_of_equals);
 	tcase_add_test(t, ranks_are_up_then_unanswered_then_down_then_unusable);
+	tcase_add_test(t, backup_carries_data_only_while_no_primary_one_does);
+	tcase_add_test(t, poor_path_is_for_when_there_is_no_good_one);
+	tcase_add_test(t, poor_path_takes_its_copies_in_redundant_mode);
+	tcase_add_test(t, path_held_down_is_better_than_one_that_does_not_answer);
 	tcase_add_test(t, all_that_are_down_are_tried_in_the_end);
 	tcase_add_test(t, path_of_a_stock_peer_need_not_have_answered);
 	tcase_add_test(t, failover_among_the_unanswered_goes_by_weight);

@@ -48,6 +48,11 @@ static void make_paths(void)
 		.rx_bps = 6,
 		.duplicates = 7,
 		.n_downs = 8,
+		.n_flaps = 2,
+		.hold = 1500 * NSEC_PER_MSEC,
+		.is_poor = true,
+		.is_backup = true,
+		.mtu = 1492,
 		.state_age = 61500 * NSEC_PER_MSEC,
 	};
 	paths[1] = (struct path_status){
@@ -95,7 +100,9 @@ static void make_network(void)
 		.device = "eth0",
 		.local = address("[2001:db8::2]:4000"),
 		.is_open = true,
+		.has_carrier = true,
 		.has_gso = true,
+		.rate = 50000000,
 		.weight = 4,
 		.tx_datagrams = 1,
 		.tx_bytes = 2,
@@ -185,13 +192,16 @@ START_TEST(links_are_listed)
 	link = json_object_array_get_idx(array, 0);
 	json_object_put(take(link, "drops"));
 	expect(link, "{\"name\":\"fibre\",\"device\":\"eth0\",\"local\":\"[2001:db8::2]:4000\","
-		     "\"open\":true,\"gso\":true,\"gro\":false,\"last_error\":null,\"weight\":4,"
+		     "\"open\":true,\"carrier\":true,\"gso\":true,\"gro\":false,\"last_error\":"
+		     "null,\"weight\":4,"
+		     "\"role\":\"primary\",\"rate_bps\":50000000,"
 		     "\"tx_datagrams\":1,\"tx_bytes\":2,\"rx_datagrams\":3,\"rx_bytes\":4}");
 	link = json_object_array_get_idx(array, 1);
 	json_object_put(take(link, "drops"));
 	expect(link, "{\"name\":\"lte/5g\",\"device\":null,\"local\":null,"
-		     "\"open\":false,\"gso\":false,\"gro\":false,"
+		     "\"open\":false,\"carrier\":false,\"gso\":false,\"gro\":false,"
 		     "\"last_error\":{\"errno\":19,\"text\":\"No such device\"},\"weight\":0,"
+		     "\"role\":\"primary\",\"rate_bps\":null,"
 		     "\"tx_datagrams\":0,\"tx_bytes\":0,\"rx_datagrams\":0,\"rx_bytes\":0}");
 	json_object_put(o);
 }
@@ -255,14 +265,16 @@ START_TEST(paths_are_listed_with_null_for_the_unknown)
 	       "\"active\":true,\"weight\":4,\"rtt_us\":12345,\"rtt_min_us\":12000,"
 	       "\"tx_loss\":0.100000,\"rx_loss\":0.000000,"
 	       "\"tx_packets\":1,\"tx_bytes\":18446744073709551615,\"rx_packets\":3,\"rx_bytes\":4,"
-	       "\"tx_bps\":5,\"rx_bps\":6,\"duplicates\":7,\"downs\":8}");
+	       "\"tx_bps\":5,\"rx_bps\":6,\"duplicates\":7,\"downs\":8,\"flaps\":2,"
+	       "\"held_s\":1.500,\"role\":\"backup\",\"poor\":true,\"mtu\":1492}");
 	expect(json_object_array_get_idx(array, 1),
 	       "{\"id\":0,\"link\":\"lte/5g\",\"remote_link\":null,"
 	       "\"remote\":null,\"state\":\"down\",\"state_age_s\":0.000,"
 	       "\"active\":false,\"weight\":0,\"rtt_us\":null,\"rtt_min_us\":null,"
 	       "\"tx_loss\":null,\"rx_loss\":null,"
 	       "\"tx_packets\":0,\"tx_bytes\":0,\"rx_packets\":0,\"rx_bytes\":0,"
-	       "\"tx_bps\":0,\"rx_bps\":0,\"duplicates\":0,\"downs\":0}");
+	       "\"tx_bps\":0,\"rx_bps\":0,\"duplicates\":0,\"downs\":0,\"flaps\":0,"
+	       "\"held_s\":null,\"role\":\"primary\",\"poor\":false,\"mtu\":null}");
 	json_object_put(o);
 }
 END_TEST

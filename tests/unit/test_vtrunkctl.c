@@ -33,9 +33,11 @@ static const char status_text[] =
 	"'resend':{'packets':200,'bytes':290400,'refused':1},"
 	"'paths':["
 	"{'link':'fibre','remote':'203.0.113.1:51820','state':'up','active':true,'weight':4,"
+	"'role':'primary','poor':false,'held_s':null,'mtu':1492,"
 	"'rtt_us':12345,'tx_loss':0,'rx_loss':0.0012,'tx_bps':85300000,'rx_bps':1200000,"
 	"'tx_bytes':1214000000,'rx_bytes':34500000},"
 	"{'link':'lte/5g','remote':'203.0.113.1:51820','state':'down','active':false,'weight':1,"
+	"'role':'backup','poor':false,'held_s':null,'mtu':null,"
 	"'rtt_us':null,'tx_loss':null,'rx_loss':null,'tx_bps':0,'rx_bps':0,"
 	"'tx_bytes':0,'rx_bytes':0}]},"
 	"{'name':'phone','public_key':'CCCC','session':false,'multilink':false,"
@@ -56,10 +58,10 @@ static const char expected_text[] =
 	"  key BBBB\n"
 	"  allowed 0.0.0.0/0, ::/0\n"
 	"\n"
-	"                                               rtt   loss %    Mbit/s            total\n"
-	"    path    remote             state  weight    ms   tx  rx    tx  rx       tx      rx\n"
-	"  * fibre   203.0.113.1:51820  up          4  12.3  0.0 0.1  85.3 1.2  1.21 GB 34.5 MB\n"
-	"    lte/5g  203.0.113.1:51820  down        1     -    -   -   0.0 0.0      0 B     0 B\n"
+	"                                                     rtt   loss %    Mbit/s            total\n"
+	"    path    remote             state  weight   mtu    ms   tx  rx    tx  rx       tx      rx\n"
+	"  * fibre   203.0.113.1:51820  up          4  1492  12.3  0.0 0.1  85.3 1.2  1.21 GB 34.5 MB\n"
+	"    lte/5g  203.0.113.1:51820  down   backup     -     -    -   -   0.0 0.0      0 B     0 B\n"
 	"  reordering: 1.23 M in order, 12 held, 3 late, 1 lost, 0 deadlines of 45.0 ms\n"
 	"  sent again: 200 packets, 290 kB, 1 refused\n"
 	"\n"
@@ -211,6 +213,7 @@ static void make_wide(void)
 	set_text(path, "remote", addr);
 	set_text(path, "state", "probing");
 	set_count(path, "weight", 1000);
+	set_count(path, "mtu", 65535);
 	set_count(path, "rtt_us", 9999999);
 	set_count(path, "tx_loss", 1);
 	set_count(path, "rx_loss", 1);
@@ -221,6 +224,22 @@ static void make_wide(void)
 	set_count(path_of(status, 1), "rtt_us", 100);
 	json_object_object_add(path_of(status, 1), "active", json_object_new_boolean(true));
 }
+
+START_TEST(what_keeps_a_path_from_being_used_is_said)
+{
+	struct json_object *link = first(first(status, "networks"), "links");
+	char *text;
+
+	json_object_object_add(path_of(status, 0), "poor", json_object_new_boolean(true));
+	json_object_object_add(path_of(status, 1), "held_s", json_object_new_double(12.5));
+	json_object_object_add(link, "carrier", json_object_new_boolean(false));
+	text = render(status, false);
+	ck_assert_ptr_nonnull(strstr(text, " poor "));
+	ck_assert_ptr_nonnull(strstr(text, " held 12 s "));
+	ck_assert_ptr_nonnull(strstr(text, " no carrier "));
+	free(text);
+}
+END_TEST
 
 START_TEST(no_line_is_wider_than_a_hundred_columns)
 {
@@ -455,6 +474,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(page, make_status, put_status);
 	tcase_add_test(page, status_is_a_readable_page);
 	tcase_add_test(page, color_changes_nothing_but_color);
+	tcase_add_test(page, what_keeps_a_path_from_being_used_is_said);
 	tcase_add_test(page, no_line_is_wider_than_a_hundred_columns);
 	tcase_add_test(page, round_trip_times_far_apart_are_warned_of);
 	tcase_add_test(page, standby_paths_and_other_modes_are_not_warned_of);

@@ -15,6 +15,9 @@
 #define WEIGHT_MAX 1000000
 #define RESTART_LIMIT_MAX 1000000
 
+/* The resequencer waits no longer than this, in any case. */
+#define MAX_SPREAD_MS 400
+
 /* An hour: health settings beyond it are slips of the pen. */
 #define DURATION_MAX_SECONDS 3600
 #define DURATION_MAX_MS (DURATION_MAX_SECONDS * 1000)
@@ -125,6 +128,8 @@ static const struct config_key wireguard_keys[] = {
 	 .alias = "private_key_path"},
 	{KEY("bonding_mode", value_mode, network_draft, settings.mode)},
 	{KEY("scheduler", value_scheduler, network_draft, settings.scheduler)},
+	{KEY("max_spread_ms", value_milliseconds, network_draft, settings.max_spread), .min = 1,
+	 .max = MAX_SPREAD_MS},
 	{KEY("error_backoff_secs", value_seconds, network_draft, settings.health.error_backoff),
 	 .min = 1, .max = DURATION_MAX_SECONDS},
 	{KEY("health_check_interval_ms", value_milliseconds, network_draft,
@@ -216,6 +221,7 @@ static struct network_draft *find_or_add_network(struct config_draft *d, const c
 				.mtu = MTU_DEFAULT,
 				.buffer_size = BUFFER_SIZE_DEFAULT,
 				.mode = BOND_AGGREGATE,
+				.max_spread = 100 * NSEC_PER_MSEC,
 				.health = {.interval = NSEC_PER_SEC,
 					   .timeout = 5 * NSEC_PER_SEC,
 					   .error_backoff = 5 * NSEC_PER_SEC,

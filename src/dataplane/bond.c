@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "dataplane/network_state.h"
+#include "wire/frame.h"
 
-bool bond_seal(struct burst *b, struct keypair *k)
+static bool seal_from(struct burst *b, struct keypair *k, uint64_t counter)
 {
 	struct aead_job jobs[BURST_DATAGRAMS];
-	uint64_t counter;
 
-	if (!keypair_take_counters(k, b->n, &counter))
-		return false;
 	for (uint32_t i = 0; i < b->n; i++) {
 		uint8_t *datagram = burst_datagram(b, i);
 		const struct wg_data header = {
@@ -32,32 +30,89 @@ bool bond_seal(struct burst *b, struct keypair *k)
 	return aead_seal(k->send, jobs, b->n) == b->n;
 }
 
-bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
-			   size_t len, nsec_t now)
+bool bond_seal(struct burst *b, struct keypair *k)
 {
-	const struct path_set *set = rcu_read(&bond->paths);
-	struct keypair *k = peer_send_session_rcu(&bond->peer, now);
-	size_t padded = wg_padded_len(len, bond->network->settings->mtu);
-	struct burst *b;
-	bool is_sent = false;
+	uint64_t counter;
 
-	if (!k || (!path && (!set || !set->n_active)))
-		return false;
-	b = burst_take(bond->network->bursts);
+	return keypair_take_counters(k, b->n, &counter) && seal_from(b, k, counter);
+}
+
+/* A control packet, not yet sealed; NULL without a buffer. */
+static struct burst *make_control(struct bond *bond, const void *payload, size_t len)
+{
+	size_t padded = wg_padded_len(len, bond->network->settings->mtu);
+	struct burst *b = burst_take(bond->network->bursts);
+
 	if (!b) {
 		drops_add(&bond->network->drops, DROP_tx_no_buffer, 1);
-		return false;
+		return NULL;
 	}
 	memcpy(b->data + sizeof(struct wg_data), payload, len);
 	memset(b->data + sizeof(struct wg_data) + len, 0, padded - len);
 	b->len = b->stride = datagram_len(padded);
 	b->n = 1;
-	if (bond_seal(b, k)) {
-		if (path)
-			is_sent = path_push(path, b);
-		for (unsigned i = 0; !path && i < set->n_active; i++)
-			is_sent |= path_push(&set->entries[set->active[i]], b);
-	}
+	return b;
+}
+
+static bool push_control(const struct path_set *set, const struct path_entry *path, struct burst *b)
+{
+	bool is_sent = false;
+
+	if (path)
+		return path_push(path, b);
+	for (unsigned i = 0; i < set->n_active; i++)
+		is_sent |= path_push(&set->entries[set->active[i]], b);
+	return is_sent;
+}
+
+/* Tells the peer over all active paths of a block of counters that it need not wait for. */
+static void tell_block(struct bond *bond, const struct path_set *set, struct keypair *k,
+		       uint64_t first)
+{
+	const struct frame f = {.type = FRAME_APART, .apart = {first, KEYPAIR_BLOCK}};
+	uint8_t payload[FRAME_PACKET_MAX];
+	int len = frame_write(&f, payload, sizeof(payload));
+	struct burst *b = len > 0 ? make_control(bond, payload, (size_t)len) : NULL;
+
+	if (b && seal_from(b, k, first))
+		push_control(set, NULL, b);
+	if (b)
+		burst_put(b);
+}
+
+/*
+ * Control packets to another vtrunkd stand apart from the order: nothing is to wait for one that a
+ * slow path carries, or a lossy one loses.
+ */
+static bool seal_control(struct bond *bond, const struct path_set *set, struct burst *b,
+			 struct keypair *k)
+{
+	uint64_t counter;
+	bool is_new;
+
+	if (!set || !set->is_multilink || !set->n_active)
+		return bond_seal(b, k);
+	if (!keypair_take_apart(k, &counter, &is_new))
+		return false;
+	if (is_new)
+		tell_block(bond, set, k, counter - 1);
+	return seal_from(b, k, counter);
+}
+
+bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
+			   size_t len, nsec_t now)
+{
+	const struct path_set *set = rcu_read(&bond->paths);
+	struct keypair *k = peer_send_session_rcu(&bond->peer, now);
+	struct burst *b;
+	bool is_sent;
+
+	if (!k || (!path && (!set || !set->n_active)))
+		return false;
+	b = make_control(bond, payload, len);
+	if (!b)
+		return false;
+	is_sent = seal_control(bond, set, b, k) && push_control(set, path, b);
 	burst_put(b);
 	if (is_sent) {
 		peer_mark_sent(&bond->peer, now, false);

@@ -123,9 +123,26 @@ static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, 
 		deliver_held(w, item);
 }
 
-/* Hands control frames to the monitor, or to the TUN reader what is about our data. */
-static void take_frames(struct lane_worker *w, struct bond *bond, const struct burst *b,
-			const uint8_t *payload, size_t len)
+/* To whom it concerns: the TUN reader, us, or the monitor. False: there is no room for it. */
+static bool take_frame(struct network *n, struct reseq *q, const struct burst *b,
+		       const struct event *e)
+{
+	const struct frame_apart *apart = &e->frame.apart;
+
+	switch (e->frame.type) {
+	case FRAME_REPORT:
+	case FRAME_REPAIR:
+		return tx_post_frame(n->tx, e->bond, &e->frame, e->at);
+	case FRAME_APART:
+		reseq_apart(q, b->session->rx_session, apart->counter, apart->n, b->received);
+		return true;
+	default:
+		return monitor_post(n, e);
+	}
+}
+
+static void take_frames(struct lane_worker *w, struct bond *bond, struct reseq *q,
+			const struct burst *b, const uint8_t *payload, size_t len)
 {
 	struct event e = {.kind = EVENT_FRAME, .bond = bond, .at = b->received};
 	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), b->path_slot);
@@ -145,11 +162,7 @@ static void take_frames(struct lane_worker *w, struct bond *bond, const struct b
 			atomic_load_explicit(&path->path->received.bytes, memory_order_relaxed);
 	}
 	while ((r = frame_read(payload, len, &offset, &e.frame)) > 0) {
-		bool is_posted = e.frame.type == FRAME_REPORT || e.frame.type == FRAME_REPAIR
-					 ? tx_post_frame(w->network->tx, bond, &e.frame, e.at)
-					 : monitor_post(w->network, &e);
-
-		if (!is_posted)
+		if (!take_frame(w->network, q, b, &e))
 			drops_add(&w->network->drops, DROP_rx_control_queue, 1);
 	}
 	if (r < 0)
@@ -188,7 +201,7 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 	size_t inner_len = 0;
 
 	if (is_control)
-		take_frames(w, bond, b, payload, len);
+		take_frames(w, bond, q, b, payload, len);
 	else if (len)
 		inner_len = check_inner(w, bond, payload, len);
 	if (inner_len) {
@@ -206,7 +219,7 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 }
 
 static bool is_fresh(struct lane_worker *w, struct reseq *q, const struct burst *b,
-		     const struct path_entry *path, uint64_t counter)
+		     const struct path_entry *path, bool has_content, uint64_t counter)
 {
 	enum replay_verdict verdict = replay_check(b->session->replay, counter);
 
@@ -216,8 +229,12 @@ static bool is_fresh(struct lane_worker *w, struct reseq *q, const struct burst 
 		drops_add(&w->network->drops, DROP_rx_replay, 1);
 		return false;
 	}
-	/* From a path of the peer: another one was faster. It still tells how far this one is. */
-	reseq_copy(q, b->path_slot, b->session->rx_session, counter, b->received);
+	/*
+	 * From a path of the peer: another one was faster. It still tells how far this one is, but
+	 * for control packets, which stand apart from the order.
+	 */
+	if (has_content)
+		reseq_copy(q, b->path_slot, b->session->rx_session, counter, b->received);
 	deliver_ready(w, q, b->received);
 	atomic_fetch_add_explicit(&path->path->duplicates, 1, memory_order_relaxed);
 	drops_add(&w->network->drops, DROP_rx_duplicate, 1);
@@ -302,26 +319,25 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 		size_t len = burst_datagram_len(b, i);
 		const struct wg_data *header = (const void *)datagram;
 		uint64_t counter = le64_get(header->counter);
+		bool has_content = len > MESSAGE_DATA_OVERHEAD &&
+				   !frame_is_control(datagram + sizeof(*header), 1);
 
 		if (!datagram[0])
 			continue; /* not authentic */
 		n++;
 		bytes += len;
-		if (len > MESSAGE_DATA_OVERHEAD &&
-		    !frame_is_control(datagram + sizeof(*header), 1)) {
+		if (has_content) {
 			data_bytes += len;
 			newest = counter;
 		}
-		if (!is_fresh(w, q, b, path, counter))
+		if (!is_fresh(w, q, b, path, has_content, counter))
 			continue;
 		has_fresh = true;
 		is_data |= take_packet(w, bond, q, b, datagram + sizeof(*header),
 				       len - MESSAGE_DATA_OVERHEAD, counter);
 	}
-	if (path) {
+	if (path)
 		path_count_add(&path->path->received, n, bytes);
-		bond->lane.last_slot = b->path_slot;
-	}
 	/* Copies too: they tell of their path as well as what came first. */
 	if (path && data_bytes && bond->lane.reporter && set->is_multilink)
 		reporter_note(bond->lane.reporter, b->path_slot, b->session->local_index, newest,
@@ -333,10 +349,9 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 	note_fresh(w, bond, b, is_data);
 }
 
-/* Asks the peer for what is missing, over the path that brought something last. */
-static void ask_for_repair_rcu(struct bond *bond, struct reseq *q, uint8_t slot, nsec_t now)
+/* Asks the peer for what is missing. */
+static void ask_for_repair_rcu(struct bond *bond, struct reseq *q, nsec_t now)
 {
-	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), slot);
 	struct frame f = {.type = FRAME_REPAIR};
 	struct reseq_gap gaps[FRAME_REPAIR_MAX];
 	uint8_t payload[FRAME_PACKET_MAX];
@@ -352,7 +367,8 @@ static void ask_for_repair_rcu(struct bond *bond, struct reseq *q, uint8_t slot,
 	}
 	len = f.repair.n_gaps ? frame_write(&f, payload, sizeof(payload)) : 0;
 	if (len > 0)
-		bond_send_control_rcu(bond, path, payload, (size_t)len, now);
+		bond_send_control_rcu(bond, reporter_path_rcu(bond->lane.reporter, bond, now),
+				      payload, (size_t)len, now);
 }
 
 /* Asking is of use while there is another path over which the answer may come. */
@@ -411,7 +427,7 @@ static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
 	flush(w);
 	if (q) {
 		reseq_allow_repair(q, may_repair(rcu_read(&bond->paths)));
-		ask_for_repair_rcu(bond, q, bond->lane.last_slot, now);
+		ask_for_repair_rcu(bond, q, now);
 	}
 	if (bond->lane.reporter)
 		reporter_send_rcu(bond->lane.reporter, bond, now);

@@ -30,7 +30,6 @@ struct lane {
 	/* the holder */
 	uint32_t n_sessions;	   /* sessions of the peer that carried something to us */
 	uint32_t newest_session;   /* the index of the last of them */
-	uint8_t last_slot;	   /* of the path that brought something last */
 	struct reporter *reporter; /* made with the first packet */
 	/* the worker that armed it */
 	struct bond *next_armed;

@@ -109,6 +109,7 @@ void probe_frame(struct probe *p, const struct event *e)
 		break;
 	case FRAME_REPORT: /* the TUN reader's: lane.c */
 	case FRAME_REPAIR:
+	case FRAME_APART: /* the receive lane's */
 		break;
 	}
 }

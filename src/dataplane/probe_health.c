@@ -233,6 +233,7 @@ void probe_handle_pong(struct probe *p, const struct event *e)
 		if (health_pong(&pp->health, health_settings(p), pong->number, e->at, &is_valid,
 				&ping))
 			probe_path_announce(pp, "the peer answers", e->at);
+		atomic_store_explicit(&pp->path->rtt, pp->health.rtt, memory_order_relaxed);
 		if (is_valid)
 			loss_meter_observe(&pp->tx_loss, ping.tx_packets, pong->rx_packets);
 		judge_quality(pp);

@@ -46,6 +46,7 @@ bool probe_publish(struct probe *p)
 	set->mode = mode_of(p);
 	set->is_multilink = p->is_multilink;
 	set->is_by_weight = p->network->settings->scheduler == SCHEDULER_WEIGHT;
+	set->max_spread = p->network->settings->max_spread;
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];
 

@@ -39,6 +39,25 @@ static int write_report(const struct reporter *r, const struct path_entry *e, ui
 	return frame_write(&f, buf, size);
 }
 
+const struct path_entry *reporter_path_rcu(const struct reporter *r, const struct bond *bond,
+					   nsec_t now)
+{
+	const struct path_set *set = rcu_read(&bond->paths);
+	const struct path_entry *best = NULL;
+	nsec_t best_rtt = NSEC_NEVER;
+
+	for (unsigned i = 0; r && set && i < set->n; i++) {
+		const struct path_entry *e = &set->entries[i];
+		nsec_t rtt = atomic_load_explicit(&e->path->rtt, memory_order_relaxed);
+
+		if (now - r->marks[e->path->slot].arrival > REPORT_PATH_AGE || rtt >= best_rtt)
+			continue;
+		best = e;
+		best_rtt = rtt;
+	}
+	return best;
+}
+
 void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
@@ -63,8 +82,7 @@ void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
 		r->marks[e->path->slot].is_new = false;
 		len += (size_t)n;
 	}
-	/* Each over another path, so that no single one that has died takes all of them along. */
-	e = &set->entries[set->active[r->turn++ % set->n_active]];
+	e = r->turn++ % REPORT_TURNS ? reporter_path_rcu(r, bond, now) : NULL;
 	if (len)
 		bond_send_control_rcu(bond, e, payload, len, now);
 }

@@ -13,6 +13,10 @@ struct bond;
 
 /* Between two reports; what has come in the meantime is told after it. */
 #define REPORT_INTERVAL (5 * NSEC_PER_MSEC)
+/* A path that brought something so long ago still works, as far as we know. */
+#define REPORT_PATH_AGE (100 * NSEC_PER_MSEC)
+/* One report in so many goes over all active paths: one that brings may be unable to take. */
+#define REPORT_TURNS 4
 
 struct reporter {
 	struct {
@@ -31,5 +35,11 @@ void reporter_note(struct reporter *r, uint8_t slot, uint32_t session, uint64_t 
 		   uint64_t bytes, nsec_t arrival);
 /* When reporter_send_rcu() has something to do; NSEC_NEVER. */
 nsec_t reporter_deadline(const struct reporter *r);
+/*
+ * What to tell the peer about its data over: of the active paths that brought some just now, the
+ * one of the shortest round trip; NULL (all of them) if none did.
+ */
+const struct path_entry *reporter_path_rcu(const struct reporter *r, const struct bond *bond,
+					   nsec_t now);
 /* Sends what is new, if it is time. */
 void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now);

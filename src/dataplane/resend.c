@@ -99,22 +99,39 @@ static bool find_wanted(const struct resend *r, uint32_t session, uint64_t next,
 	return false;
 }
 
+static void refuse(struct resend *r, uint32_t session, uint64_t first, uint64_t n)
+{
+	if (!n)
+		return;
+	count(&r->refused, n);
+	if (r->n_gone < RESEND_WANTED)
+		r->gone[r->n_gone++] = (struct resend_gone){session, first, (uint32_t)n};
+}
+
+bool resend_take_gone(struct resend *r, struct resend_gone *ret)
+{
+	if (!r->n_gone)
+		return false;
+	*ret = r->gone[--r->n_gone];
+	return true;
+}
+
 /* What the peer has asked for; what cannot be had any more, or is too much, is refused. */
 static bool next_wanted(struct resend *r, struct store_run *ret)
 {
 	for (; r->head != r->tail; r->tail++) {
+		uint32_t session = r->wanted[r->tail % RESEND_WANTED].session;
 		uint64_t *next = &r->wanted[r->tail % RESEND_WANTED].next;
 		uint64_t end = r->wanted[r->tail % RESEND_WANTED].end;
 
 		if (*next == end)
 			continue;
-		if (find_wanted(r, r->wanted[r->tail % RESEND_WANTED].session, *next, end, ret) &&
-		    ret->stride <= r->credit) {
-			count(&r->refused, ret->first - *next);
+		if (find_wanted(r, session, *next, end, ret) && ret->stride <= r->credit) {
+			refuse(r, session, *next, ret->first - *next);
 			*next = ret->first;
 			return true;
 		}
-		count(&r->refused, end - *next);
+		refuse(r, session, *next, end - *next);
 	}
 	return false;
 }

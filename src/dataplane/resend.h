@@ -17,7 +17,7 @@
 #define RESEND_WANTED 64
 /* What is asked for may be this part of what is sent; and so much at once. */
 #define RESEND_SHARE 8
-#define RESEND_CREDIT_MAX (256 << 10)
+#define RESEND_CREDIT_MAX (1 << 20)
 
 struct resend_place {
 	uint32_t session; /* receiver index */
@@ -38,6 +38,12 @@ struct resend {
 		uint64_t next, end;
 	} wanted[RESEND_WANTED];
 	unsigned head, tail; /* modulo RESEND_WANTED; equal: none */
+	struct resend_gone {
+		uint32_t session;
+		uint64_t first;
+		uint32_t n;
+	} gone[RESEND_WANTED]; /* asked for, and not to be had: the peer is to be told */
+	unsigned n_gone;
 	uint64_t credit;
 	/* atomic: written here, read for status */
 	_Atomic uint64_t packets, bytes; /* sent again */
@@ -64,6 +70,9 @@ bool resend_want(struct resend *r, uint32_t session, uint64_t first, uint32_t n)
 bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret);
 /* The first `n` datagrams of the item have been sent. */
 void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes);
+
+/* What the peer is to be told that it waits for in vain; false if there is nothing left. */
+bool resend_take_gone(struct resend *r, struct resend_gone *ret);
 
 static inline bool resend_is_wanted(const struct resend *r)
 {

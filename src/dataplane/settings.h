@@ -57,6 +57,7 @@ struct network_settings {
 	uint8_t private_key[32];
 	enum bond_mode mode;
 	enum bond_scheduler scheduler;
+	nsec_t max_spread; /* of the one-way delays of paths that share a flow */
 	struct health_settings health;
 	struct link_settings *links;
 	size_t n_links;

@@ -160,8 +160,31 @@ static bool is_active(const struct path_set *set, unsigned index)
 struct candidates {
 	uint8_t entries[PATHS_MAX];
 	unsigned n;
-	enum { LIVELY_ACTIVE, LIVELY_STANDBY, SILENT_ACTIVE, NO_CANDIDATE } kind;
+	enum { LIVELY_ACTIVE, LIVELY_STANDBY, SILENT, NO_CANDIDATE } kind;
 };
+
+static nsec_t round_trip(const struct path_set *set, uint8_t entry)
+{
+	return atomic_load_explicit(&set->entries[entry].path->rtt, memory_order_relaxed);
+}
+
+/* Leaves out what is so much longer than the quickest that a flow over both would suffer. */
+static void drop_long(const struct path_set *set, struct candidates *c)
+{
+	nsec_t least = NSEC_NEVER;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		if (round_trip(set, c->entries[i]))
+			least = nsec_min(least, round_trip(set, c->entries[i]));
+	}
+	for (unsigned i = 0; set->max_spread && i < c->n; i++) {
+		if ((round_trip(set, c->entries[i]) - least) / 2 <= set->max_spread)
+			c->entries[n++] = c->entries[i];
+	}
+	if (n)
+		c->n = n;
+}
 
 /* If no active path reports any more, any other that is up will do; else the silent ones. */
 static void find_candidates(struct spread *s, const struct path_set *set, nsec_t now,
@@ -176,14 +199,15 @@ static void find_candidates(struct spread *s, const struct path_set *set, nsec_t
 		if (kind == LIVELY_STANDBY && e->state != HEALTH_UP)
 			continue;
 		if (is_silent(s, e, now))
-			kind = kind == LIVELY_ACTIVE ? SILENT_ACTIVE : NO_CANDIDATE;
+			kind = SILENT;
 		if (kind < ret->kind) {
 			ret->kind = kind;
 			ret->n = 0;
 		}
-		if (kind == ret->kind && kind != NO_CANDIDATE)
+		if (kind == ret->kind)
 			ret->entries[ret->n++] = (uint8_t)i;
 	}
+	drop_long(set, ret);
 }
 
 static void choose(struct spread *s, const struct path_set *set, const struct candidates *from,
@@ -250,7 +274,7 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 	for (unsigned i = 0; i < set->n_active; i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
 
-		if ((is_sent || candidates.kind == SILENT_ACTIVE) && e != best.entry &&
+		if ((is_sent || candidates.kind == SILENT) && e != best.entry &&
 		    is_silent(s, e, now))
 			is_sent |= probe(s, e, b, now);
 	}
@@ -326,7 +350,7 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 	if (candidates.kind > LIVELY_STANDBY)
 		return true; /* nowhere to send it */
 	while (is_sent && resend_next(&s->resend, dead_slots(s, set, now), &item)) {
-		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set), bursts);
+		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set, now), bursts);
 		if (!b)
 			return true;
 		choose(s, set, &candidates, b, now, &best);
@@ -357,17 +381,19 @@ nsec_t spread_deadline(const struct spread *s, nsec_t now)
 	return nsec_max(at, now + RESEND_RETRY);
 }
 
-uint64_t spread_burst_bytes_rcu(const struct spread *s, const struct path_set *set)
+uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, nsec_t now)
 {
+	struct candidates candidates;
 	uint64_t bytes = UINT64_MAX;
 
 	if (!set || !is_controlled(set))
 		return bytes;
-	for (unsigned i = 0; i < set->n_active; i++) {
-		const struct path *p = set->entries[set->active[i]].path;
+	find_candidates(s, set, now, &candidates);
+	for (unsigned i = 0; i < candidates.n; i++) {
+		const struct path *p = set->entries[candidates.entries[i]].path;
 		const struct pathctl *c = s->controls[p->slot];
 
-		if (c && c->path_id == p->id && pathctl_burst_bytes(c) < bytes)
+		if (c && pathctl_burst_bytes(c) < bytes)
 			bytes = pathctl_burst_bytes(c);
 	}
 	return bytes;

@@ -53,7 +53,7 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 /* When spread_resend_rcu() may find something without a report or a request; NSEC_NEVER. */
 nsec_t spread_deadline(const struct spread *s, nsec_t now);
 /* How large a burst should be at most; UINT64_MAX if it does not matter. */
-uint64_t spread_burst_bytes_rcu(const struct spread *s, const struct path_set *set);
+uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, nsec_t now);
 /* Inside a read section: asks the links of the active paths to tell when they have room. */
 void spread_want_room_rcu(const struct path_set *set);
 /* A report about one of our paths has come. */

@@ -302,12 +302,12 @@ static void close_burst(struct tx *t)
 	rcu_end();
 }
 
-static uint64_t burst_limit(const struct tx *t, const struct bond *bond)
+static uint64_t burst_limit(const struct tx *t, struct bond *bond)
 {
 	uint64_t limit;
 
 	rcu_begin();
-	limit = spread_burst_bytes_rcu(bond->spread, rcu_read(&bond->paths));
+	limit = spread_burst_bytes_rcu(bond->spread, rcu_read(&bond->paths), t->now);
 	rcu_end();
 	return limit < t->network->burst_bytes ? limit : t->network->burst_bytes;
 }
@@ -434,6 +434,26 @@ static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t 
 	}
 }
 
+/* The peer need not wait for what it asked for and we have not kept. */
+static void tell_gone_rcu(struct tx *t, struct bond *bond)
+{
+	const struct keypair *k = peer_send_session_rcu(&bond->peer, t->now);
+	uint8_t payload[FRAME_PACKET_MAX];
+	struct resend_gone gone;
+	struct frame f = {.type = FRAME_APART};
+	int len;
+
+	while (resend_take_gone(&bond->spread->resend, &gone)) {
+		if (!k || k->remote_index != gone.session)
+			continue;
+		f.apart.counter = gone.first;
+		f.apart.n = gone.n;
+		len = frame_write(&f, payload, sizeof(payload));
+		if (len > 0)
+			bond_send_control_rcu(bond, NULL, payload, (size_t)len, t->now);
+	}
+}
+
 /* What is to be sent again comes before all that waits; false if there is no room for it. */
 static bool send_again(struct tx *t, struct bond *bond)
 {
@@ -444,6 +464,7 @@ static bool send_again(struct tx *t, struct bond *bond)
 				    t->now, &bond->retry_at);
 	if (!is_done)
 		spread_want_room_rcu(rcu_read(&bond->paths));
+	tell_gone_rcu(t, bond);
 	rcu_end();
 	return is_done;
 }

@@ -27,6 +27,8 @@ struct path {
 	uint32_t id;  /* ours: what we call it towards the peer; not 0 */
 	uint8_t slot; /* below PATHS_MAX, unique among the peer's paths */
 	struct link *link;
+	/* monitor; read by any thread: smoothed by the pings, 0 until measured */
+	_Atomic nsec_t rtt;
 	/* any thread that sends */
 	_Alignas(64) struct path_count sent;
 	/* receive lane */
@@ -57,6 +59,7 @@ struct path_set {
 	enum bond_mode mode;
 	bool is_multilink; /* the peer reports what it receives */
 	bool is_by_weight; /* all the same, the weights decide */
+	nsec_t max_spread; /* one-way delays that differ by more are not striped; 0: no limit */
 	struct rcu_link rcu;
 };
 

@@ -6,7 +6,7 @@
 
 /* The same as the resequencer's: what was measured loses 1/32 with each tick. */
 #define DECAY_SHIFT 5
-#define PATIENCE_MAX 8
+#define PATIENCE_MAX 2
 
 void repair_init(struct repair *r)
 {

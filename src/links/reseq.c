@@ -43,6 +43,7 @@ struct slot {
 	uint64_t position;
 	nsec_t arrival;
 	uint16_t older, newer; /* held packets in the order of their arrival */
+	bool is_mark;	       /* of what stands apart: nothing that waits */
 };
 
 struct window {
@@ -90,6 +91,11 @@ struct reseq {
 	nsec_t grown_at;
 	nsec_t expired_at; /* when the deadline last ran out, and of which positions of late */
 	uint64_t expired_begin, expired_end;
+
+	struct {
+		uint64_t begin, end;
+	} apart[RESEQ_APART]; /* the newest at n_apart - 1, in turn */
+	unsigned n_apart;
 
 	bool may_repair;
 	struct repair repair;
@@ -271,33 +277,48 @@ static uint64_t proven_end(const struct reseq *r, nsec_t now)
 	return end;
 }
 
-static struct slot *oldest_slot(const struct reseq *r)
+/* Of the packets that wait, the one that came first; NULL if none does. */
+static const struct slot *oldest_slot(const struct reseq *r)
 {
+	if (!r->n_held || r->window->oldest == NO_SLOT)
+		return NULL;
 	return &r->window->slots[r->window->oldest];
+}
+
+static struct slot *fill_slot(struct reseq *r, uint64_t position, const struct slot *content)
+{
+	struct window *w = r->window;
+	size_t index = position % RESEQ_WINDOW;
+
+	assert(position - r->next < RESEQ_WINDOW && !w->slots[index].item);
+	w->slots[index] = *content;
+	w->slots[index].position = position;
+	w->is_held[index / WORD_BITS] |= 1ULL << index % WORD_BITS;
+	r->n_held++;
+	return &w->slots[index];
 }
 
 static void place(struct reseq *r, uint64_t position, void *item, nsec_t arrival)
 {
+	const struct slot content = {
+		.item = item, .arrival = arrival, .older = r->window->newest, .newer = NO_SLOT};
 	struct window *w = r->window;
-	uint16_t index = (uint16_t)(position % RESEQ_WINDOW);
+	uint16_t index = (uint16_t)(fill_slot(r, position, &content) - w->slots);
 
-	assert(position - r->next < RESEQ_WINDOW && !w->slots[index].item);
-	w->slots[index] = (struct slot){item, position, arrival, w->newest, NO_SLOT};
 	if (w->newest != NO_SLOT)
 		w->slots[w->newest].newer = index;
 	else
 		w->oldest = index;
 	w->newest = index;
-	w->is_held[index / WORD_BITS] |= 1ULL << index % WORD_BITS;
-	r->n_held++;
 }
 
-static void *take(struct reseq *r, struct slot *slot)
+static void place_mark(struct reseq *r, uint64_t position)
 {
-	struct window *w = r->window;
-	size_t index = (size_t)(slot - w->slots);
-	void *item = slot->item;
+	fill_slot(r, position, &(struct slot){.item = reseq_nothing, .is_mark = true});
+}
 
+static void unlink_slot(struct window *w, const struct slot *slot)
+{
 	if (slot->older != NO_SLOT)
 		w->slots[slot->older].newer = slot->newer;
 	else
@@ -306,6 +327,16 @@ static void *take(struct reseq *r, struct slot *slot)
 		w->slots[slot->newer].older = slot->older;
 	else
 		w->newest = slot->older;
+}
+
+static void *take(struct reseq *r, struct slot *slot)
+{
+	struct window *w = r->window;
+	size_t index = (size_t)(slot - w->slots);
+	void *item = slot->item;
+
+	if (!slot->is_mark)
+		unlink_slot(w, slot);
 	w->is_held[index / WORD_BITS] &= ~(1ULL << index % WORD_BITS);
 	slot->item = NULL;
 	r->next = slot->position + 1;
@@ -371,11 +402,12 @@ static void decay(struct reseq *r, nsec_t now)
 /* The packet at `position` has come: whatever is held and lies behind it waited for it. */
 static void learn_from_wait(struct reseq *r, uint64_t position, nsec_t now)
 {
+	const struct slot *oldest = oldest_slot(r);
 	nsec_t wait;
 
-	if (!r->n_held || is_before(oldest_slot(r)->position, position))
+	if (!oldest || is_before(oldest->position, position))
 		return;
-	wait = now - oldest_slot(r)->arrival;
+	wait = now - oldest->arrival;
 	if (wait > r->longest_wait)
 		set_longest_wait(r, wait);
 }
@@ -414,6 +446,24 @@ static enum reseq_verdict judge(struct reseq *r, uint64_t position, bool was_ask
 	return RESEQ_DELIVER;
 }
 
+/* The newest is the likeliest. Positions still ahead are held, as nothing, since they were told. */
+static bool is_apart(const struct reseq *r, uint64_t position)
+{
+	unsigned n = r->n_apart < RESEQ_APART ? r->n_apart : RESEQ_APART;
+
+	if (r->has_begun && !is_before(position, r->next) &&
+	    (!r->n_held || position - r->next >= RESEQ_WINDOW || !is_held(r, position)))
+		return false;
+	for (unsigned i = 1; i <= n; i++) {
+		unsigned at = (r->n_apart - i) % RESEQ_APART;
+
+		if (!is_before(position, r->apart[at].begin) &&
+		    is_before(position, r->apart[at].end))
+			return true;
+	}
+	return false;
+}
+
 enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session, uint64_t counter,
 			       nsec_t now)
 {
@@ -426,6 +476,8 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 	if (!r->has_begun || session > r->current.session)
 		begin_session(r, session);
 	if (find_position(r, session, counter, &position)) {
+		if (is_apart(r, position))
+			return RESEQ_LATE;
 		if (!r->has_begun) {
 			r->has_begun = true;
 			r->next = r->highest = r->asked_end = position;
@@ -447,6 +499,35 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 	return verdict;
 }
 
+static bool window_alloc(struct reseq *r)
+{
+	if (r->window)
+		return true;
+	r->window = calloc(1, sizeof(*r->window));
+	if (r->window)
+		r->window->oldest = r->window->newest = NO_SLOT;
+	return r->window != NULL;
+}
+
+void reseq_apart(struct reseq *r, uint32_t session, uint64_t counter, uint32_t n, nsec_t now)
+{
+	uint64_t position;
+
+	if (session > r->current.session)
+		begin_session(r, session);
+	if (n > RESEQ_WINDOW || !find_position(r, session, counter, &position))
+		return;
+	r->apart[r->n_apart % RESEQ_APART].begin = position;
+	r->apart[r->n_apart++ % RESEQ_APART].end = position + n;
+	for (; r->has_begun && n; n--, position++) {
+		if (is_before(position, r->next) || position - r->next >= RESEQ_WINDOW ||
+		    !window_alloc(r) || is_held(r, position))
+			continue;
+		repair_filled(&r->repair, position, now);
+		place_mark(r, position);
+	}
+}
+
 void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t counter, nsec_t now)
 {
 	uint64_t position;
@@ -458,16 +539,6 @@ void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t count
 	/* What came twice may have been asked for too early. */
 	if (!is_before(position, r->expired_begin))
 		learn_from_late(r, position, now);
-}
-
-static bool window_alloc(struct reseq *r)
-{
-	if (r->window)
-		return true;
-	r->window = calloc(1, sizeof(*r->window));
-	if (r->window)
-		r->window->oldest = r->window->newest = NO_SLOT;
-	return r->window != NULL;
 }
 
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now)
@@ -559,13 +630,16 @@ static bool waits_for_repair(struct reseq *r, const struct slot *first, bool is_
 /* May all that is missing before the first held packet be given up? */
 static bool give_up(struct reseq *r, const struct slot *first, nsec_t now)
 {
+	const struct slot *oldest = oldest_slot(r);
 	bool is_lost = is_proven(r, first->position, now);
-	bool is_overdue = now - oldest_slot(r)->arrival >= reseq_hold_time(r);
+	bool is_overdue = oldest && now - oldest->arrival >= reseq_hold_time(r);
 
 	if (!is_lost && !is_overdue && !r->jumper && !repair_deadline(&r->repair, first->position))
 		return false;
 	if (!is_lost && is_overdue)
 		note_expiry(r, first, now);
+	if (!oldest && !r->jumper)
+		return false; /* nobody waits */
 	if (waits_for_repair(r, first, is_lost, now))
 		return false;
 	repair_give_up(&r->repair, first->position, now);
@@ -625,17 +699,17 @@ void *reseq_flush(struct reseq *r)
 
 nsec_t reseq_deadline(const struct reseq *r)
 {
-	nsec_t arrival;
+	const struct slot *oldest = oldest_slot(r);
 	nsec_t repair;
 
-	if (!r->n_held)
+	if (!oldest)
 		return NSEC_NEVER;
-	arrival = oldest_slot(r)->arrival;
 	repair = repair_deadline(&r->repair, first_slot(r)->position);
 	if (repair)
-		return nsec_min(nsec_min(repair, arrival + RESEQ_HOLD_MAX),
+		return nsec_min(nsec_min(repair, oldest->arrival + RESEQ_HOLD_MAX),
 				repair_ask_at(&r->repair));
-	return nsec_min(arrival + reseq_hold_time(r), proof_time(r, first_slot(r)->position));
+	return nsec_min(oldest->arrival + reseq_hold_time(r),
+			proof_time(r, first_slot(r)->position));
 }
 
 size_t reseq_held(const struct reseq *r)

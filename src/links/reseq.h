@@ -38,6 +38,8 @@
 #define RESEQ_HOLD_MAX (400 * NSEC_PER_MSEC)
 /* A path is active this long after a delivery; below the health check's usual interval. */
 #define RESEQ_ACTIVE_TIME RESEQ_HOLD_MAX
+/* Ranges apart from the order that are remembered. */
+#define RESEQ_APART 64
 /* Positions by which a path may run backwards and still give proof: two bursts. */
 #define RESEQ_DISORDER_MAX 128
 /* A packet that its path has overtaken for longer than this was sent again. */
@@ -47,7 +49,7 @@ struct reseq;
 
 enum reseq_verdict {
 	RESEQ_DELIVER, /* next in order: deliver it now, then pop what it sets free */
-	RESEQ_LATE,    /* its place was given up: deliver it now */
+	RESEQ_LATE,    /* its place was given up, or it has none: deliver it now */
 	RESEQ_HOLD,    /* keep it: pass it to reseq_hold(), then pop */
 };
 
@@ -89,6 +91,12 @@ void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t count
  * caller flushes and delivers.
  */
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now);
+
+/*
+ * The peer says that `n` packets from `counter` on are not part of the order: nothing waits for
+ * them, and when they come they are RESEQ_LATE. Then pop.
+ */
+void reseq_apart(struct reseq *r, uint32_t session, uint64_t counter, uint32_t n, nsec_t now);
 
 /* May the peer be asked for what is missing? No to begin with. */
 void reseq_allow_repair(struct reseq *r, bool is_allowed);

@@ -58,3 +58,38 @@ void keypair_retire(struct keypair *k)
 	if (k)
 		rcu_retire(&k->rcu, put_retired);
 }
+
+/* Two counters of a new block are used at once: to tell of it, and for the packet itself. */
+static bool begin_block(struct keypair *k, uint64_t word, uint64_t *ret_counter)
+{
+	uint64_t first;
+
+	if (!keypair_take_counters(k, KEYPAIR_BLOCK, &first))
+		return false;
+	/* Who loses this race uses only the two: the rest of the block is never sent. */
+	atomic_compare_exchange_strong_explicit(&k->apart, &word,
+						(first + 2) << 8 | (KEYPAIR_BLOCK - 2),
+						memory_order_relaxed, memory_order_relaxed);
+	*ret_counter = first + 1;
+	return true;
+}
+
+bool keypair_take_apart(struct keypair *k, uint64_t *ret_counter, bool *ret_new)
+{
+	uint64_t word = atomic_load_explicit(&k->apart, memory_order_relaxed);
+	uint64_t newest = atomic_load_explicit(&k->tx_counter, memory_order_relaxed);
+
+	while (word & 0xff && newest - (word >> 8) < KEYPAIR_BLOCK_AGE) {
+		if (!atomic_compare_exchange_weak_explicit(&k->apart, &word, word + (1 << 8) - 1,
+							   memory_order_relaxed,
+							   memory_order_relaxed))
+			continue;
+		*ret_counter = word >> 8;
+		*ret_new = false;
+		return true;
+	}
+	if (!begin_block(k, word, ret_counter))
+		return false;
+	*ret_new = true;
+	return true;
+}

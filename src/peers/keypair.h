@@ -30,7 +30,8 @@ struct keypair {
 	/* atomic */
 	_Alignas(64) _Atomic uint64_t tx_counter; /* the next counter to be sent */
 	_Atomic uint32_t refs;
-	_Atomic bool is_confirmed;    /* the peer has proven that it has the session too */
+	_Atomic uint64_t apart;	   /* the block in use: its next counter << 8 | how many are left */
+	_Atomic bool is_confirmed; /* the peer has proven that it has the session too */
 	_Atomic bool has_asked_rekey; /* the one request for a successor, repeated by the timers */
 	/* receive lane */
 	_Alignas(64) struct replay *replay; /* made with the first packet, so that idle is small */
@@ -64,6 +65,11 @@ static inline bool keypair_can_send(const struct keypair *k, nsec_t now)
 	       atomic_load_explicit(&k->tx_counter, memory_order_relaxed) < REJECT_AFTER_MESSAGES;
 }
 
+/* Counters of packets that stand apart from the order come in blocks of so many. */
+#define KEYPAIR_BLOCK 64
+/* One so far behind the others is given up: the peer's replay window moves on. */
+#define KEYPAIR_BLOCK_AGE 16384
+
 /* Takes `n` counters in a row, the first being returned; any thread. False: limit reached. */
 static inline bool keypair_take_counters(struct keypair *k, uint32_t n, uint64_t *ret_first)
 {
@@ -76,3 +82,10 @@ static inline bool keypair_take_counters(struct keypair *k, uint32_t n, uint64_t
 	*ret_first = first;
 	return true;
 }
+
+/*
+ * Takes a counter for a packet that stands apart from the order; any thread. `ret_new` is true if a
+ * block began for it, of which the peer is to be told: by a packet with the counter before the one
+ * returned, which is the block's first. False: limit reached.
+ */
+bool keypair_take_apart(struct keypair *k, uint64_t *ret_counter, bool *ret_new);

@@ -54,6 +54,10 @@ static void write_body(struct writer *w, const struct frame *f)
 			writer_be32(w, f->repair.gaps[i].n);
 		}
 		break;
+	case FRAME_APART:
+		writer_be64(w, f->apart.counter);
+		writer_be32(w, f->apart.n);
+		break;
 	}
 }
 
@@ -141,6 +145,10 @@ static bool read_body(struct reader *body, uint8_t type, struct frame *ret)
 		return true;
 	case FRAME_REPAIR:
 		read_repair(body, &ret->repair);
+		return true;
+	case FRAME_APART:
+		ret->apart.counter = reader_be64(body);
+		ret->apart.n = reader_be32(body);
 		return true;
 	default:
 		return false;

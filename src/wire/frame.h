@@ -24,6 +24,7 @@ enum frame_type {
 	FRAME_DOWN = 4,
 	FRAME_REPORT = 5,
 	FRAME_REPAIR = 6,
+	FRAME_APART = 7,
 };
 
 /* Gaps that one repair frame may ask for. */
@@ -82,6 +83,12 @@ struct frame_repair {
 	} gaps[FRAME_REPAIR_MAX];
 };
 
+/* "Do not wait for these": counters of the session in which this is sent. */
+struct frame_apart {
+	uint64_t counter;
+	uint32_t n;
+};
+
 struct frame {
 	enum frame_type type;
 	union {
@@ -91,6 +98,7 @@ struct frame {
 		struct frame_down down;
 		struct frame_report report;
 		struct frame_repair repair;
+		struct frame_apart apart;
 	};
 };
 

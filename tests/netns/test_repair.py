@@ -11,8 +11,8 @@ import threading
 import pytest
 
 from bond import CLIENT_IP, SERVER_IP
-from lab import becomes_true
-from traffic import iperf, udp_probe
+from lab import becomes_true, wait_until
+from traffic import PingTrain, iperf, udp_probe
 from wan import WanPair
 
 LINE = "rate=100mbit delay=10ms queue=100ms"
@@ -21,7 +21,10 @@ PATIENT = {"health_check_interval_ms": 1000, "health_check_timeout_ms": 20000}
 
 
 def make_pair(lab, mode="aggregate", lines=(LINE, LINE)):
-    return WanPair(lab, mode, rates=lines, client=PATIENT, server=PATIENT)
+    pair = WanPair(lab, mode, rates=lines, client=PATIENT, server=PATIENT)
+    wait_until(lambda: [p["state"] for p in pair.server.paths()] == ["up"] * len(lines), 10,
+               "the server has found all paths")
+    return pair
 
 
 def probe_while_links_die(pair, source, target, address):
@@ -59,3 +62,25 @@ def test_nor_beside_a_flow_that_fills_both(lab):
 
     flow.join(60)
     assert (outcome.lost, outcome.duplicates) == (0, 0)
+
+
+def test_what_a_lossy_link_loses_is_repaired(lab):
+    pair = make_pair(lab, lines=[LINE + " loss=3%"] * 2)
+
+    outcome = udp_probe(pair.client_node, pair.server_node, SERVER_IP, count=1500, interval=0.002)
+
+    # 45 are lost on the way; of requests and what they bring some as well.
+    assert outcome.lost <= 3
+    assert outcome.duplicates == 0
+    assert pair.server.peer()["reseq"]["repaired"] >= 20
+    assert pair.client.peer()["resend"]["packets"] >= 20
+
+
+def test_pings_of_a_long_path_hold_up_nothing(lab):
+    pair = make_pair(lab, lines=["delay=5ms", "delay=150ms"])
+
+    with PingTrain(pair.client_node, SERVER_IP) as train:
+        becomes_true(lambda: False, 4)
+
+    slow = [ms for ms in train.times_ms if ms > 100]
+    assert len(slow) <= 0.05 * len(train.times_ms), slow

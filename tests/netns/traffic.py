@@ -14,6 +14,7 @@ import time
 
 from lab import becomes_true, wait_until
 
+PING_TIME = re.compile(r" time=([\d.]+) ms")
 PING_REPLY = re.compile(r"^\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
 IPERF_PORT = 5201
 SO_RCVBUFFORCE = 33  # Python has no name for it
@@ -62,6 +63,10 @@ class PingTrain:
     def read(self):
         self.replies = [(float(at), int(n)) for at, n in PING_REPLY.findall(self.process.output())]
         return self.replies
+
+    @property
+    def times_ms(self):
+        return [float(ms) for ms in PING_TIME.findall(self.process.output())]
 
     @property
     def lost(self):

@@ -32,6 +32,8 @@ static const struct frame repair = {
 	.repair = {0xfffefdfc, 2, {{1ULL << 59, 3}, {7, 1}}},
 };
 
+static const struct frame apart = {.type = FRAME_APART, .apart = {1ULL << 40, 64}};
+
 /* docs/protocol.md, "Ping" */
 static const uint8_t ping_bytes[] = {
 	1, 2, 0, 24, 1, 2, 3, 4, 0, 0, 0, 9, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77,
@@ -61,17 +63,28 @@ START_TEST(a_repair_frame_has_the_documented_bytes)
 }
 END_TEST
 
+/* docs/protocol.md, "Apart" */
+START_TEST(an_apart_frame_has_the_documented_bytes)
+{
+	static const uint8_t bytes[] = {1, 7, 0, 12, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 64};
+	uint8_t buf[64];
+
+	ck_assert_int_eq(frame_write(&apart, buf, sizeof(buf)), sizeof(bytes));
+	ck_assert_mem_eq(buf, bytes, sizeof(bytes));
+}
+END_TEST
+
 START_TEST(frames_in_a_row_come_back)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report, &repair};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report, &repair, &apart};
 	uint8_t buf[FRAME_PACKET_MAX] = {0};
 	size_t len = 0;
 	size_t offset = 0;
 	struct frame got;
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		len += (size_t)frame_write(all[i], buf + len, sizeof(buf) - len);
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 7; i++) {
 		ck_assert_int_eq(frame_read(buf, len, &offset, &got), 1);
 		ck_assert_int_eq(got.type, all[i]->type);
 		if (got.type == FRAME_HELLO) {
@@ -83,6 +96,8 @@ START_TEST(frames_in_a_row_come_back)
 			ck_assert_mem_eq(&got.ping, &ping.ping, sizeof(got.ping));
 		} else if (got.type == FRAME_REPORT) {
 			ck_assert_mem_eq(&got.report, &report.report, sizeof(got.report));
+		} else if (got.type == FRAME_APART) {
+			ck_assert_mem_eq(&got.apart, &apart.apart, sizeof(got.apart));
 		} else if (got.type == FRAME_REPAIR) {
 			ck_assert_mem_eq(&got.repair, &repair.repair, sizeof(got.repair));
 		} else if (got.type == FRAME_DOWN) {
@@ -99,11 +114,11 @@ END_TEST
 
 START_TEST(every_cut_frame_is_malformed)
 {
-	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report, &repair};
+	const struct frame *const all[] = {&hello, &ping, &pong, &down, &report, &repair, &apart};
 	uint8_t buf[FRAME_PACKET_MAX];
 	struct frame got;
 
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 7; i++) {
 		int len = frame_write(all[i], buf, sizeof(buf));
 
 		for (int cut = 1; cut < len; cut++) {
@@ -235,6 +250,7 @@ static Suite *make_suite(void)
 
 	tcase_add_test(t, a_ping_has_the_documented_bytes);
 	tcase_add_test(t, a_repair_frame_has_the_documented_bytes);
+	tcase_add_test(t, an_apart_frame_has_the_documented_bytes);
 	tcase_add_test(t, frames_in_a_row_come_back);
 	tcase_add_test(t, every_cut_frame_is_malformed);
 	tcase_add_test(t, a_body_too_short_for_its_type_is_malformed);

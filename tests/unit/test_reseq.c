@@ -34,8 +34,11 @@ static void teardown(void)
 
 static void delivered(const uint64_t *name)
 {
-	int n = snprintf(log_text + log_len, sizeof(log_text) - log_len, "%lu ",
-			 (unsigned long)*name);
+	int n;
+
+	if ((const void *)name == reseq_nothing)
+		return;
+	n = snprintf(log_text + log_len, sizeof(log_text) - log_len, "%lu ", (unsigned long)*name);
 
 	if (n > 0 && log_len + (size_t)n < sizeof(log_text))
 		log_len += (size_t)n;
@@ -440,6 +443,188 @@ START_TEST(place_that_a_flush_has_passed_takes_nothing)
 }
 END_TEST
 
+/* Two active paths, of which neither brought 2: it is lost for sure, and waited for all the same.
+ */
+static void lose_one(void)
+{
+	reseq_allow_repair(reseq, true);
+	begin_two_paths();
+	come(0, 1, 3);
+	come(1, 1, 4);
+	expect("");
+}
+
+/* The only gap that is asked for now. */
+static void expect_asked(uint64_t counter, uint32_t n)
+{
+	struct reseq_gap gaps[2];
+
+	ck_assert_uint_eq(reseq_ask(reseq, now, gaps, 2), 1);
+	ck_assert_uint_eq(gaps[0].session, 1);
+	ck_assert_uint_eq(gaps[0].counter, counter);
+	ck_assert_uint_eq(gaps[0].n, n);
+}
+
+START_TEST(what_is_lost_is_asked_for_and_waited_for)
+{
+	struct reseq_gap gap;
+
+	lose_one();
+	expect_asked(2, 1);
+	ck_assert_uint_eq(reseq_ask(reseq, now, &gap, 1), 0);
+	now += 20 * MSEC;
+	ck_assert_int_eq(come(0, 1, 2), RESEQ_DELIVER);
+	expect("2 3 4 ");
+	ck_assert_uint_eq(stats().asked, 1);
+	ck_assert_uint_eq(stats().repaired, 1);
+	ck_assert_uint_eq(stats().proven_lost, 0);
+}
+END_TEST
+
+START_TEST(repair_that_does_not_come_is_given_up)
+{
+	nsec_t begin = now;
+	struct reseq_gap gap;
+	unsigned asked = 0;
+
+	lose_one();
+	while (!log_len) {
+		asked += reseq_ask(reseq, now, &gap, 1);
+		ck_assert_int_gt(reseq_deadline(reseq), now);
+		now = reseq_deadline(reseq);
+		ck_assert_int_le(now - begin, RESEQ_HOLD_MAX);
+		pop_all();
+	}
+	ck_assert_uint_eq(asked, 3);
+	expect("3 4 ");
+	ck_assert_int_eq(come(0, 1, 2), RESEQ_LATE);
+}
+END_TEST
+
+START_TEST(all_gaps_that_are_proven_are_asked_for_together)
+{
+	struct reseq_gap gaps[8];
+
+	lose_one();
+	come(0, 1, 10);
+	come(0, 1, 20);
+	ck_assert_uint_eq(reseq_ask(reseq, now, gaps, 8), 1);
+	now += MSEC;
+	come(1, 1, 15);
+	ck_assert_uint_eq(reseq_ask(reseq, now, gaps, 8), 2);
+	ck_assert_uint_eq(gaps[0].counter, 5);
+	ck_assert_uint_eq(gaps[0].n, 5);
+	ck_assert_uint_eq(gaps[1].counter, 11);
+	ck_assert_uint_eq(gaps[1].n, 4);
+}
+END_TEST
+
+START_TEST(what_is_overdue_is_asked_for_too)
+{
+	nsec_t hold;
+
+	reseq_allow_repair(reseq, true);
+	begin_two_paths();
+	hold = reseq_hold_time(reseq);
+	come(0, 1, 3); /* 2 may still come over path 1 */
+	ck_assert_int_eq(reseq_deadline(reseq), now + hold);
+	now += hold;
+	pop_all();
+	expect("");
+	expect_asked(2, 1);
+	ck_assert_int_gt(reseq_deadline(reseq), now);
+	/* It does: then the hold was too short, and the copy that comes as well says so. */
+	now += MSEC;
+	come(1, 1, 2);
+	expect("2 3 ");
+	now += 20 * MSEC;
+	reseq_copy(reseq, 0, 1, 2, now);
+	ck_assert_int_ge(reseq_hold_time(reseq), hold + hold / 5);
+}
+END_TEST
+
+START_TEST(what_was_asked_for_is_no_reordering)
+{
+	lose_one();
+	expect_asked(2, 1);
+	now += MSEC;
+	come(0, 1, 2);
+	expect("2 3 4 ");
+	reseq_allow_repair(reseq, false);
+	come(0, 1, 6);
+	come(1, 1, 7);
+	expect("6 7 "); /* at once: no path has to be further ahead for its word to count */
+}
+END_TEST
+
+START_TEST(what_a_path_overtook_long_ago_is_no_reordering)
+{
+	begin_two_paths();
+	for (uint64_t i = 2; i < 100; i++) {
+		come(i % 2, 1, i == 50 ? 1000 : i);
+		now += 2 * MSEC;
+	}
+	come(0, 1, 50); /* another path took it along, and it was sent again */
+	come(0, 1, 1002);
+	come(1, 1, 1003);
+	ck_assert_uint_eq(reseq_held(reseq), 0);
+}
+END_TEST
+
+START_TEST(what_stands_apart_is_not_waited_for)
+{
+	begin_two_paths();
+	reseq_apart(reseq, 1, 2, 3, now);
+	pop_all();
+	ck_assert_int_eq(come(0, 1, 5), RESEQ_DELIVER);
+	ck_assert_int_eq(come(0, 1, 3), RESEQ_LATE);
+	reseq_apart(reseq, 1, 8, 2, now);
+	ck_assert_int_eq(come(0, 1, 7), RESEQ_HOLD); /* for 6 */
+	ck_assert_int_eq(come(0, 1, 8), RESEQ_LATE);
+	ck_assert_int_eq(come(1, 1, 6), RESEQ_DELIVER);
+	ck_assert_int_eq(come(1, 1, 10), RESEQ_DELIVER);
+	ck_assert_int_eq(come(1, 1, 9), RESEQ_LATE);
+	expect("5 3 8 6 7 10 9 ");
+	ck_assert_uint_eq(stats().late, 0);
+}
+END_TEST
+
+START_TEST(what_stands_apart_makes_no_path_active)
+{
+	come(0, 1, 0);
+	reseq_apart(reseq, 1, 1, 64, now);
+	pop_all();
+	come(1, 1, 1);
+	come(0, 1, 66);
+	expect("0 1 66 "); /* there is only one path that could bring 65 */
+}
+END_TEST
+
+START_TEST(apart_may_come_before_anything_else_and_in_a_new_session)
+{
+	reseq_apart(reseq, 1, 0, 64, now);
+	ck_assert_int_eq(come(0, 1, 0), RESEQ_LATE);
+	ck_assert_int_eq(come(0, 1, 64), RESEQ_DELIVER);
+	reseq_apart(reseq, 2, 0, 64, now);
+	pop_all();
+	ck_assert_int_eq(come(0, 1, 65), RESEQ_DELIVER);
+	come(0, 2, 64);
+	ck_assert_int_eq(come(0, 2, 65), RESEQ_DELIVER);
+	expect("0 64 65 64 65 ");
+}
+END_TEST
+
+START_TEST(apart_answers_what_was_asked_for)
+{
+	lose_one();
+	expect_asked(2, 1);
+	reseq_apart(reseq, 1, 2, 1, now);
+	pop_all();
+	expect("3 4 ");
+	ck_assert_int_eq(reseq_deadline(reseq), NSEC_NEVER);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("reseq");
@@ -472,6 +657,16 @@ static Suite *make_suite(void)
 	tcase_add_test(t, control_frames_are_held_like_packets);
 	tcase_add_test(t, flush_gives_everything_in_order);
 	tcase_add_test(t, place_that_a_flush_has_passed_takes_nothing);
+	tcase_add_test(t, what_is_lost_is_asked_for_and_waited_for);
+	tcase_add_test(t, repair_that_does_not_come_is_given_up);
+	tcase_add_test(t, all_gaps_that_are_proven_are_asked_for_together);
+	tcase_add_test(t, what_is_overdue_is_asked_for_too);
+	tcase_add_test(t, what_was_asked_for_is_no_reordering);
+	tcase_add_test(t, what_a_path_overtook_long_ago_is_no_reordering);
+	tcase_add_test(t, what_stands_apart_is_not_waited_for);
+	tcase_add_test(t, what_stands_apart_makes_no_path_active);
+	tcase_add_test(t, apart_may_come_before_anything_else_and_in_a_new_session);
+	tcase_add_test(t, apart_answers_what_was_asked_for);
 	suite_add_tcase(s, t);
 	return s;
 }

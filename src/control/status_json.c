@@ -248,6 +248,8 @@ static struct json_object *peer_json(const struct peer_status *s)
 		add_bool(o, "multilink", s->is_multilink);
 	else
 		json_object_object_add(o, "multilink", NULL);
+	add_count(o, "handshakes", s->handshakes);
+	add_count(o, "handshakes_begun", s->handshakes_begun);
 	add_age(o, "handshake_age_s", s->handshake_age);
 	add_count(o, "persistent_keepalive_s", s->persistent_keepalive);
 	add_allowed_ips(o, s);

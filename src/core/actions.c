@@ -8,22 +8,17 @@
 
 #include "control/status_json.h"
 #include "core/config_value.h"
+#include "core/observe.h"
 #include "util/log.h"
 #include "util/warnings.h"
 
 static int add_status(struct json_object *answer, const struct network_slot *slot)
 {
 	struct network_status status;
-	int r = 0;
+	int r = observe_network(slot, &status);
 
-	if (slot->network)
-		r = network_status(slot->network, &status);
-	else
-		network_status_idle(slot->settings, &status);
 	if (r < 0)
 		return r;
-	status.state = network_state_name(slot->state);
-	status.why = slot->why;
 	r = status_json_add_network(answer, &status);
 	network_status_free(&status);
 	return r;
@@ -172,6 +167,58 @@ static enum control_error handle_log_level(void *ctx, const struct control_reque
 	return CONTROL_OK;
 }
 
+static void add_reason(void *ctx, enum verdict verdict, const char *reason)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (!o)
+		return;
+	json_object_object_add(o, "health", json_object_new_string(verdict_name(verdict)));
+	json_object_object_add(o, "reason", json_object_new_string(reason));
+	json_object_array_add(ctx, o);
+}
+
+static enum control_error handle_health(void *ctx, const struct control_request *request,
+					struct control_reply *reply)
+{
+	const struct actions *a = ctx;
+	struct json_object *reasons = json_object_new_array();
+	struct observation o;
+	enum verdict verdict;
+	int r = reasons ? observe(a->networks, &o) : -ENOMEM;
+
+	(void)request;
+	if (r < 0) {
+		json_object_put(reasons);
+		return control_fail(reply, CONTROL_internal_error, "%s", strerror(-r));
+	}
+	verdict = observe_verdict(a->networks, &o, add_reason, reasons);
+	observation_deinit(&o);
+	reply->data = json_object_new_object();
+	json_object_object_add(reply->data, "health",
+			       json_object_new_string(verdict_name(verdict)));
+	json_object_object_add(reply->data, "reasons", reasons);
+	return CONTROL_OK;
+}
+
+static enum control_error handle_metrics(void *ctx, const struct control_request *request,
+					 struct control_reply *reply)
+{
+	const struct actions *a = ctx;
+	struct buffer text = {0};
+	enum verdict verdict;
+	int r = observe_metrics(a->networks, &text, &verdict);
+
+	(void)request;
+	if (r == 0) {
+		reply->data = json_object_new_object();
+		json_object_object_add(reply->data, "text", json_object_new_string(text.data));
+	}
+	buffer_deinit(&text);
+	return r == 0 ? CONTROL_OK
+		      : control_fail(reply, CONTROL_internal_error, "%s", strerror(-r));
+}
+
 /* The server does the rest. */
 static enum control_error handle_events(void *ctx, const struct control_request *request,
 					struct control_reply *reply)
@@ -197,6 +244,8 @@ void actions_init(struct actions *a)
 	add(a, "connect", handle_connect);
 	add(a, "disconnect", handle_disconnect);
 	add(a, "log_level", handle_log_level);
+	add(a, "health", handle_health);
+	add(a, "metrics", handle_metrics);
 	add(a, "events", handle_events);
 	a->table[a->n - 1].subscribes = true;
 }

@@ -142,6 +142,8 @@ static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
 	rcu_end();
 	ret->is_multilink = bond->probe && bond->probe->is_multilink;
 	ret->is_multilink_known = bond->probe && bond->probe->is_known;
+	ret->handshakes = load(&bond->peer.n_handshakes);
+	ret->handshakes_begun = load(&bond->peer.n_initiations);
 	ret->handshake_age = handshake ? now - handshake : -1;
 	ret->tx_bytes = load(&bond->inner_sent.bytes);
 	ret->rx_bytes = load(&bond->inner_received.bytes);

@@ -45,7 +45,8 @@ struct peer_status {
 	bool has_session;
 	bool is_multilink;
 	bool is_multilink_known; /* the peer has answered a hello, or has been given up as stock */
-	nsec_t handshake_age;	 /* since the last complete handshake; < 0: none yet */
+	uint64_t handshakes, handshakes_begun; /* sessions made; handshakes begun from here */
+	nsec_t handshake_age; /* since the last complete handshake; < 0: none yet */
 	uint64_t tx_bytes, rx_bytes, tx_packets, rx_packets; /* inner packets */
 	uint16_t persistent_keepalive;
 	struct prefix *allowed_ips;

@@ -67,6 +67,7 @@ static int create_initiation(struct peer *p, nsec_t now)
 		noise_wipe(&p->handshake);
 		return r;
 	}
+	atomic_fetch_add_explicit(&p->n_initiations, 1, memory_order_relaxed);
 	p->has_handshake_index = true;
 	p->is_initiating = true;
 	cookie_jar_seal(&p->cookies, msg, sizeof(*msg), now);

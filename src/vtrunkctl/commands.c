@@ -8,6 +8,8 @@
 
 #include "vtrunkctl/ask.h"
 #include "vtrunkctl/follow.h"
+#include "vtrunkctl/health.h"
+#include "vtrunkctl/live.h"
 #include "vtrunkctl/options.h"
 #include "vtrunkctl/show.h"
 #include "vtrunkctl/text.h"
@@ -89,8 +91,26 @@ static int run_ask(const struct options *o)
 	return finish_output();
 }
 
+static int run_metrics(const struct options *o)
+{
+	struct problem problem;
+	struct json_object *data = ask(o, ask_new_request(o, o->command->action), &problem);
+	const char *text;
+
+	if (!data)
+		return problem_print(&problem);
+	text = json_object_get_string(json_object_object_get(data, "text"));
+	fputs(text ? text : "", stdout);
+	json_object_put(data);
+	return finish_output();
+}
+
 const struct command commands[] = {
 	{"status", "", "networks, links, peers and paths", 0, 0, show_status},
+	{"watch", "", "the same at a glance, live; q quits", 0, 0, live_watch},
+	{"health", "", "healthy, degraded (exit status 1) or unhealthy (2), and why", 0, 0,
+	 health_show},
+	{"metrics", "", "the metrics that Prometheus gets", 0, 0, run_metrics, "metrics"},
 	{"events", "", "what happens, as it happens", 0, 0, follow_events},
 	{"connect", "[NETWORK]", "start a network", 0, 1, run_ask, "connect", "network"},
 	{"disconnect", "[NETWORK]", "stop a network", 0, 1, run_ask, "disconnect", "network"},

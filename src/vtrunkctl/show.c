@@ -22,16 +22,6 @@ static bool wants_color(void)
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb");
 }
 
-static void print(FILE *out, const struct options *o, unsigned width, struct json_object *status)
-{
-	struct screen screen = {.out = out, .has_color = wants_color(), .width = width};
-
-	if (o->is_json)
-		print_json(out, status);
-	else
-		render_status(&screen, status);
-}
-
 static struct winsize window_size(void)
 {
 	struct winsize size = {0};
@@ -41,6 +31,27 @@ static struct winsize window_size(void)
 	if (size.ws_col < SCREEN_WIDTH)
 		size.ws_col = SCREEN_WIDTH;
 	return size;
+}
+
+struct screen show_screen(FILE *out)
+{
+	return (struct screen){
+		.out = out, .has_color = wants_color(), .width = window_size().ws_col};
+}
+
+unsigned show_rows(void)
+{
+	return window_size().ws_row;
+}
+
+static void print(FILE *out, const struct options *o, unsigned width, struct json_object *status)
+{
+	struct screen screen = {.out = out, .has_color = wants_color(), .width = width};
+
+	if (o->is_json)
+		print_json(out, status);
+	else
+		render_status(&screen, status);
 }
 
 static int show_once(const struct options *o)

@@ -6,7 +6,9 @@
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
 """
 import json
+import pathlib
 import socket
+import subprocess
 
 from bond import PORT, SERVER_IP, VTRUNKCTL, Daemon, Keys, Pair, network_section
 from lab import wait_until
@@ -197,8 +199,51 @@ def test_vtrunkctl_prints_events_as_lines(lab):
         if "network_state" not in follower.output():
             ask(daemon, "disconnect", network="two")
             ask(daemon, "connect", network="two")
-        return "network_state" in follower.output()
+        return "state=active" in follower.output()
     wait_until(is_followed, 10, "an event is printed")
-    assert "network=two" in follower.output() and "state=active" in follower.output()
+    assert "network=two" in follower.output()
     daemon.stop()
     assert follower.wait(5) == 1
+
+
+def health(daemon):
+    """The exit status, and what was said."""
+    done = ctl(daemon, "health", check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_health_has_an_exit_status_and_reasons(lab):
+    pair = Pair(lab)
+
+    assert health(pair.client) == (0, "healthy\n")
+    wan1 = pair.cables[0]
+    pair.client_node.ip(f"link set {wan1.name} down")
+    pair.client.wait_path("wan1", "down")
+    status, said = health(pair.client)
+    assert status == 1 and said.startswith("degraded\n") and "wan1" in said
+    ctl(pair.client, "disconnect")
+    assert health(pair.client)[0] == 0, "it was asked for"
+    pair.client.stop()
+    assert health(pair.client)[0] == 2
+
+
+def test_a_daemon_without_its_peer_is_unhealthy(lab):
+    daemon = two_networks(lab)
+    daemon.start()
+
+    status, said = health(daemon)
+
+    assert status == 2 and "network two: no peer has a session" in said
+
+
+def test_metrics_are_what_prometheus_reads(lab):
+    pair = Pair(lab)
+
+    text = ctl(pair.client, "metrics").stdout
+
+    promtool = pathlib.Path("/usr/local/lib/vtrunkd-tests/promtool")
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True)
+    assert checked.returncode == 0 and not checked.stdout + checked.stderr
+    assert 'vtrunkd_path_state{network="default",peer="peer",link="wan1",path="1",state="up"} 1' in text
+    assert "vtrunkd_health 0" in text
+    assert pair.client_keys.public not in text and pair.server_keys.public not in text

@@ -233,7 +233,8 @@ START_TEST(peers_are_listed)
 	json_object_put(take(peer, "paths"));
 	expect(peer,
 	       "{\"name\":\"vps\",\"public_key\":\"//////////////////////////////////////////8=\","
-	       "\"session\":true,\"multilink\":true,\"handshake_age_s\":42.125,"
+	       "\"session\":true,\"multilink\":true,\"handshakes\":0,\"handshakes_begun\":0,"
+	       "\"handshake_age_s\":42.125,"
 	       "\"persistent_keepalive_s\":25,\"allowed_ips\":[\"10.10.0.0/24\",\"fd00::/64\"],"
 	       "\"tx_packets\":10,\"tx_bytes\":100,\"rx_packets\":20,\"rx_bytes\":200,"
 	       "\"reseq\":{\"in_order\":11,\"held\":12,\"released_late\":13,\"proven_lost\":14,"
@@ -245,7 +246,8 @@ START_TEST(peers_are_listed)
 	expect(peer,
 	       "{\"name\":\"phone\",\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	       "\","
-	       "\"session\":false,\"multilink\":null,\"handshake_age_s\":null,"
+	       "\"session\":false,\"multilink\":null,\"handshakes\":0,\"handshakes_begun\":0,"
+	       "\"handshake_age_s\":null,"
 	       "\"persistent_keepalive_s\":0,\"allowed_ips\":[],"
 	       "\"tx_packets\":0,\"tx_bytes\":1,\"rx_packets\":0,\"rx_bytes\":0,\"paths\":[]}");
 	json_object_put(o);

@@ -248,3 +248,32 @@ int broker_alive(struct broker *b)
 {
 	return tell(b, BROKER_ALIVE);
 }
+
+int broker_read_config(struct broker *b, int *ret_fd)
+{
+	struct broker_request q = {.kind = BROKER_READ_CONFIG};
+	struct broker_reply reply;
+
+	return ask(b, &q, &reply, ret_fd);
+}
+
+int broker_keep_config(struct broker *b)
+{
+	return tell(b, BROKER_KEEP_CONFIG);
+}
+
+int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
+		    const struct record *record)
+{
+	struct broker_request q = {.kind = BROKER_RUN_HOOK, .hook.hook = hook};
+	struct broker_reply reply;
+	int r = put_text(q.hook.network, sizeof(q.hook.network), network);
+
+	if (r == 0)
+		r = put_text(q.hook.event, sizeof(q.hook.event), record->name);
+	if (r < 0)
+		return r;
+	q.hook.len = record->len;
+	memcpy(q.hook.fields, record->text, record->len);
+	return ask(b, &q, &reply, NULL);
+}

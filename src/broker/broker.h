@@ -56,3 +56,9 @@ int broker_open_resolver(struct broker *b, int *ret_fd);
 /* The engine's main thread says that everything is up, and later that it does not hang. */
 int broker_ready(struct broker *b);
 int broker_alive(struct broker *b);
+
+/* See those of struct broker_calls. */
+int broker_read_config(struct broker *b, int *ret_fd);
+int broker_keep_config(struct broker *b);
+int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
+		    const struct record *r);

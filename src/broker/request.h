@@ -16,6 +16,8 @@
 #include "netlink/route.h"
 #include "tun/tun.h"
 #include "util/addr.h"
+#include "util/hook_kind.h"
+#include "util/record.h"
 
 /* Of a network; it becomes part of a file's name. */
 #define BROKER_NAME_MAX 31
@@ -34,6 +36,9 @@ enum broker_kind {
 	BROKER_OPEN_RESOLVER,
 	BROKER_READY,
 	BROKER_ALIVE,
+	BROKER_READ_CONFIG,
+	BROKER_KEEP_CONFIG,
+	BROKER_RUN_HOOK,
 };
 
 /* All texts end with a zero within their arrays. */
@@ -72,6 +77,15 @@ struct broker_stamp {
 	int64_t time; /* of BROKER_STORE_STAMP; else 0 */
 };
 
+/* Which program that is, the supervisor knows. */
+struct broker_hook {
+	char network[BROKER_NAME_MAX + 1];
+	uint32_t hook; /* enum hook_kind */
+	char event[32];
+	uint32_t len; /* of a record's fields */
+	char fields[RECORD_TEXT_MAX];
+};
+
 struct broker_request {
 	uint32_t kind;
 	union {
@@ -81,6 +95,7 @@ struct broker_request {
 		struct broker_route route;
 		struct broker_udp udp;
 		struct broker_stamp stamp;
+		struct broker_hook hook;
 	};
 };
 

@@ -232,6 +232,48 @@ static int take_alive(struct broker_server *s)
 	return 0;
 }
 
+static int read_config(struct broker_server *s, int *ret_fd)
+{
+	return s->calls ? s->calls->read_config(s->ctx, ret_fd) : -EOPNOTSUPP;
+}
+
+static int keep_config(struct broker_server *s)
+{
+	return s->calls ? s->calls->keep_config(s->ctx) : -EOPNOTSUPP;
+}
+
+/* They become the environment of a program: keys of letters, values without control characters. */
+static bool are_fields(const struct broker_hook *q)
+{
+	size_t at = 0;
+
+	if (q->len > sizeof(q->fields) || (q->len && q->fields[q->len - 1]))
+		return false;
+	while (at < q->len) {
+		const char *key = q->fields + at + 1;
+		size_t key_len = strspn(key, "abcdefghijklmnopqrstuvwxyz_");
+
+		if ((q->fields[at] != 's' && q->fields[at] != 'n') || !key_len || key[key_len])
+			return false;
+		at += 1 + key_len + 1;
+		if (at >= q->len)
+			return false;
+		for (; q->fields[at]; at++)
+			if ((unsigned char)q->fields[at] < 0x20 || q->fields[at] == 0x7f)
+				return false;
+		at++;
+	}
+	return true;
+}
+
+static int run_hook(struct broker_server *s, const struct broker_hook *q)
+{
+	if (!is_name(q->network, sizeof(q->network)) || !is_name(q->event, sizeof(q->event)) ||
+	    q->hook >= HOOK_KIND_COUNT || !are_fields(q))
+		return -EINVAL;
+	return s->calls ? s->calls->run_hook(s->ctx, q) : -EOPNOTSUPP;
+}
+
 size_t broker_request_len(uint32_t kind)
 {
 	const size_t head = offsetof(struct broker_request, tun);
@@ -254,8 +296,12 @@ size_t broker_request_len(uint32_t kind)
 	case BROKER_STORE_STAMP:
 		return head + sizeof(struct broker_stamp);
 	case BROKER_OPEN_RESOLVER:
+	case BROKER_RUN_HOOK:
+		return head + sizeof(struct broker_hook);
 	case BROKER_READY:
 	case BROKER_ALIVE:
+	case BROKER_READ_CONFIG:
+	case BROKER_KEEP_CONFIG:
 		return head;
 	}
 	return 0;
@@ -290,6 +336,12 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 		return take_ready(s);
 	case BROKER_ALIVE:
 		return take_alive(s);
+	case BROKER_READ_CONFIG:
+		return read_config(s, ret_fd);
+	case BROKER_KEEP_CONFIG:
+		return keep_config(s);
+	case BROKER_RUN_HOOK:
+		return run_hook(s, &q->hook);
 	}
 	return -EINVAL;
 }

@@ -25,6 +25,15 @@ struct broker_calls {
 	int (*ready)(void *ctx);
 	/* ... and does not hang. */
 	void (*alive)(void *ctx);
+	/*
+	 * Reads the configuration anew: *ret_fd has 'C' and its text with all keys in it, or 'E'
+	 * and what is wrong with it. 0 or -errno. Then the engine has taken over what was read
+	 * last.
+	 */
+	int (*read_config)(void *ctx, int *ret_fd);
+	int (*keep_config)(void *ctx);
+	/* Runs a hook of the configuration, sometime. 0 or -errno. */
+	int (*run_hook)(void *ctx, const struct broker_hook *h);
 };
 
 /* `state_dir` and `calls` (NULL: none of them) must live as long as it. 0 or -errno. */

@@ -88,10 +88,15 @@ static int assemble(struct config *ret, struct config_draft *d)
 	int r = 0;
 
 	c.networks = calloc(d->n_networks, sizeof(*c.networks));
-	if (!c.networks)
+	c.hooks = calloc(d->n_networks, sizeof(*c.hooks));
+	if (!c.networks || !c.hooks) {
+		config_deinit(&c);
 		return -ENOMEM;
-	for (size_t i = 0; i < d->n_networks && !r; i++)
+	}
+	for (size_t i = 0; i < d->n_networks && !r; i++) {
+		c.hooks[i] = d->networks[i].hooks;
 		r = assemble_network(&c.networks[c.n_networks++], d, &d->networks[i]);
+	}
 	if (r < 0) {
 		config_deinit(&c);
 		return r;
@@ -141,6 +146,53 @@ static int parse_draft(struct config *ret, struct config_ini *ini, const struct 
 	return r;
 }
 
+/* The file's content in the place of its path, so that it can be read where there are no files. */
+static int inline_secret(struct config_section *s, struct config_entry *e,
+			 struct config_errors *errors)
+{
+	const char *key = strcmp(e->known_as, "private_key_file") ? "preshared_key" : "private_key";
+	struct value v = {.key = e->known_as, .text = e->value};
+	char text[KEY_BASE64_LEN + 1];
+	uint8_t bytes[KEY_LEN];
+	int r = value_key_file(&v, bytes);
+
+	if (r == -EINVAL)
+		config_errors_add(errors, e->line, "%s %s: %s", s->label, e->key, v.why);
+	if (r < 0)
+		return r;
+	keys_to_base64(text, bytes);
+	r = config_entry_replace(e, key, text);
+	e->known_as = key;
+	keys_wipe(text, sizeof(text));
+	keys_wipe(bytes, sizeof(bytes));
+	return r;
+}
+
+static bool is_key_file(const struct config_entry *e)
+{
+	return e->known_as && (!strcmp(e->known_as, "private_key_file") ||
+			       !strcmp(e->known_as, "preshared_key_file"));
+}
+
+/* `ini` is the configuration's from now on, if it succeeds. */
+static int keep_ini(struct config *ret, struct config_ini *ini, struct config_errors *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ini->n_sections; i++) {
+		struct config_section *s = &ini->sections[i];
+
+		for (size_t k = 0; !r && k < s->n_entries; k++)
+			if (is_key_file(&s->entries[k]))
+				r = inline_secret(s, &s->entries[k], errors);
+	}
+	if (r < 0)
+		config_deinit(ret);
+	else
+		ret->ini = *ini;
+	return r;
+}
+
 static int parse(struct config *ret, char *text, size_t len, const struct stat *st,
 		 struct config_errors *errors)
 {
@@ -150,7 +202,10 @@ static int parse(struct config *ret, char *text, size_t len, const struct stat *
 	r = config_ini_parse(&ini, text, len, errors);
 	if (!r) {
 		r = parse_draft(ret, &ini, st, errors);
-		config_ini_deinit(&ini);
+		if (!r)
+			r = keep_ini(ret, &ini, errors);
+		if (r < 0)
+			config_ini_deinit(&ini);
 	}
 	if (r == -ENOMEM)
 		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
@@ -243,5 +298,7 @@ void config_deinit(struct config *c)
 	for (size_t i = 0; i < c->n_networks; i++)
 		network_deinit(&c->networks[i]);
 	free(c->networks);
+	free(c->hooks);
+	config_ini_deinit(&c->ini);
 	*c = (struct config){0};
 }

@@ -9,16 +9,22 @@
 #include <stddef.h>
 
 #include "core/config_errors.h"
+#include "core/config_ini.h"
 #include "core/config_value.h"
 #include "dataplane/settings.h"
+#include "util/hook_kind.h"
+
+#define CONFIG_DNS_MAX 256
 #include "sandbox/sandbox.h"
 
 struct daemon_settings {
 	char control_socket[CONFIG_PATH_MAX];
 	char pid_file[CONFIG_PATH_MAX]; /* "": none */
 	char state_dir[CONFIG_PATH_MAX];
-	char lock_file[CONFIG_PATH_MAX]; /* "": beside the control socket */
-	char user[SANDBOX_USER_MAX];	 /* "": sandbox_find_user() chooses */
+	char metrics_socket[CONFIG_PATH_MAX]; /* "": none */
+	struct addr metrics_listen;	      /* AF_UNSPEC: nowhere */
+	char lock_file[CONFIG_PATH_MAX];      /* "": beside the control socket */
+	char user[SANDBOX_USER_MAX];	      /* "": sandbox_find_user() chooses */
 	bool is_sandboxed;
 	bool fails_on_warnings;
 	bool restarts;
@@ -27,10 +33,18 @@ struct daemon_settings {
 	const char *aead; /* AEAD_AUTO or the name of a back-end; a constant */
 };
 
+/* What of a network is the supervisor's. */
+struct network_hooks {
+	char paths[HOOK_KIND_COUNT][CONFIG_PATH_MAX]; /* "": none */
+	char dns[CONFIG_DNS_MAX];		      /* for their environment: "1.1.1.1 9.9.9.9" */
+};
+
 struct config {
 	struct network_settings *networks;
+	struct network_hooks *hooks; /* those of networks[i] */
 	size_t n_networks;
 	struct daemon_settings daemon;
+	struct config_ini ini; /* what it was read from, the keys of key files in it */
 };
 
 /*

@@ -14,6 +14,7 @@ struct network_draft {
 	const struct config_section *network;	/* NULL: not in the file, all by default */
 	const struct config_section *wireguard; /* NULL: missing */
 	struct network_settings settings;	/* without links and peers */
+	struct network_hooks hooks;
 	size_t n_plain_ipv4;	   /* IPv4 addresses without a length, which netmask may give */
 	size_t plain_ipv4;	   /* the place of the last of them */
 	uint8_t netmask_len;	   /* 0: not given */

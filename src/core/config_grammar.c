@@ -24,11 +24,27 @@
 /* Of pings, or answers, in a row: no more are remembered. */
 #define HEALTH_COUNT_MAX 30
 
+static int add_dns(struct value *v, const void *item, void *list)
+{
+	char *dns = list;
+	const struct prefix *address = item;
+	char text[PREFIX_TEXT_MAX];
+	size_t len = strlen(dns);
+
+	prefix_format(address, text);
+	text[strcspn(text, "/")] = '\0';
+	if (len + 1 + strlen(text) >= CONFIG_DNS_MAX)
+		return value_expected(v, "fewer addresses");
+	snprintf(dns + len, CONFIG_DNS_MAX - len, "%s%s", len ? " " : "", text);
+	return 0;
+}
+
+/* field: char[CONFIG_DNS_MAX] */
 static int parse_dns(struct value *v, void *field)
 {
-	(void)field;
-	return value_refuse(v, "dns is not supported: name servers are set by the router's own "
-			       "configuration or a hook of it");
+	struct prefix item;
+
+	return value_list(v, value_ip, &item, add_dns, field);
 }
 
 static int add_address(struct value *v, const void *item, void *list)
@@ -102,6 +118,8 @@ static const struct config_key daemon_keys[] = {
 	{KEY("restart_limit", value_u32, daemon_settings, restart_limit), .min = 1,
 	 .max = RESTART_LIMIT_MAX},
 	{KEY("aead", value_aead, daemon_settings, aead)},
+	{KEY("metrics_socket", value_socket_path, daemon_settings, metrics_socket)},
+	{KEY("metrics_listen", value_loopback, daemon_settings, metrics_listen)},
 	{NULL},
 };
 
@@ -118,8 +136,11 @@ static const struct config_key network_keys[] = {
 	{KEY("metric", value_u32, network_draft, settings.route_metric), .max = UINT32_MAX},
 	{KEY("buffer_size", value_u32, network_draft, settings.buffer_size), .min = MTU_MIN,
 	 .max = BUFFER_SIZE_MAX},
-	{.name = "dns", .parse = parse_dns},
-	{NULL},
+	{KEY("dns", parse_dns, network_draft, hooks.dns), .is_list = true},
+#define X(key, event) {KEY(#key, value_path, network_draft, hooks.paths[HOOK_##key])},
+	HOOK_KINDS(X)
+#undef X
+		{NULL},
 };
 
 static const struct config_key wireguard_keys[] = {

@@ -45,7 +45,7 @@ static char *strip(char *text)
 	return text;
 }
 
-/* Doubles the array whenever its length reaches a power of two. */
+/* To at least twice as many whenever their number is a power of two: also after some have gone. */
 static void *grow(void *items, size_t n, size_t size)
 {
 	if (n & (n - 1))
@@ -53,10 +53,9 @@ static void *grow(void *items, size_t n, size_t size)
 	return reallocarray(items, n ? n * 2 : 1, size);
 }
 
-static int section_append(struct parser *p, const char *kind, const char *name)
+static int section_append(struct config_ini *ini, const char *kind, const char *name, int line)
 {
-	struct config_ini *ini = p->ini;
-	struct config_section s = {.line = p->line};
+	struct config_section s = {.line = line};
 	void *grown = grow(ini->sections, ini->n_sections, sizeof(s));
 
 	if (!grown)
@@ -93,6 +92,24 @@ static int entry_append(struct config_section *s, const char *key, const char *v
 	return 0;
 }
 
+int config_ini_add_section(struct config_ini *ini, const char *kind, const char *name,
+			   struct config_section **ret)
+{
+	int r;
+
+	if (ini->n_sections == CONFIG_SECTIONS_MAX)
+		return -ENOMEM;
+	r = section_append(ini, kind, name, 0);
+	if (r == 0)
+		*ret = &ini->sections[ini->n_sections - 1];
+	return r;
+}
+
+int config_ini_add_entry(struct config_section *s, const char *key, const char *value)
+{
+	return entry_append(s, key, value, s->line);
+}
+
 /* "[kind]" or "[kind name]", after which only a comment may follow. */
 static int parse_section(struct parser *p, char *text)
 {
@@ -124,7 +141,7 @@ static int parse_section(struct parser *p, char *text)
 	name = kind + strcspn(kind, BLANKS);
 	if (*name)
 		*name++ = '\0';
-	r = section_append(p, kind, strip(name));
+	r = section_append(p->ini, kind, strip(name), p->line);
 	if (r < 0)
 		return r;
 	p->section = &p->ini->sections[p->ini->n_sections - 1];
@@ -213,13 +230,17 @@ int config_ini_parse(struct config_ini *ret, char *text, size_t len, struct conf
 	return 0;
 }
 
-static void section_deinit(struct config_section *s)
+void config_entry_deinit(struct config_entry *e)
 {
-	for (size_t i = 0; i < s->n_entries; i++) {
-		keys_wipe(s->entries[i].value, strlen(s->entries[i].value));
-		free(s->entries[i].value);
-		free(s->entries[i].key);
-	}
+	keys_wipe(e->value, strlen(e->value));
+	free(e->value);
+	free(e->key);
+}
+
+void config_section_deinit(struct config_section *s)
+{
+	for (size_t i = 0; i < s->n_entries; i++)
+		config_entry_deinit(&s->entries[i]);
 	free(s->entries);
 	free(s->kind);
 	free(s->name);
@@ -228,7 +249,7 @@ static void section_deinit(struct config_section *s)
 void config_ini_deinit(struct config_ini *ini)
 {
 	for (size_t i = 0; i < ini->n_sections; i++)
-		section_deinit(&ini->sections[i]);
+		config_section_deinit(&ini->sections[i]);
 	free(ini->sections);
 	*ini = (struct config_ini){0};
 }
@@ -264,4 +285,20 @@ int config_section_line(const struct config_section *section, const char *key)
 	if (entry)
 		return entry->line;
 	return section ? section->line : 0;
+}
+
+int config_entry_replace(struct config_entry *e, const char *key, const char *value)
+{
+	struct config_entry new = *e;
+
+	new.key = strdup(key);
+	new.value = strdup(value);
+	if (!new.key || !new.value) {
+		free(new.key);
+		free(new.value);
+		return -ENOMEM;
+	}
+	config_entry_deinit(e);
+	*e = new;
+	return 0;
 }

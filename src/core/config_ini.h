@@ -45,6 +45,15 @@ struct config_ini {
 int config_ini_parse(struct config_ini *ret, char *text, size_t len, struct config_errors *errors);
 void config_ini_deinit(struct config_ini *ini);
 
+/* Behind all others; pointers to sections end. 0 or -ENOMEM. */
+int config_ini_add_section(struct config_ini *ini, const char *kind, const char *name,
+			   struct config_section **ret);
+int config_ini_add_entry(struct config_section *s, const char *key, const char *value);
+void config_section_deinit(struct config_section *s);
+/* 0, or -ENOMEM and nothing has changed. */
+int config_entry_replace(struct config_entry *e, const char *key, const char *value);
+void config_entry_deinit(struct config_entry *e);
+
 /* The first entry known as `key`, or NULL; `section` may be NULL. */
 const struct config_entry *config_section_find(const struct config_section *section,
 					       const char *key);

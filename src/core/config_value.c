@@ -369,6 +369,18 @@ int value_socket_path(struct value *v, void *field)
 	return parse_path(v, field, sizeof(((struct sockaddr_un *)0)->sun_path));
 }
 
+int value_loopback(struct value *v, void *field)
+{
+	struct addr a;
+
+	if (addr_parse(&a, v->text, 0) < 0 || !addr_port(&a) ||
+	    !(a.sa.sa_family == AF_INET ? ntohl(a.v4.sin_addr.s_addr) >> 24 == 127
+					: IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr)))
+		return value_expected(v, "127.0.0.1:PORT or [::1]:PORT: others could read along");
+	*(struct addr *)field = a;
+	return 0;
+}
+
 int value_bind(struct value *v, void *field)
 {
 	struct addr a;

@@ -7,21 +7,27 @@
 #include "core/daemon.h"
 
 #include <cap-ng.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "control/socket.h"
 #include "core/config.h"
+#include "core/config_edit.h"
 #include "core/daemonize.h"
 #include "core/engine.h"
 #include "core/pidfile.h"
+#include "crypto/keys.h"
+#include "supervisor/hooks.h"
 #include "util/log.h"
 
 /* How long the remains of a daemon that was killed are waited for. */
@@ -37,6 +43,10 @@ struct daemon {
 	struct pidfile lock;
 	struct pidfile pidfile;
 	struct control_socket control;
+	struct control_socket metrics; /* fd -1: none */
+	int metrics_tcp;	       /* -1: none */
+	struct config next;	       /* read, and given to the engine */
+	struct hooks hooks;
 	struct lifecycle lifecycle;
 	struct sandbox_user user;
 	bool follows_crash; /* the one before us was killed */
@@ -182,6 +192,42 @@ static int open_control(struct daemon *d)
 	return r;
 }
 
+static int listen_tcp(const struct addr *a)
+{
+	const int on = 1;
+	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, &a->sa, addr_len(a)) == 0 && listen(fd, SOMAXCONN) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+static int open_metrics(struct daemon *d)
+{
+	const struct daemon_settings *s = &d->config.daemon;
+	char text[ADDR_TEXT_MAX];
+	int r = 0;
+
+	if (*s->metrics_socket)
+		r = control_socket_listen(&d->metrics, s->metrics_socket);
+	if (r < 0)
+		log_error("metrics socket %s: %s", s->metrics_socket, strerror(-r));
+	if (r < 0 || !addr_is_set(&s->metrics_listen))
+		return r;
+	d->metrics_tcp = listen_tcp(&s->metrics_listen);
+	r = d->metrics_tcp < 0 ? d->metrics_tcp : 0;
+	if (r < 0)
+		log_error("metrics_listen = %s: %s", addr_format(&s->metrics_listen, text),
+			  strerror(-r));
+	return r;
+}
+
 static int open_lifecycle(struct daemon *d)
 {
 	int r = lifecycle_init(&d->lifecycle, d->cli->status_fd, d->cli->status_format);
@@ -194,6 +240,10 @@ static int open_lifecycle(struct daemon *d)
 static void tear_down(struct daemon *d)
 {
 	lifecycle_deinit(&d->lifecycle);
+	hooks_end(&d->hooks);
+	if (d->metrics_tcp >= 0)
+		close(d->metrics_tcp);
+	control_socket_close(&d->metrics);
 	control_socket_close(&d->control);
 	pidfile_release(&d->pidfile);
 	pidfile_release(&d->lock);
@@ -205,7 +255,7 @@ static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
 		open_lifecycle, open_signals, find_user,    make_state_dir,
-		take_lock,	take_pidfile, open_control,
+		take_lock,	take_pidfile, open_control, open_metrics,
 	};
 	int r = 0;
 
@@ -221,6 +271,7 @@ static int run_engine(void *ctx, const struct engine_channels *channels)
 	const struct engine_settings settings = {
 		.config = &d->config,
 		.control_fd = d->control.fd,
+		.metrics_fds = {d->metrics.fd, d->metrics_tcp},
 		.instance = d->lifecycle.instance,
 		.user = d->user,
 		.is_debug = d->cli->is_debug,
@@ -241,6 +292,129 @@ static void forget_secrets(void *ctx)
 	struct daemon *d = ctx;
 
 	config_deinit(&d->config);
+	config_deinit(&d->next);
+}
+
+/* A file in memory with that text behind a letter. */
+static int memory_file(int *ret_fd, char letter, const char *text, size_t len)
+{
+	int fd = memfd_create("vtrunkd", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, &letter, 1) != 1 || write(fd, text, len) != (ssize_t)len ||
+	    lseek(fd, 0, SEEK_SET) < 0) {
+		close(fd);
+		return -EIO;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int tell_errors(const struct config_errors *errors, int *ret_fd)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	config_errors_print(errors, out);
+	fclose(out);
+	r = memory_file(ret_fd, 'E', text, len);
+	free(text);
+	return r;
+}
+
+static int read_config(void *ctx, int *ret_fd)
+{
+	struct daemon *d = ctx;
+	struct config_errors errors = {0};
+	struct buffer text = {0};
+	int r;
+
+	config_deinit(&d->next);
+	r = config_read(&d->next, d->cli->config, &errors);
+	if (r < 0) {
+		r = tell_errors(&errors, ret_fd);
+		config_errors_deinit(&errors);
+		return r;
+	}
+	config_errors_deinit(&errors);
+	r = config_edit_write(&d->next.ini, &text);
+	if (r == 0)
+		r = memory_file(ret_fd, 'C', text.data, text.len);
+	if (text.data)
+		keys_wipe(text.data, text.room);
+	buffer_deinit(&text);
+	return r;
+}
+
+static int keep_config(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (!d->next.n_networks)
+		return -EINVAL;
+	config_deinit(&d->config);
+	d->config = d->next;
+	d->next = (struct config){0};
+	return 0;
+}
+
+static const struct network_hooks *find_hooks(const struct daemon *d, const char *network)
+{
+	for (size_t i = 0; i < d->config.n_networks; i++)
+		if (!strcmp(d->config.networks[i].name, network))
+			return &d->config.hooks[i];
+	return NULL;
+}
+
+/* "link" becomes VTRUNKD_LINK. */
+static void set_variable(struct hook *h, const char *key, const char *value)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "VTRUNKD_%s", key);
+	for (char *c = name; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	hook_set(h, name, value);
+}
+
+static void set_variables(struct hook *h, const struct broker_hook *q,
+			  const struct network_hooks *hooks)
+{
+	struct record fields = {.len = (uint16_t)q->len};
+	struct record_field f;
+
+	memcpy(fields.text, q->fields, q->len);
+	set_variable(h, "event", q->event);
+	for (size_t pos = 0; record_next(&fields, &pos, &f);)
+		set_variable(h, f.key, f.value);
+	if (*hooks->dns)
+		set_variable(h, "dns", hooks->dns);
+}
+
+static int run_hook(void *ctx, const struct broker_hook *q)
+{
+	struct daemon *d = ctx;
+	const struct network_hooks *hooks = find_hooks(d, q->network);
+	struct hook h = {0};
+	int r = 0;
+
+	if (!hooks || !*hooks->paths[q->hook])
+		return -ENOENT;
+	strcpy(h.path, hooks->paths[q->hook]);
+	strcpy(h.event, q->event);
+	set_variables(&h, q, hooks);
+	if (d->hooks.fd < 0)
+		r = hooks_start(forget_secrets, d, &d->hooks);
+	if (r == 0)
+		r = hooks_run(&d->hooks, &h);
+	if (r < 0)
+		log_warn("hook %s (%s): not run: %s", h.path, h.event, strerror(-r));
+	return r;
 }
 
 /* In the background messages go to syslog, and the terminal is let go before the parent returns. */
@@ -287,6 +461,9 @@ static int live(struct daemon *d)
 		.run_engine = run_engine,
 		.forget_secrets = forget_secrets,
 		.may_route = may_route,
+		.read_config = read_config,
+		.keep_config = keep_config,
+		.run_hook = run_hook,
 		.ready = get_ready,
 	};
 	struct supervisor_settings settings = {
@@ -349,6 +526,9 @@ int daemon_run(const struct cli *cli)
 		.lock.fd = -1,
 		.pidfile.fd = -1,
 		.control.fd = -1,
+		.metrics.fd = -1,
+		.metrics_tcp = -1,
+		.hooks.fd = -1,
 		.lifecycle = {.status_fd = -1, .notify_fd = -1},
 	};
 	int status = EXIT_FAILURE;

@@ -18,12 +18,14 @@
 #include <unistd.h>
 
 #include "broker/broker.h"
+#include "control/metrics_server.h"
 #include "control/record_json.h"
 #include "control/server.h"
 #include "core/actions.h"
 #include "core/daemonize.h"
 #include "core/events.h"
 #include "core/networks.h"
+#include "core/observe.h"
 #include "crypto/aead.h"
 #include "sandbox/sandbox.h"
 #include "util/log.h"
@@ -39,6 +41,7 @@ struct engine {
 	struct actions actions;
 	struct broker *broker;
 	struct events *events;
+	struct metrics_server *metrics[METRICS_FDS]; /* NULL: none */
 	struct networks *networks;
 };
 
@@ -137,6 +140,41 @@ static void publish_event(void *ctx, const struct record *r)
 	json_object_put(event);
 }
 
+/* The hook that an event runs, or -1. */
+static int hook_of(const struct record *r)
+{
+	static const char *const events[] = {
+#define X(key, event) event,
+		HOOK_KINDS(X)
+#undef X
+	};
+
+	const char *state = record_find(r, "state");
+
+	for (int i = 0; i < HOOK_KIND_COUNT; i++) {
+		size_t len = strcspn(events[i], "=");
+
+		if (strncmp(r->name, events[i], len) != 0 || r->name[len])
+			continue;
+		if (!events[i][len] || (state && !strcmp(state, events[i] + len + 1)))
+			return i;
+	}
+	return -1;
+}
+
+/* If the network has one. */
+static void run_hook(void *ctx, const struct record *r)
+{
+	const struct engine *e = ctx;
+	const struct config *c = e->settings->config;
+	const char *network = record_find(r, "network");
+	int hook = hook_of(r);
+
+	for (size_t i = 0; network && hook >= 0 && i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].name, network) && *c->hooks[i].paths[hook])
+			broker_run_hook(e->broker, network, (enum hook_kind)hook, r);
+}
+
 static int open_events(struct engine *e)
 {
 	int r = events_new(&e->events);
@@ -145,6 +183,8 @@ static int open_events(struct engine *e)
 		log_error("cannot start: %s", strerror(-r));
 	else
 		events_listen(e->events, publish_event, e);
+	if (r == 0)
+		events_listen(e->events, run_hook, e);
 	return r;
 }
 
@@ -170,6 +210,19 @@ static bool survive_failures(struct engine *e)
 		return true;
 	log_error("no network is left; stopping");
 	return false;
+}
+
+static int open_metrics(struct engine *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < METRICS_FDS; i++)
+		if (e->settings->metrics_fds[i] >= 0)
+			r = metrics_server_new(&e->metrics[i], e->settings->metrics_fds[i],
+					       observe_metrics, e->networks);
+	if (r < 0)
+		log_error("cannot serve metrics: %s", strerror(-r));
+	return r;
 }
 
 static int judge_warnings(const struct engine *e)
@@ -204,8 +257,8 @@ static int get_ready(struct engine *e)
 static int set_up(struct engine *e)
 {
 	static int (*const steps[])(struct engine *) = {
-		choose_aead, open_signals,  open_control,   open_events,
-		open_broker, enter_sandbox, start_networks, get_ready,
+		choose_aead,   open_signals,   open_control, open_events, open_broker,
+		enter_sandbox, start_networks, open_metrics, get_ready,
 	};
 	int r = 0;
 
@@ -216,6 +269,8 @@ static int set_up(struct engine *e)
 
 static void tear_down(struct engine *e)
 {
+	for (size_t i = 0; i < METRICS_FDS; i++)
+		metrics_server_free(e->metrics[i]);
 	networks_free(e->networks);
 	if (e->events && e->control)
 		events_dispatch(e->events);
@@ -240,10 +295,32 @@ static bool is_told_to_stop(const struct engine *e)
 	return false;
 }
 
-/* Half of the time that the service manager gives us, -1 for ever. */
-static int watchdog_ms(const struct engine *e)
+/* Half of the time that the service manager gives us, and what the metrics' clients have left. */
+static int wait_ms(const struct engine *e)
 {
-	return e->settings->watchdog_usecs ? (int)(e->settings->watchdog_usecs / 2000) : -1;
+	nsec_t now = clock_now();
+	nsec_t until = NSEC_NEVER;
+
+	if (e->settings->watchdog_usecs)
+		until = now + (nsec_t)e->settings->watchdog_usecs * NSEC_PER_USEC / 2;
+	for (size_t i = 0; i < METRICS_FDS; i++)
+		if (e->metrics[i])
+			until = nsec_min(until, metrics_server_deadline(e->metrics[i], now));
+	return until == NSEC_NEVER ? -1
+				   : (int)nsec_min((until - now) / NSEC_PER_MSEC + 1, INT32_MAX);
+}
+
+/* Also without news: their clients may have to be let go. */
+static void serve_metrics(struct engine *e)
+{
+	for (size_t i = 0; i < METRICS_FDS; i++)
+		if (e->metrics[i])
+			metrics_server_dispatch(e->metrics[i]);
+}
+
+static int metrics_fd(const struct engine *e, size_t i)
+{
+	return e->metrics[i] ? metrics_server_fd(e->metrics[i]) : -1;
 }
 
 /* The exit status. */
@@ -254,10 +331,12 @@ static int main_loop(struct engine *e)
 		{.fd = e->signal_fd, .events = POLLIN},
 		{.fd = control_fd(e->control), .events = POLLIN},
 		{.fd = events_fd(e->events), .events = POLLIN},
+		{.fd = metrics_fd(e, 0), .events = POLLIN},
+		{.fd = metrics_fd(e, 1), .events = POLLIN},
 	};
 
 	for (;;) {
-		int n = poll(fds, sizeof(fds) / sizeof(*fds), watchdog_ms(e));
+		int n = poll(fds, sizeof(fds) / sizeof(*fds), wait_ms(e));
 
 		if (n < 0) {
 			if (errno == EINTR)
@@ -267,6 +346,7 @@ static int main_loop(struct engine *e)
 		}
 		if (e->settings->watchdog_usecs)
 			broker_alive(e->broker);
+		serve_metrics(e);
 		if (n == 0)
 			continue;
 		if (fds[0].revents && !survive_failures(e))

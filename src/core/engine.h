@@ -10,9 +10,12 @@
 #include "supervisor/supervisor.h"
 
 /* What the engine has from its parent, besides the channels. Lives as long as it. */
+#define METRICS_FDS 2
+
 struct engine_settings {
-	const struct config *config;
-	int control_fd; /* listening */
+	struct config *config;	      /* the engine replaces it when it is told to reload */
+	int control_fd;		      /* listening */
+	int metrics_fds[METRICS_FDS]; /* likewise; -1: none */
 	const char *instance;
 	struct sandbox_user user;
 	bool is_debug;

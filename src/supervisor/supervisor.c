@@ -192,11 +192,35 @@ static void take_alive(void *ctx)
 	lifecycle_notify(s->settings->lifecycle, "WATCHDOG=1");
 }
 
+static int read_config(void *ctx, int *ret_fd)
+{
+	const struct supervisor *s = ctx;
+
+	return s->calls->read_config(s->ctx, ret_fd);
+}
+
+static int keep_config(void *ctx)
+{
+	const struct supervisor *s = ctx;
+
+	return s->calls->keep_config(s->ctx);
+}
+
+static int run_hook(void *ctx, const struct broker_hook *h)
+{
+	const struct supervisor *s = ctx;
+
+	return s->calls->run_hook(s->ctx, h);
+}
+
 static const struct broker_calls broker_calls = {
 	.open_resolver = open_resolver,
 	.may_route = may_route,
 	.ready = take_ready,
 	.alive = take_alive,
+	.read_config = read_config,
+	.keep_config = keep_config,
+	.run_hook = run_hook,
 };
 
 /* The engine does what ours would never do. */

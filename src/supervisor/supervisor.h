@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "broker/request.h"
 #include "sandbox/sandbox.h"
 #include "supervisor/lifecycle.h"
 
@@ -27,6 +28,10 @@ struct supervisor_calls {
 	void (*forget_secrets)(void *ctx);
 	/* As of struct broker_calls. */
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
+	/* As those of struct broker_calls. */
+	int (*read_config)(void *ctx, int *ret_fd);
+	int (*keep_config)(void *ctx);
+	int (*run_hook)(void *ctx, const struct broker_hook *h);
 	/* The first engine is up. 0, or -errno where nobody has waited for that: then it ends. */
 	int (*ready)(void *ctx);
 };

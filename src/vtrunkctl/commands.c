@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vtrunkctl/ask.h"
+#include "vtrunkctl/doctor.h"
 #include "vtrunkctl/follow.h"
 #include "vtrunkctl/health.h"
 #include "vtrunkctl/live.h"
@@ -112,6 +113,7 @@ const struct command commands[] = {
 	 health_show},
 	{"metrics", "", "the metrics that Prometheus gets", 0, 0, run_metrics, "metrics"},
 	{"events", "", "what happens, as it happens", 0, 0, follow_events},
+	{"doctor", "", "what keeps the bond from working, and how to mend it", 0, 0, doctor_run},
 	{"connect", "[NETWORK]", "start a network", 0, 1, run_ask, "connect", "network"},
 	{"disconnect", "[NETWORK]", "stop a network", 0, 1, run_ask, "disconnect", "network"},
 	{"log level", "[LEVEL]", "tell or set it: error, warning, info, debug", 0, 1, run_ask,

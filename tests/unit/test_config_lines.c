@@ -285,7 +285,10 @@ static const struct bad_case bad_cases[] = {
 	{single_form, "[link wifi]", "wieght = 2", "[link wifi] wieght: unknown key|bind, device"},
 	{multi_form, "[peer home]", "name = x", "[peer home] name: unknown key|public_key, "},
 	{multi_form, "[daemon]", "usr = x", "[daemon] usr: unknown key|control_socket, pid_file"},
-	{single_form, "[network]", "dns = 9.9.9.9", "[network] dns: dns is not supported"},
+	{single_form, "[network]", "dns = example.com", "[network] dns: found 'example.com'"},
+	{single_form, "[network]", "on_up = echo up", "[network] on_up: found 'echo up'"},
+	{multi_form, "[daemon]", "metrics_listen = 0.0.0.0:9586", "127.0.0.1:PORT or [::1]:PORT"},
+	{multi_form, "[daemon]", "metrics_listen = 127.0.0.1", "127.0.0.1:PORT or [::1]:PORT"},
 	{single_form, "[wireguard]", "no equals sign", "neither a comment, nor a [section]"},
 	{single_form, "[wireguard]", "= value", "neither a comment, nor a [section]"},
 	/* Forms */

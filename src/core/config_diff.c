@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/config_diff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/config_grammar.h"
+
+/* What a network that runs takes; a NULL key stands for all, and for the section as a whole. */
+static const struct {
+	const char *section, *key;
+} hot[] = {
+	{"daemon", "log_level"},
+	{"network", "enabled"},
+	{"wireguard", "private_key"},
+	{"wireguard", "peer_public_key"},
+	{"wireguard", "preshared_key"},
+	{"wireguard", "allowed_ips"},
+	{"wireguard", "persistent_keepalive"},
+	{"wireguard", "multilink"},
+	{"peer", NULL},
+};
+
+bool difference_is_hot(const struct config_difference *d)
+{
+	for (size_t i = 0; i < sizeof(hot) / sizeof(*hot); i++) {
+		if (strcmp(hot[i].section, d->section->kind) != 0)
+			continue;
+		if (!hot[i].key || (d->key && !strcmp(hot[i].key, d->key)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_of_network(const struct config_section *s)
+{
+	return !strcmp(s->kind, "network") || !strcmp(s->kind, "wireguard");
+}
+
+/* The network that a section belongs to. */
+static const char *network_of(const struct config *c, const struct config_section *s)
+{
+	const struct config_entry *named = config_section_find(s, "network");
+
+	if (is_of_network(s))
+		return section_network_name(s);
+	if (!strcmp(s->kind, "daemon"))
+		return "";
+	return named ? named->value : c->networks[0].name;
+}
+
+static bool is_same_section(const struct config_section *a, const struct config_section *b)
+{
+	const char *a_name = is_of_network(a) ? section_network_name(a) : a->name;
+	const char *b_name = is_of_network(b) ? section_network_name(b) : b->name;
+
+	return !strcmp(a->kind, b->kind) && !strcmp(a_name, b_name);
+}
+
+static const struct config_section *find_same(const struct config *c,
+					      const struct config_section *s)
+{
+	for (size_t i = 0; i < c->ini.n_sections; i++)
+		if (is_same_section(&c->ini.sections[i], s))
+			return &c->ini.sections[i];
+	return NULL;
+}
+
+/* The next entry of that key from *i on; NULL if there is none. */
+static const struct config_entry *next_entry(const struct config_section *s, const char *key,
+					     size_t *i)
+{
+	while (*i < s->n_entries) {
+		const struct config_entry *e = &s->entries[(*i)++];
+
+		if (!strcmp(e->known_as, key))
+			return e;
+	}
+	return NULL;
+}
+
+static bool has_same_values(const struct config_section *a, const struct config_section *b,
+			    const char *key)
+{
+	size_t i = 0, k = 0;
+
+	for (;;) {
+		const struct config_entry *x = next_entry(a, key, &i);
+		const struct config_entry *y = next_entry(b, key, &k);
+
+		if (!x || !y)
+			return x == y;
+		if (strcmp(x->value, y->value) != 0)
+			return false;
+	}
+}
+
+struct differ {
+	const struct config *before, *after;
+	struct config_diff diff;
+	size_t room;
+	int error;
+};
+
+static void add(struct differ *d, enum difference_kind kind, const struct config *c,
+		const struct config_section *s, const char *key)
+{
+	struct config_difference *grown = d->diff.items;
+
+	if (d->error)
+		return;
+	if (d->diff.n == d->room) {
+		d->room = d->room ? 2 * d->room : 16;
+		grown = reallocarray(grown, d->room, sizeof(*grown));
+		if (!grown) {
+			d->error = -ENOMEM;
+			return;
+		}
+		d->diff.items = grown;
+	}
+	grown[d->diff.n] = (struct config_difference){.kind = kind, .section = s, .key = key};
+	snprintf(grown[d->diff.n].network, sizeof(grown->network), "%s", network_of(c, s));
+	d->diff.n++;
+}
+
+/* Each key of `s` that is not the same in `other`, or not there. `is_first` of a list that goes on.
+ */
+static void compare_sections(struct differ *d, const struct config_section *before,
+			     const struct config_section *after)
+{
+	for (size_t i = 0; i < after->n_entries; i++) {
+		const char *key = after->entries[i].known_as;
+
+		if (config_section_find(after, key) != &after->entries[i])
+			continue; /* a list that goes on */
+		if (!has_same_values(before, after, key))
+			add(d, DIFFERENCE_CHANGED, d->after, after, key);
+	}
+	for (size_t i = 0; i < before->n_entries; i++) {
+		const char *key = before->entries[i].known_as;
+
+		if (config_section_find(before, key) == &before->entries[i] &&
+		    !config_section_has(after, key))
+			add(d, DIFFERENCE_CHANGED, d->after, after, key);
+	}
+}
+
+int config_diff(const struct config *before, const struct config *after, struct config_diff *ret)
+{
+	struct differ d = {.before = before, .after = after};
+
+	for (size_t i = 0; i < after->ini.n_sections; i++) {
+		const struct config_section *s = &after->ini.sections[i];
+		const struct config_section *old = find_same(before, s);
+
+		if (old)
+			compare_sections(&d, old, s);
+		else
+			add(&d, DIFFERENCE_ADDED, after, s, NULL);
+	}
+	for (size_t i = 0; i < before->ini.n_sections; i++) {
+		const struct config_section *s = &before->ini.sections[i];
+
+		if (!find_same(after, s))
+			add(&d, DIFFERENCE_REMOVED, before, s, NULL);
+	}
+	if (d.error < 0) {
+		config_diff_deinit(&d.diff);
+		return d.error;
+	}
+	*ret = d.diff;
+	return 0;
+}
+
+void config_diff_deinit(struct config_diff *d)
+{
+	free(d->items);
+	*d = (struct config_diff){0};
+}
+
+void difference_describe(const struct config_difference *d, char *buf, size_t size)
+{
+	static const char *const words[] = {
+		[DIFFERENCE_ADDED] = "added",
+		[DIFFERENCE_REMOVED] = "removed",
+		[DIFFERENCE_CHANGED] = "changed",
+	};
+
+	snprintf(buf, size, "%s%s%s %s", d->section->label, d->key ? " " : "", d->key ? d->key : "",
+		 words[d->kind]);
+}

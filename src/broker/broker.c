@@ -184,6 +184,7 @@ int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_
 	struct broker_request q = {
 		.kind = BROKER_OPEN_UDP,
 		.udp = {.bind = s->bind,
+			.port = s->port,
 			.fwmark = s->fwmark,
 			.bytes = (uint32_t)bytes,
 			.family = family},

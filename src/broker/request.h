@@ -65,7 +65,8 @@ struct broker_route {
 };
 
 struct broker_udp {
-	struct addr bind; /* AF_UNSPEC: the wildcard of `family` */
+	struct addr bind; /* AF_UNSPEC: the wildcard of `family`, with `port` */
+	uint32_t port;
 	char device[IFNAMSIZ];
 	uint32_t fwmark;
 	uint32_t bytes;

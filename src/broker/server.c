@@ -164,10 +164,11 @@ static bool is_family(int family)
 static int open_udp(struct broker_server *s, const struct broker_udp *q, struct broker_reply *ret,
 		    int *ret_fd)
 {
-	struct link_settings settings = {.bind = q->bind, .fwmark = q->fwmark};
+	struct link_settings settings = {
+		.bind = q->bind, .port = (uint16_t)q->port, .fwmark = q->fwmark};
 	int r;
 
-	if (!is_family(q->family) || !is_family(q->bind.sa.sa_family) ||
+	if (q->port > UINT16_MAX || !is_family(q->family) || !is_family(q->bind.sa.sa_family) ||
 	    q->bytes > BURST_BYTES_LIMIT)
 		return -EINVAL;
 	if (q->device[0] && !is_name(q->device, sizeof(q->device)))

@@ -50,7 +50,9 @@ bool bond_has_endpoint(const struct bond *bond)
 	if (bond->settings->endpoint.host[0])
 		return true;
 	for (size_t i = 0; i < n->n_links; i++) {
-		if (n->links[i]->settings->endpoint.host[0])
+		const struct link *l = n->links[i];
+
+		if (l && l->settings->endpoint.host[0])
 			return true;
 	}
 	return false;

@@ -20,6 +20,7 @@
 #include "crypto/keys.h"
 #include "dataplane/bonds.h"
 #include "dataplane/handshaker.h"
+#include "dataplane/links.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
 #include "dataplane/routes.h"
@@ -460,8 +461,12 @@ static void remove_gone(struct plan *p)
 {
 	struct network *n = p->network;
 
-	for (size_t i = 0; i < n->n_links; i++)
-		link_visit(n->links[i], clean_rx, n->links[i]->user);
+	for (size_t i = 0; i < n->n_links; i++) {
+		struct link *l = n->links[i];
+
+		if (l)
+			link_visit(l, clean_rx, l->user);
+	}
 	tx_visit(n->tx, clean_tx, p);
 	monitor_visit(n->monitor, clean_monitor, p);
 	handshaker_visit(n->handshaker, clean_pokes, n->handshaker);
@@ -521,7 +526,12 @@ static int carry_out(struct plan *p)
 int network_change(struct network *n, const struct network_change *change)
 {
 	struct plan p = {.network = n, .change = change};
-	int r = plan_peers(&p);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < change->n_links; i++)
+		r = network_link_change(n, &change->links[i]);
+	if (r == 0)
+		r = plan_peers(&p);
 
 	if (r == 0)
 		r = carry_out(&p);

@@ -34,7 +34,19 @@ struct peer_change {
 	size_t n_allowed_ips;
 };
 
+/* One link, by its name: as it is to be; it is added if it isn't there. */
+struct link_change {
+	struct link_settings settings;
+	bool is_removed; /* only the name counts then; it need not be there */
+};
+
 struct network_change {
+	/*
+	 * One after the other, before all else, until one fails: those before it have changed then,
+	 * and nothing else has.
+	 */
+	const struct link_change *links;
+	size_t n_links;
 	/* NULL: it stays. Zero: none. Another one ends all sessions; a peer of its public key goes.
 	 */
 	const uint8_t *private_key;

@@ -107,9 +107,11 @@ static bool send_to_peer(void *ctx, struct peer *p, unsigned nth, const void *ms
 static void reply(void *ctx, const struct origin *to, const void *msg, size_t len)
 {
 	struct network *n = ctx;
+	struct link *l = n->links[to->link]; /* NULL: it has gone in the meantime */
 	const struct endpoint endpoint = {.remote = to->remote, .local = to->local};
 
-	link_send_message(n->links[to->link], &endpoint, 0, msg, len);
+	if (l)
+		link_send_message(l, &endpoint, 0, msg, len);
 }
 
 static void send_keepalive(void *ctx, struct peer *p)
@@ -140,7 +142,8 @@ static void heard_from(void *ctx, struct peer *p, const struct origin *from)
 		.at = clock_now(),
 	};
 
-	monitor_post(n, &e);
+	if (e.link)
+		monitor_post(n, &e);
 }
 
 static void next_timestamp(void *ctx, uint8_t ret[NOISE_TIMESTAMP_LEN])

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
+/*
+ * How a link goes while traffic runs: first no path leads over it, so that nobody chooses it, and
+ * nobody answers over it; after a grace period nobody who chose it before is still at it, and its
+ * worker ends. What the worker gave to others is out of their hands when they have been visited.
+ */
 #include "dataplane/links.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "dataplane/bonds.h"
+#include "dataplane/handshaker.h"
+#include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
 #include "dataplane/rx.h"
+#include "util/log.h"
 
 int network_link_new(struct link **ret, struct network *n, uint32_t number,
 		     const struct link_settings *s)
@@ -39,4 +49,235 @@ void network_link_free(struct link *l)
 	rx_free(l->user);
 	free(l->settings);
 	free(l);
+}
+
+void network_put_by_bursts(struct network *n, size_t n_links)
+{
+	size_t wanted = n_links < PATHS_MAX ? (PATHS_MAX - n_links) * BURSTS_PER_LINK : 0;
+
+	while (n->n_put_by > wanted)
+		burst_put(n->put_by[--n->n_put_by]);
+	while (n->n_put_by < wanted && (n->put_by[n->n_put_by] = burst_take(n->bursts)))
+		n->n_put_by++;
+}
+
+void network_give_back_bursts(struct network *n)
+{
+	while (n->n_put_by)
+		burst_put(n->put_by[--n->n_put_by]);
+}
+
+struct link *network_link_find(const struct network *n, const char *name)
+{
+	for (size_t i = 0; i < n->n_links; i++) {
+		struct link *l = n->links[i];
+
+		if (l && strcmp(l->settings->name, name) == 0)
+			return l;
+	}
+	return NULL;
+}
+
+static size_t count_links(const struct network *n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n->n_links; i++)
+		count += n->links[i] != NULL;
+	return count;
+}
+
+/* A visit that has to do with one link. */
+struct visit {
+	struct network *network;
+	struct link *link;
+	struct rx *rx; /* of the worker that is visited */
+	const struct link_settings *wanted;
+	int result;
+};
+
+static void add(void *arg)
+{
+	struct visit *v = arg;
+
+	v->result = monitor_add_link(v->network->monitor, v->link, clock_now());
+	if (v->result == 0)
+		monitor_configure_link(v->network->monitor, v->link, clock_now());
+}
+
+static void take_paths(void *arg)
+{
+	struct visit *v = arg;
+
+	monitor_remove_link(v->network->monitor, v->link);
+}
+
+static void take_events(void *arg)
+{
+	monitor_take_events(arg);
+}
+
+static void take_over(void *arg)
+{
+	struct visit *v = arg;
+
+	rx_take_over(v->rx, v->link->user);
+}
+
+/* Handshake thread: with a link that has an endpoint, peers are within reach. */
+static void want_peers(void *arg)
+{
+	struct network *n = arg;
+
+	for (size_t i = 0; i < n->n_bonds; i++)
+		device_set_wanted_up(&n->bonds[i]->peer, bond_is_wanted_up(n->bonds[i]),
+				     clock_now());
+}
+
+static void remove_link(struct network *n, struct link *l)
+{
+	struct visit v = {.network = n, .link = l};
+
+	n->links[l->number] = NULL; /* nothing is learnt of it any more */
+	monitor_visit(n->monitor, take_paths, &v);
+	handshaker_visit(n->handshaker, want_peers, n);
+	rcu_drain();
+	link_stop(l);
+	for (size_t i = 0; i < n->n_links; i++) {
+		struct link *other = n->links[i];
+
+		if (!other)
+			continue;
+		v.rx = other->user;
+		link_visit(other, take_over, &v);
+	}
+	rx_take_over(NULL, l->user);
+	monitor_visit(n->monitor, take_events, n->monitor);
+	log_notice("network %s: link %s: removed", n->settings->name, l->settings->name);
+	network_link_free(l);
+	network_put_by_bursts(n, count_links(n));
+}
+
+static int add_link(struct network *n, const struct link_settings *s)
+{
+	struct visit v = {.network = n};
+	size_t number = 0;
+	int r;
+
+	while (number < NETWORK_LINKS_MAX && n->links[number])
+		number++;
+	if (number == NETWORK_LINKS_MAX)
+		return -E2BIG;
+	r = network_link_new(&v.link, n, (uint32_t)number, s);
+	if (r == 0 && n->started.monitor)
+		r = link_start(v.link);
+	if (r < 0) {
+		network_link_free(v.link);
+		return r;
+	}
+	n->links[number] = v.link;
+	if (n->n_links <= number)
+		n->n_links = number + 1;
+	network_put_by_bursts(n, count_links(n));
+	monitor_visit(n->monitor, add, &v);
+	if (v.result < 0) {
+		remove_link(n, v.link);
+		return v.result;
+	}
+	handshaker_visit(n->handshaker, want_peers, n);
+	return 0;
+}
+
+static bool is_other_socket(const struct link_settings *a, const struct link_settings *b)
+{
+	return !addr_equal(&a->bind, &b->bind) || a->port != b->port || a->fwmark != b->fwmark ||
+	       a->is_disabled != b->is_disabled || strcmp(a->device, b->device) != 0;
+}
+
+/* Of the settings, what the socket is made from. */
+static void take_socket_settings(struct link_settings *to, const struct link_settings *from)
+{
+	to->bind = from->bind;
+	to->port = from->port;
+	to->fwmark = from->fwmark;
+	to->is_disabled = from->is_disabled;
+	memcpy(to->device, from->device, sizeof(to->device));
+}
+
+static void close_socket(void *arg)
+{
+	struct visit *v = arg;
+
+	take_socket_settings(v->link->settings, v->wanted);
+	monitor_close_link(v->network->monitor, v->link);
+}
+
+static void open_socket(void *arg)
+{
+	struct visit *v = arg;
+
+	v->result = v->link->settings->is_disabled
+			    ? 0
+			    : monitor_reopen_link(v->network->monitor, v->link, clock_now());
+}
+
+static void replace_socket(struct visit *v, const struct link_settings *wanted)
+{
+	v->wanted = wanted;
+	monitor_visit(v->network->monitor, close_socket, v);
+	/* Its worker has to close the old one, whose port may be the new one's. */
+	link_settle(v->link);
+	monitor_visit(v->network->monitor, open_socket, v);
+}
+
+static void configure(void *arg)
+{
+	struct visit *v = arg;
+
+	v->link->settings->weight = v->wanted->weight;
+	v->link->settings->endpoint = v->wanted->endpoint;
+	v->link->settings->role = v->wanted->role;
+	v->link->settings->rate = v->wanted->rate;
+	monitor_configure_link(v->network->monitor, v->link, clock_now());
+}
+
+static bool is_other_use(const struct link_settings *a, const struct link_settings *b)
+{
+	return a->weight != b->weight || a->role != b->role || a->rate != b->rate ||
+	       a->endpoint.port != b->endpoint.port ||
+	       strcmp(a->endpoint.host, b->endpoint.host) != 0;
+}
+
+static int change_link(struct network *n, struct link *l, const struct link_settings *wanted)
+{
+	struct visit v = {.network = n, .link = l};
+	struct link_settings had = *l->settings;
+	int r;
+
+	if (is_other_socket(&had, wanted)) {
+		replace_socket(&v, wanted);
+		r = v.result;
+		if (r < 0) {
+			replace_socket(&v, &had);
+			return r;
+		}
+	}
+	if (!is_other_use(&had, wanted))
+		return 0;
+	v.wanted = wanted;
+	monitor_visit(n->monitor, configure, &v);
+	handshaker_visit(n->handshaker, want_peers, n);
+	return 0;
+}
+
+int network_link_change(struct network *n, const struct link_change *c)
+{
+	struct link *l = network_link_find(n, c->settings.name);
+
+	if (c->is_removed) {
+		if (l)
+			remove_link(n, l);
+		return 0;
+	}
+	return l ? change_link(n, l, &c->settings) : add_link(n, &c->settings);
 }

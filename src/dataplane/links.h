@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-/* The links of a network: made and freed by the main thread. */
+/* The links of a network: made, changed and freed by the main thread. */
 #pragma once
 
+#include "dataplane/change.h"
 #include "links/link.h"
 
 struct network;
@@ -12,3 +13,16 @@ int network_link_new(struct link **ret, struct network *n, uint32_t number,
 		     const struct link_settings *s);
 /* No thread uses it any more. NULL is fine. */
 void network_link_free(struct link *l);
+
+/* NULL if there is none of that name. */
+struct link *network_link_find(const struct network *n, const char *name);
+/*
+ * See network_change(). 0; -EADDRINUSE, -EPERM and such: its socket cannot be opened, and it is as
+ * it was; -EAGAIN or -E2BIG: no thread or number for one more; -ENOMEM.
+ */
+int network_link_change(struct network *n, const struct link_change *c);
+
+/* Keeps away from all what a network of so many links does not need of the pool of bursts. */
+void network_put_by_bursts(struct network *n, size_t n_links);
+/* Before the pool is freed. */
+void network_give_back_bursts(struct network *n);

@@ -32,7 +32,7 @@ struct monitor {
 	nsec_t last_sample;
 	struct resolver *resolver;
 	int watch; /* of interfaces and addresses; -1: none, the uplinks look now and then */
-	struct uplink *uplinks;
+	struct uplink *uplinks; /* NETWORK_LINKS_MAX, by number; link NULL: none */
 };
 
 bool monitor_post(struct network *n, const struct event *e)
@@ -54,7 +54,7 @@ int monitor_new(struct monitor **ret, struct network *n)
 	m->waker.fd = -1;
 	timerq_init(&m->timers);
 	m->watch = -1;
-	m->uplinks = calloc(n->n_links, sizeof(*m->uplinks));
+	m->uplinks = calloc(NETWORK_LINKS_MAX, sizeof(*m->uplinks));
 	r = m->uplinks ? ring_new(&m->events, QUEUE_SLOTS, sizeof(struct event)) : -ENOMEM;
 	if (r == 0)
 		r = waker_init(&m->waker);
@@ -138,7 +138,7 @@ static int begin_bond(struct monitor *m, struct bond *bond, nsec_t now)
 
 int monitor_prepare(struct monitor *m, nsec_t now)
 {
-	int r = timerq_add_room(&m->timers, m->network->n_links + 1);
+	int r = timerq_add_room(&m->timers, NETWORK_LINKS_MAX + 1);
 
 	for (size_t i = 0; r == 0 && i < m->network->n_bonds; i++)
 		r = begin_bond(m, m->network->bonds[i], now);
@@ -195,6 +195,8 @@ static void handle_peer_event(struct monitor *m, const struct event *e)
 
 static void handle_event(struct monitor *m, const struct event *e)
 {
+	if (e->link && m->network->links[e->link->number] != e->link)
+		return; /* the link is about to go */
 	switch (e->kind) {
 	case EVENT_HEARD:
 	case EVENT_HANDSHAKE:
@@ -220,8 +222,10 @@ static void take_change(void *ctx, const struct netif_change *change)
 {
 	const struct news *news = ctx;
 
-	for (size_t i = 0; i < news->monitor->network->n_links; i++)
-		uplink_netif(&news->monitor->uplinks[i], change, news->now);
+	for (size_t i = 0; i < news->monitor->network->n_links; i++) {
+		if (news->monitor->uplinks[i].link)
+			uplink_netif(&news->monitor->uplinks[i], change, news->now);
+	}
 }
 
 static void read_watch(struct monitor *m, nsec_t now)
@@ -231,8 +235,10 @@ static void read_watch(struct monitor *m, nsec_t now)
 
 	if (r == 0)
 		return;
-	for (size_t i = 0; i < m->network->n_links; i++)
-		uplink_look(&m->uplinks[i], now);
+	for (size_t i = 0; i < m->network->n_links; i++) {
+		if (m->uplinks[i].link)
+			uplink_look(&m->uplinks[i], now);
+	}
 	if (r == -ENOBUFS)
 		return;
 	close(m->watch);
@@ -254,7 +260,7 @@ static void wait_for_work(struct monitor *m, nsec_t until)
 	waker_awake(&m->waker);
 }
 
-static void handle_events(struct monitor *m)
+void monitor_take_events(struct monitor *m)
 {
 	struct event e;
 
@@ -266,7 +272,7 @@ nsec_t monitor_work(struct monitor *m, nsec_t now)
 {
 	errands_do(&m->errands);
 	read_watch(m, now);
-	handle_events(m);
+	monitor_take_events(m);
 	return timerq_run(&m->timers, now);
 }
 
@@ -321,9 +327,45 @@ void monitor_configure_bond(struct monitor *m, struct bond *bond)
 			  m->network->settings->name, bond->settings->name);
 }
 
+int monitor_add_link(struct monitor *m, struct link *l, nsec_t now)
+{
+	return uplink_start(&m->uplinks[l->number], m->network, &m->timers, l, now);
+}
+
+void monitor_remove_link(struct monitor *m, struct link *l)
+{
+	for (size_t i = 0; i < m->network->n_bonds; i++) {
+		if (m->network->bonds[i]->probe)
+			probe_remove_link(m->network->bonds[i]->probe, l);
+	}
+	uplink_stop(&m->uplinks[l->number]);
+}
+
+void monitor_close_link(struct monitor *m, struct link *l)
+{
+	uplink_close(&m->uplinks[l->number], clock_now());
+}
+
+int monitor_reopen_link(struct monitor *m, struct link *l, nsec_t now)
+{
+	return uplink_reopen(&m->uplinks[l->number], now);
+}
+
+void monitor_configure_link(struct monitor *m, struct link *l, nsec_t now)
+{
+	for (size_t i = 0; i < m->network->n_bonds; i++) {
+		struct bond *bond = m->network->bonds[i];
+
+		if (bond->probe)
+			probe_reconfigure_link(bond->probe, l, now);
+		else
+			begin_bond(m, bond, now);
+	}
+}
+
 void monitor_remove_bonds(struct monitor *m, struct bond **bonds, size_t n)
 {
-	handle_events(m); /* after this nobody posts any of these */
+	monitor_take_events(m); /* after this nobody posts any of these */
 	for (size_t i = 0; i < n; i++) {
 		probe_free(bonds[i]->probe);
 		bonds[i]->probe = NULL;
@@ -340,10 +382,13 @@ static void fill_status(void *arg)
 {
 	struct status_request *q = arg;
 	struct monitor *m = q->monitor;
+	size_t n = 0;
 
 	q->result = status_fill(m->network, q->status, clock_now());
-	for (size_t i = 0; q->result == 0 && i < m->network->n_links; i++)
-		q->status->links[i].local = m->uplinks[i].local;
+	for (size_t i = 0; q->result == 0 && i < m->network->n_links; i++) {
+		if (m->network->links[i])
+			q->status->links[n++].local = m->uplinks[i].local;
+	}
 }
 
 int monitor_status(struct monitor *m, struct network_status *ret)

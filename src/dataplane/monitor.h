@@ -64,6 +64,24 @@ void monitor_visit(struct monitor *m, errand_fn visit, void *arg);
 /* Main thread: has the monitor fill in the status. 0 or -ENOMEM. */
 int monitor_status(struct monitor *m, struct network_status *ret);
 
+/*
+ * In a visit: looks after a link that has come, and opens its socket. What may still come is
+ * waited for; 0 or -errno.
+ */
+int monitor_add_link(struct monitor *m, struct link *l, nsec_t now);
+/* In a visit: no path leads over the link any more. Its worker still runs. */
+void monitor_remove_link(struct monitor *m, struct link *l);
+/*
+ * In visits: takes away the link's socket, without its paths being given up; and, after the worker
+ * has closed it, opens one as the settings want it now.
+ */
+void monitor_close_link(struct monitor *m, struct link *l);
+int monitor_reopen_link(struct monitor *m, struct link *l, nsec_t now);
+/* In a visit: weight or endpoint of the link have changed. */
+void monitor_configure_link(struct monitor *m, struct link *l, nsec_t now);
+/* In a visit: handles what is in the queue, which may name a link that is to go. */
+void monitor_take_events(struct monitor *m);
+
 /* In a visit: the bond is new, or has been given an endpoint. */
 void monitor_configure_bond(struct monitor *m, struct bond *bond);
 /* In a visit: whether its peer may be asked has changed. */

@@ -36,7 +36,7 @@ static int fail(const struct network *n, const char *what, int r)
 static int make_pools(struct network *n, size_t n_links)
 {
 	const struct network_settings *s = n->settings;
-	size_t bursts = BURSTS_PER_LINK * n_links + BURSTS_SHARED;
+	size_t links = n_links > PATHS_MAX ? n_links : PATHS_MAX;
 	size_t needed = s->mtu + MESSAGE_DATA_OVERHEAD;
 	int r;
 
@@ -46,7 +46,9 @@ static int make_pools(struct network *n, size_t n_links)
 	n->cell_bytes = s->mtu > 1500 ? s->mtu : 1500;
 	/* Handshake messages and the largest coalesced receive fit as well. */
 	n->cell_room = sizeof(struct burst) + n->burst_bytes + 64;
-	r = pool_new(&n->bursts, bursts, n->cell_room);
+	r = pool_new(&n->bursts, BURSTS_PER_LINK * links + BURSTS_SHARED, n->cell_room);
+	if (r == 0)
+		network_put_by_bursts(n, n_links);
 	if (r == 0)
 		r = pool_new(&n->cells, HELD_PACKETS, sizeof(size_t) + n->cell_bytes);
 	if (r == 0)
@@ -179,15 +181,16 @@ static int make_peers(struct network *n, const struct network_settings *s)
 
 static int make_links(struct network *n, const struct network_settings *s)
 {
-	n->links = calloc(s->n_links + 1, sizeof(struct link *));
-	if (!n->links)
-		return fail(n, "cannot allocate links", -ENOMEM);
+	if (s->n_links > NETWORK_LINKS_MAX)
+		return fail(n, "too many links", -E2BIG);
 	for (size_t i = 0; i < s->n_links; i++) {
-		int r = network_link_new(&n->links[i], n, (uint32_t)i, &s->links[i]);
+		struct link *l;
+		int r = network_link_new(&l, n, (uint32_t)i, &s->links[i]);
 
 		if (r < 0)
 			return fail(n, "cannot set up a link", r);
-		n->n_links++;
+		n->links[i] = l;
+		n->n_links = i + 1;
 	}
 	for (size_t i = 0; i < n->n_bonds; i++)
 		n->bonds[i]->peer.is_wanted_up = bond_is_wanted_up(n->bonds[i]);
@@ -244,10 +247,8 @@ static int start_threads(struct network *n)
 	int r = monitor_start(n->monitor);
 
 	n->started.monitor = r == 0;
-	for (size_t i = 0; r == 0 && i < n->n_links; i++) {
+	for (size_t i = 0; r == 0 && i < n->n_links; i++)
 		r = link_start(n->links[i]);
-		n->started.links += r == 0;
-	}
 	if (r == 0) {
 		r = tx_start(n->tx);
 		n->started.tx = r == 0;
@@ -265,8 +266,10 @@ static void stop_threads(struct network *n)
 		handshaker_stop(n->handshaker);
 	if (n->started.tx)
 		tx_stop(n->tx);
-	while (n->started.links)
-		link_stop(n->links[--n->started.links]);
+	for (size_t i = n->n_links; i > 0; i--) {
+		if (n->links[i - 1])
+			link_stop(n->links[i - 1]);
+	}
 	if (n->started.monitor)
 		monitor_stop(n->monitor);
 	memset(&n->started, 0, sizeof(n->started));
@@ -320,11 +323,11 @@ void network_stop(struct network *n)
 	device_free(n->device);
 	routes_deinit(n); /* the kernel's go with the interface */
 	close_interface(n);
+	network_give_back_bursts(n);
 	pool_free(n->sent);
 	pool_free(n->cells);
 	pool_free(n->bursts);
 	free(n->bonds);
-	free(n->links);
 	network_settings_free(n->settings);
 	free(n);
 }
@@ -354,4 +357,23 @@ const struct peer_settings *network_find_peer(const struct network *n, const uin
 	struct peer *p = device_find_peer(n->device, public_key);
 
 	return p ? bond_of(p)->settings : NULL;
+}
+
+size_t network_n_links(const struct network *n)
+{
+	return n->n_links;
+}
+
+const struct link_settings *network_link(const struct network *n, size_t number)
+{
+	const struct link *l = n->links[number];
+
+	return l ? l->settings : NULL;
+}
+
+const struct link_settings *network_find_link(const struct network *n, const char *name)
+{
+	const struct link *l = network_link_find(n, name);
+
+	return l ? l->settings : NULL;
 }

@@ -38,9 +38,11 @@ void network_stop(struct network *n);
 int network_status(struct network *n, struct network_status *ret);
 
 /*
- * Changes peers and keys while traffic runs; sessions of peers that are not concerned go on. All or
- * nothing: 0; -EINVAL for a public key that is none; -ENOMEM. Main thread; takes as long as each
- * thread needs to come round, less than a millisecond, and for each new peer about 0.1 ms.
+ * Changes peers, keys and links while traffic runs; sessions of peers that are not concerned go on.
+ * All or nothing, but for links (change.h): 0; -EINVAL for a public key that is none; -ENOMEM; for
+ * a link also -EADDRINUSE and what else opening its socket gives, -EAGAIN or -E2BIG if it is one
+ * too many. Main thread; takes as long as each thread needs to come round, less than a
+ * millisecond, and for each new peer about 0.1 ms.
  */
 int network_change(struct network *n, const struct network_change *change);
 
@@ -55,3 +57,7 @@ const struct peer_settings *network_peer(const struct network *n, size_t i);
 /* ... and of the one with that key; NULL if there is none. */
 const struct peer_settings *network_find_peer(const struct network *n,
 					      const uint8_t public_key[32]);
+/* The links, by number below network_n_links(); NULL where there is none. */
+size_t network_n_links(const struct network *n);
+const struct link_settings *network_link(const struct network *n, size_t number);
+const struct link_settings *network_find_link(const struct network *n, const char *name);

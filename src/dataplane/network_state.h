@@ -23,6 +23,8 @@ struct monitor;
 #define BURSTS_SHARED 160
 /* Packets that the resequencers of all peers may hold. */
 #define HELD_PACKETS 4096
+/* Links of a network; their numbers are below. */
+#define NETWORK_LINKS_MAX 64
 /* Cells for what was sent to all peers of late, 8 MB: docs/design/repair.md */
 #define SENT_CELLS 256
 
@@ -41,8 +43,12 @@ struct network {
 	struct broker *broker;
 	struct tun tun;
 	struct device *device;
-	struct link **links;
-	size_t n_links;
+	/* main thread; by number, NULL where there is none. n_links: those in use, and gaps */
+	_Atomic(struct link *) links[NETWORK_LINKS_MAX];
+	_Atomic size_t n_links;
+	/* main thread: buffers that only more links would need, kept away from everybody */
+	struct burst *put_by[BURSTS_PER_LINK * PATHS_MAX];
+	size_t n_put_by;
 	/* written while monitor and main thread meet */
 	struct bond **bonds;
 	size_t bonds_room;
@@ -64,7 +70,6 @@ struct network {
 	size_t n_reachable;	    /* monitor: peers that can be reached */
 	/* main thread: which threads run */
 	struct {
-		size_t links;
 		bool monitor, tx, handshaker;
 	} started;
 	/* atomic */

@@ -16,8 +16,12 @@ int probe_configure(struct probe *p, nsec_t now)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < p->network->n_links; i++)
-		r = probe_configure_link(p, p->network->links[i], now);
+	for (size_t i = 0; r == 0 && i < p->network->n_links; i++) {
+		struct link *l = p->network->links[i];
+
+		if (l)
+			r = probe_configure_link(p, l, now);
+	}
 	return r;
 }
 

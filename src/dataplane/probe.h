@@ -95,6 +95,10 @@ void probe_source_gone(struct probe *p, struct link *l, const struct prefix *add
  * something is, or it cannot be known. 0: there are none.
  */
 nsec_t probe_link_quiet_since(const struct probe *p, const struct link *l, nsec_t now);
+/* Weight or endpoint of a link have changed, or it is new. */
+void probe_reconfigure_link(struct probe *p, struct link *l, nsec_t now);
+/* No path leads over the link any more. */
+void probe_remove_link(struct probe *p, const struct link *l);
 /* Once a second. */
 void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now);
 /* Tells when the peer has become reachable, or is no more. As often as that may have changed. */

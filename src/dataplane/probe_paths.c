@@ -105,7 +105,7 @@ void probe_remove_path(struct probe_path *pp)
 	struct probe *p = pp->probe;
 
 	p->paths[pp->path->slot] = NULL;
-	if (!probe_publish(p)) {
+	if (!probe_publish(p) && rcu_own(&p->bond->paths)) {
 		/* The snapshot in force still has it: it stays, and goes another time. */
 		p->paths[pp->path->slot] = pp;
 		return;
@@ -274,6 +274,39 @@ int probe_configure_link(struct probe *p, struct link *l, nsec_t now)
 	else
 		forget_names(p, l);
 	return 0;
+}
+
+void probe_reconfigure_link(struct probe *p, struct link *l, nsec_t now)
+{
+	if (probe_configure_link(p, l, now) < 0)
+		log_error("network %s: peer %s: no memory for a path over link %s",
+			  p->network->settings->name, p->bond->settings->name, l->settings->name);
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp->path->link != l)
+			continue;
+		pp->weight = l->settings->weight;
+		pp->is_introduced = false; /* so that the peer hears of it */
+	}
+	probe_publish(p);
+}
+
+void probe_remove_link(struct probe *p, const struct link *l)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp->path->link != l)
+			continue;
+		probe_remove_path(pp);
+		if (p->paths[i] != pp)
+			continue;
+		/* No memory for a snapshot without it: then none at all, for now. */
+		path_set_retire(rcu_own(&p->bond->paths));
+		rcu_publish(&p->bond->paths, NULL);
+		probe_remove_path(pp);
+	}
 }
 
 void probe_path_resolve(struct probe_path *pp, nsec_t now)

@@ -53,7 +53,7 @@ void probe_handshake(struct probe *p, const struct event *e)
 	struct probe_path *dead[PATHS_MAX];
 	unsigned n_dead = 0;
 
-	if (p->is_multilink || set->mode == BOND_REDUNDANT)
+	if (p->is_multilink || !set || set->mode == BOND_REDUNDANT)
 		return;
 	for (unsigned i = 0; i < set->n_active; i++) {
 		struct probe_path *pp = p->paths[set->entries[set->active[i]].path->slot];
@@ -79,7 +79,7 @@ void probe_stock_call(struct probe *p, nsec_t now)
 {
 	const struct path_set *set = rcu_own(&p->bond->paths);
 
-	if (set->n_active == set->n)
+	if (!set || set->n_active == set->n)
 		return;
 	rcu_begin();
 	bond_send_control_rcu(p->bond, NULL, "", 0, now);

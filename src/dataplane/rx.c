@@ -273,6 +273,18 @@ void rx_remove_bonds(struct rx *r)
 	}
 }
 
+void rx_take_over(struct rx *r, struct rx *ended)
+{
+	struct bond *bond;
+
+	while ((bond = ended->armed)) {
+		ended->armed = bond->lane.next_armed;
+		atomic_store_explicit(&bond->lane.is_armed, false, memory_order_release);
+		if (r)
+			arm(r, bond);
+	}
+}
+
 /* For a bond just taken out of the list; returns the deadline if there is a new one by now. */
 static nsec_t disarm(struct rx *r, struct bond *bond)
 {

@@ -19,3 +19,6 @@ void rx_free(struct rx *r);
 /* In a visit to the worker: it watches the deadlines of no bond any more that is marked as removed.
  */
 void rx_remove_bonds(struct rx *r);
+/* In a visit to the worker of `r`, or without one (NULL): takes over what another, ended one
+ * watched. */
+void rx_take_over(struct rx *r, struct rx *ended);

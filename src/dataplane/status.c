@@ -174,15 +174,17 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	ret->aead = aead_backend();
 	ret->can_tso = n->tun.can_tso;
 	ret->can_uso = n->tun.can_uso;
-	ret->buffers = pool_cells(n->bursts);
+	ret->buffers = pool_cells(n->bursts) - n->n_put_by;
 	ret->buffers_free = pool_available(n->bursts);
 	copy_drops(&ret->drops, &n->drops);
 	ret->links = calloc(n->n_links + 1, sizeof(*ret->links));
 	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));
 	if (!ret->links || !ret->peers)
 		r = -ENOMEM;
-	for (size_t i = 0; r == 0 && i < n->n_links; i++)
-		fill_link(n->links[i], &ret->links[ret->n_links++]);
+	for (size_t i = 0; r == 0 && i < n->n_links; i++) {
+		if (n->links[i])
+			fill_link(n->links[i], &ret->links[ret->n_links++]);
+	}
 	for (size_t i = 0; r == 0 && i < n->n_bonds; i++)
 		r = fill_peer(n->bonds[i], &ret->peers[ret->n_peers++], now);
 	if (r < 0)

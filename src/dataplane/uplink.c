@@ -128,7 +128,7 @@ static void report_open_failure(struct uplink *u, int r, const char *what_now)
 
 static void try_open(struct uplink *u, nsec_t now)
 {
-	int r = open_socket(u, now);
+	int r = u->link->settings->is_disabled ? 0 : open_socket(u, now);
 
 	if (r < 0)
 		report_open_failure(u, r, "waiting for it to appear");
@@ -275,7 +275,7 @@ static void change_port_if_stuck(struct uplink *u, nsec_t now)
 	if (since == NSEC_NEVER)
 		u->patience = first_patience(u);
 	if (since == NSEC_NEVER || now - since < u->patience || !link_is_usable(u->link) ||
-	    addr_port(&u->link->settings->bind))
+	    addr_port(&u->link->settings->bind) || u->link->settings->port)
 		return;
 	u->patience = nsec_min(2 * u->patience, PATIENCE_MAX);
 	log_notice("network %s: link %s: no answer for %lld s; trying another source port",
@@ -293,6 +293,20 @@ static void tick(struct timer *t, nsec_t now)
 	timerq_arm(u->timers, t, now + backoff(u));
 }
 
+/* Only what another one holds, or forbids, is an error; what is not there (yet) may come. */
+static int open_first(struct uplink *u, nsec_t now)
+{
+	int r = u->link->settings->is_disabled ? 0 : open_socket(u, now);
+
+	if (r < 0 && !may_mend(r)) {
+		report_open_failure(u, r, "giving up");
+		return r;
+	}
+	if (r < 0)
+		report_open_failure(u, r, "waiting for it to appear");
+	return 0;
+}
+
 int uplink_start(struct uplink *u, struct network *n, struct timerq *timers, struct link *l,
 		 nsec_t now)
 {
@@ -303,15 +317,38 @@ int uplink_start(struct uplink *u, struct network *n, struct timerq *timers, str
 	u->patience = first_patience(u);
 	if (find_interface(u, &u->ifindex, &is_running))
 		set_carrier(u, is_running, now);
-	r = open_socket(u, now);
-	if (r < 0 && !may_mend(r)) {
-		report_open_failure(u, r, "giving up");
-		return r;
-	}
-	if (r < 0)
-		report_open_failure(u, r, "waiting for it to appear");
-	timerq_arm(timers, &u->timer, now + backoff(u));
-	return 0;
+	r = open_first(u, now);
+	if (r == 0)
+		timerq_arm(timers, &u->timer, now + backoff(u));
+	return r;
+}
+
+void uplink_stop(struct uplink *u)
+{
+	timerq_disarm(u->timers, &u->timer);
+	u->link = NULL;
+}
+
+void uplink_close(struct uplink *u, nsec_t now)
+{
+	link_set_socket(u->link, NULL);
+	memset(&u->local, 0, sizeof(u->local));
+	u->ifindex = 0; /* the device may be another one now */
+	if (u->link->settings->is_disabled)
+		tell_paths(u, "the link is disabled", now);
+}
+
+int uplink_reopen(struct uplink *u, nsec_t now)
+{
+	bool is_running;
+	int r;
+
+	if (find_interface(u, &u->ifindex, &is_running))
+		set_carrier(u, is_running, now);
+	r = open_first(u, now);
+	if (!is_open(u))
+		tell_paths(u, "the link has no socket", now);
+	return r;
 }
 
 void uplink_failed(struct uplink *u, int error, nsec_t now)

@@ -31,6 +31,15 @@ struct uplink {
  */
 int uplink_start(struct uplink *u, struct network *n, struct timerq *timers, struct link *l,
 		 nsec_t now);
+/* The link goes. */
+void uplink_stop(struct uplink *u);
+/*
+ * Takes the socket away, for another one by other settings: its paths are not given up for that,
+ * but where the link is disabled now.
+ */
+void uplink_close(struct uplink *u, nsec_t now);
+/* The same errors as uplink_start(). */
+int uplink_reopen(struct uplink *u, nsec_t now);
 /* An interface or an address has changed; it may be none of ours. */
 void uplink_netif(struct uplink *u, const struct netif_change *change, nsec_t now);
 /* Changes were missed: looks for itself. */

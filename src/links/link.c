@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -391,6 +392,8 @@ int link_start(struct link *l)
 
 void link_stop(struct link *l)
 {
+	if (!l->errands.is_served)
+		return;
 	atomic_store(&l->stop, true);
 	waker_wake(&l->waker);
 	thread_join(&l->thread);
@@ -400,4 +403,21 @@ void link_stop(struct link *l)
 void link_visit(struct link *l, errand_fn visit, void *arg)
 {
 	errands_send(&l->errands, &l->waker, visit, arg);
+}
+
+static void settle(void *arg)
+{
+	struct link *l = arg;
+
+	if (!l->errands.is_served)
+		return;
+	while (!take_turn(l))
+		sched_yield();
+	adopt_socket(l);
+	end_turn(l, TURN_OVER);
+}
+
+void link_settle(struct link *l)
+{
+	link_visit(l, settle, l);
 }

@@ -85,11 +85,13 @@ struct link {
 int link_init(struct link *l, uint32_t number, struct link_settings *settings, struct pool *bursts,
 	      size_t burst_bytes, const struct link_calls *calls, void *ctx);
 int link_start(struct link *l);
-/* Ends the worker; what is queued is dropped. */
+/* Ends the worker, if it runs; what is queued is dropped. */
 void link_stop(struct link *l);
 void link_deinit(struct link *l);
 /* Main thread: has the worker call visit(arg), and waits for it; see errand.h. */
 void link_visit(struct link *l, errand_fn visit, void *arg);
+/* Main thread: returns when the worker uses the socket last given to it, and has closed others. */
+void link_settle(struct link *l);
 
 /* Monitor: gives the worker a socket (which it then owns), or takes it away (`u` NULL). 0 or
  * -ENOMEM. */

@@ -39,12 +39,14 @@ struct endpoint_name {
 struct link_settings {
 	char name[LINK_NAME_MAX + 1];  /* free text; never part of a path name */
 	struct addr bind;	       /* AF_UNSPEC: the wildcard of the endpoint's family */
+	uint16_t port;		       /* of that wildcard, where bind has none; 0: any */
 	char device[IFNAMSIZ];	       /* "" : any */
 	struct endpoint_name endpoint; /* single-peer form only */
 	uint32_t weight;
 	uint32_t fwmark; /* 0: none */
 	enum link_role role;
-	uint64_t rate; /* bits per second that may be sent on a path over it; 0: no cap */
+	uint64_t rate;	  /* bits per second that may be sent on a path over it; 0: no cap */
+	bool is_disabled; /* without a socket until further notice */
 };
 
 struct health_settings {

@@ -87,11 +87,13 @@ int udp_open(struct udp_socket *ret, const struct link_settings *s, int family, 
 	if (!addr_is_set(&local)) {
 		is_dual = family == AF_UNSPEC;
 		wildcard_of(&local, is_dual ? AF_INET6 : family);
+		addr_set_port(&local, s->port);
 	}
 	u.fd = socket(local.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
 	if (u.fd < 0 && is_dual) {
 		/* no IPv6 in this kernel */
 		wildcard_of(&local, AF_INET);
+		addr_set_port(&local, s->port);
 		u.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
 	}
 	if (u.fd < 0)

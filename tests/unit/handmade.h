@@ -111,9 +111,12 @@ static void handmade_peers(void)
 
 static void handmade_links(void)
 {
-	net.links = calloc(settings.n_links, sizeof(struct link *));
-	for (size_t i = 0; i < settings.n_links; i++)
-		must(network_link_new(&net.links[i], &net, (uint32_t)i, &link_settings[i]) == 0);
+	for (size_t i = 0; i < settings.n_links; i++) {
+		struct link *l;
+
+		must(network_link_new(&l, &net, (uint32_t)i, &link_settings[i]) == 0);
+		net.links[i] = l;
+	}
 	net.n_links = settings.n_links;
 }
 
@@ -161,12 +164,12 @@ static inline void handmade_end(void)
 	rcu_drain();
 	device_free(net.device);
 	close(net.tun.fd);
+	network_give_back_bursts(&net);
 	must(pool_available(net.bursts) == pool_cells(net.bursts));
 	must(pool_available(net.cells) == pool_cells(net.cells));
 	pool_free(net.cells);
 	pool_free(net.bursts);
 	free(net.bonds);
-	free(net.links);
 	thread_disown();
 }
 

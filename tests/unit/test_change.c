@@ -15,6 +15,9 @@ static struct prefix_change prefixes[3];
 static void setup(void)
 {
 	handmade_settings(2, 1);
+	must(addr_parse(&link_settings[0].bind, "127.0.0.1", 0) == 0);
+	settings.health.error_backoff = NSEC_PER_SEC;
+	memset(&change, 0, sizeof(change));
 	handmade_begin();
 	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
 	memset(peers, 0, sizeof(peers));
@@ -335,6 +338,117 @@ START_TEST(endpoint_moves_the_path)
 }
 END_TEST
 
+static struct link_change link_changes[1];
+
+static void give_endpoint(const char *host)
+{
+	peers[0].has_endpoint = true;
+	strcpy(peers[0].endpoint.host, host);
+	peers[0].endpoint.port = 51820;
+	apply();
+	change.n_peers = 0;
+	change.links = link_changes;
+	change.n_links = 1;
+	memset(link_changes, 0, sizeof(link_changes));
+	strcpy(link_changes[0].settings.name, "another");
+	link_changes[0].settings.weight = 3;
+	ck_assert_int_eq(addr_parse(&link_changes[0].settings.bind, "127.0.0.1", 0), 0);
+}
+
+static const struct path_entry *path_over(const char *link)
+{
+	const struct path_set *set = rcu_own(&net.bonds[0]->paths);
+
+	for (unsigned i = 0; i < set->n; i++) {
+		if (!strcmp(set->entries[i].path->link->settings->name, link))
+			return &set->entries[i];
+	}
+	return NULL;
+}
+
+START_TEST(new_link_makes_a_path_to_each_endpoint)
+{
+	give_endpoint("127.0.0.2");
+	apply();
+	ck_assert_uint_eq(net.n_links, 2);
+	ck_assert(link_is_usable(net.links[1]));
+	ck_assert_uint_eq(path_over("another")->weight, 3);
+	ck_assert_ptr_nonnull(path_over("link 0"));
+}
+END_TEST
+
+START_TEST(removed_link_takes_its_paths_along)
+{
+	const struct event e = {.kind = EVENT_HEARD, .bond = net.bonds[0], .at = T0};
+	struct event late = e;
+
+	give_endpoint("127.0.0.2");
+	apply();
+	late.link = net.links[1];
+	late.from = endpoint_of("127.0.0.3");
+	ck_assert(monitor_post(&net, &late)); /* nothing is learnt of a link that goes */
+	link_changes[0].is_removed = true;
+	apply();
+	ck_assert_ptr_null(net.links[1]);
+	ck_assert_ptr_null(path_over("another"));
+	ck_assert_ptr_nonnull(path_over("link 0"));
+	apply(); /* is fine */
+	link_changes[0].is_removed = false;
+	apply(); /* in the same place */
+	ck_assert_ptr_nonnull(net.links[1]);
+	ck_assert_ptr_nonnull(path_over("another"));
+}
+END_TEST
+
+START_TEST(link_changes_its_weight_and_its_endpoint)
+{
+	give_endpoint("127.0.0.2");
+	apply();
+	link_changes[0].settings.weight = 7;
+	strcpy(link_changes[0].settings.endpoint.host, "127.0.0.9");
+	link_changes[0].settings.endpoint.port = 9;
+	apply();
+	ck_assert_uint_eq(path_over("another")->weight, 7);
+	ck_assert_uint_eq(addr_port(&path_over("another")->to.remote), 9);
+	ck_assert_uint_eq(addr_port(&path_over("link 0")->to.remote), 51820);
+}
+END_TEST
+
+START_TEST(disabled_link_has_no_socket_until_it_is_enabled)
+{
+	give_endpoint("127.0.0.2");
+	apply();
+	link_changes[0].settings.is_disabled = true;
+	apply();
+	ck_assert(!link_is_usable(net.links[1]));
+	ck_assert_int_eq(path_over("another")->state, HEALTH_DOWN);
+	ck_assert(link_is_usable(net.links[0]));
+	link_changes[0].settings.is_disabled = false;
+	apply();
+	ck_assert(link_is_usable(net.links[1]));
+}
+END_TEST
+
+START_TEST(link_whose_port_is_taken_stays_as_it_was)
+{
+	const struct link_settings any = {.name = "any"};
+	struct udp_socket holder;
+	struct addr taken;
+
+	give_endpoint("127.0.0.2");
+	apply();
+	ck_assert_int_eq(udp_open(&holder, &any, AF_INET, BURST_BYTES_MAX), 0);
+	udp_local_addr(&holder, &taken);
+	addr_set_port(&link_changes[0].settings.bind, addr_port(&taken));
+	ck_assert_int_eq(network_change(&net, &change), -EADDRINUSE);
+	ck_assert(link_is_usable(net.links[1]));
+	ck_assert_uint_eq(addr_port(&net.links[1]->settings->bind), 0);
+	close(holder.fd);
+	apply();
+	ck_assert_uint_eq(addr_port(&net.links[1]->settings->bind), addr_port(&taken));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("change");
@@ -358,6 +472,11 @@ static Suite *make_suite(void)
 	tcase_add_test(t, what_fails_changes_nothing);
 	tcase_add_test(t, status_tells_of_peers_that_have_done_nothing_yet);
 	tcase_add_test(t, endpoint_moves_the_path);
+	tcase_add_test(t, new_link_makes_a_path_to_each_endpoint);
+	tcase_add_test(t, removed_link_takes_its_paths_along);
+	tcase_add_test(t, link_changes_its_weight_and_its_endpoint);
+	tcase_add_test(t, disabled_link_has_no_socket_until_it_is_enabled);
+	tcase_add_test(t, link_whose_port_is_taken_stays_as_it_was);
 	suite_add_tcase(s, t);
 	return s;
 }

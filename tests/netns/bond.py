@@ -147,6 +147,12 @@ class Daemon:
         wait_until(lambda: text in self.process.output(), seconds, f"{self.node.name} logs '{text}'")
 
 
+def assert_daemons_are_well(lab):
+    """At the end of a test: no daemon has ended by itself, and all stop without an error."""
+    problems = [problem for daemon in lab.daemons if (problem := daemon.problem())]
+    assert not problems, "; ".join(problems)
+
+
 def _host(remote):
     return remote.rsplit(":", 1)[0].strip("[]") if remote else None
 

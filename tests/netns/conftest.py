@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from bond import VTRUNKD
+from bond import VTRUNKD, assert_daemons_are_well
 from lab import Lab
 
 
@@ -34,5 +34,4 @@ def lab():
     """A fresh Lab. A daemon that ends by itself, or stops with an error, fails the test."""
     with Lab() as made:
         yield made
-        problems = [problem for daemon in made.daemons if (problem := daemon.problem())]
-        assert not problems, "; ".join(problems)
+        assert_daemons_are_well(made)

@@ -17,9 +17,11 @@
 #include "wire/inner.h"
 #include "wire/ip.h"
 
-/* RFC 8289, section 4.4; the target leaves a cubic sender enough to fill the paths. */
-#define TARGET (8 * NSEC_PER_MSEC)
-#define INTERVAL (100 * NSEC_PER_MSEC)
+/* RFC 8289, section 4.4: what they are at least; flowq_set_round_trip(). */
+#define TARGET_MIN (8 * NSEC_PER_MSEC)
+#define TARGET_MAX (100 * NSEC_PER_MSEC)
+#define INTERVAL_MIN (100 * NSEC_PER_MSEC)
+#define INTERVAL_MAX NSEC_PER_SEC
 #define QUANTUM_MIN 3000
 #define QUANTUM_MAX 65536
 #define MTU_BYTES 1500
@@ -60,6 +62,7 @@ struct flowq {
 	size_t cell_bytes;
 	uint64_t key;
 	int64_t quantum;
+	nsec_t target, interval;
 	size_t bytes;
 	size_t n_cells;
 	struct cell *spent; /* its last packet is with the caller */
@@ -100,6 +103,7 @@ int flowq_new(struct flowq **ret, struct pool *cells, size_t cell_bytes, uint64_
 	q->cell_bytes = cell_bytes;
 	q->key = key;
 	q->quantum = QUANTUM_MIN;
+	flowq_set_round_trip(q, 0);
 	list_init(&q->new_flows);
 	list_init(&q->old_flows);
 	*ret = q;
@@ -199,6 +203,12 @@ static struct record *make_record(struct flowq *q, struct flow *f, size_t bytes)
 	return r;
 }
 
+void flowq_set_round_trip(struct flowq *q, nsec_t round_trip)
+{
+	q->target = nsec_min(nsec_max(round_trip / 2, TARGET_MIN), TARGET_MAX);
+	q->interval = nsec_min(nsec_max(2 * round_trip, INTERVAL_MIN), INTERVAL_MAX);
+}
+
 bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now)
 {
 	struct flow *f = flow_of(q, packet, len);
@@ -246,22 +256,22 @@ static struct record *take(struct flowq *q, struct flow *f)
 }
 
 /* RFC 8289, section 5.4: has the queue been too long for an interval? */
-static bool should_drop(struct flow *f, const struct record *r, nsec_t now)
+static bool should_drop(const struct flowq *q, struct flow *f, const struct record *r, nsec_t now)
 {
-	if (now - r->since < TARGET || f->bytes <= MTU_BYTES) {
+	if (now - r->since < q->target || f->bytes <= MTU_BYTES) {
 		f->first_above = 0;
 		return false;
 	}
 	if (!f->first_above) {
-		f->first_above = now + INTERVAL;
+		f->first_above = now + q->interval;
 		return false;
 	}
 	return now >= f->first_above;
 }
 
-static nsec_t control_law(nsec_t t, uint32_t count)
+static nsec_t control_law(const struct flowq *q, nsec_t t, uint32_t count)
 {
-	return t + (nsec_t)((double)INTERVAL / sqrt(count));
+	return t + (nsec_t)((double)q->interval / sqrt(count));
 }
 
 /* RFC 3168: sets CE if the packet is ECN-capable, and mends the IPv4 header checksum (RFC 1624). */
@@ -297,15 +307,15 @@ static bool signal_congestion(struct flowq *q, struct record *r)
 	return false;
 }
 
-static void enter_dropping(struct flow *f, nsec_t now)
+static void enter_dropping(const struct flowq *q, struct flow *f, nsec_t now)
 {
 	uint32_t delta = f->count - f->last_count;
-	bool is_recent = now - f->drop_next < 16 * INTERVAL;
+	bool is_recent = now - f->drop_next < 16 * q->interval;
 
 	f->is_dropping = true;
 	f->count = is_recent && delta > 1 ? delta : 1;
 	f->last_count = f->count;
-	f->drop_next = control_law(now, f->count);
+	f->drop_next = control_law(q, now, f->count);
 }
 
 /* RFC 8289, section 5.5: the flow's next packet that is not dropped; NULL if there is none. */
@@ -314,7 +324,7 @@ static struct record *codel_take(struct flowq *q, struct flow *f, nsec_t now)
 	struct record *r;
 
 	while ((r = peek(f))) {
-		bool is_late = should_drop(f, r, now);
+		bool is_late = should_drop(q, f, r, now);
 
 		r = take(q, f);
 		if (!is_late) {
@@ -325,9 +335,9 @@ static struct record *codel_take(struct flowq *q, struct flow *f, nsec_t now)
 			return r;
 		if (f->is_dropping) {
 			f->count++;
-			f->drop_next = control_law(f->drop_next, f->count);
+			f->drop_next = control_law(q, f->drop_next, f->count);
 		} else {
-			enter_dropping(f, now);
+			enter_dropping(q, f, now);
 		}
 		if (signal_congestion(q, r))
 			return r;

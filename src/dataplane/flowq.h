@@ -39,6 +39,11 @@ void flowq_free(struct flowq *q);
  * belongs together, but no more than the flow queues' users can wait for.
  */
 void flowq_set_quantum(struct flowq *q, uint64_t bytes);
+/*
+ * The round trip of the longest path in use. A sender that cubic halves, nearly, needs half of it
+ * in the queue or the paths run empty; a flow waits for itself only.
+ */
+void flowq_set_round_trip(struct flowq *q, nsec_t round_trip);
 /* Copies a well-formed IP packet in; false if there is no room. */
 bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now);
 /* The next packet to send, valid (and the caller's to change) until the next call; NULL. */

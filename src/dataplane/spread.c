@@ -399,6 +399,24 @@ uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, ns
 	return bytes;
 }
 
+nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_t now)
+{
+	struct candidates candidates;
+	nsec_t longest = 0;
+
+	if (!set || !is_controlled(set))
+		return 0;
+	find_candidates(s, set, now, &candidates);
+	for (unsigned i = 0; i < candidates.n; i++) {
+		const struct path *p = set->entries[candidates.entries[i]].path;
+		const struct pathctl *c = s->controls[p->slot];
+
+		if (c && c->has_delay)
+			longest = nsec_max(longest, pathctl_round_trip(c));
+	}
+	return longest;
+}
+
 void spread_want_room_rcu(const struct path_set *set)
 {
 	for (unsigned i = 0; set && i < set->n_active; i++)

@@ -54,6 +54,8 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 nsec_t spread_deadline(const struct spread *s, nsec_t now);
 /* How large a burst should be at most; UINT64_MAX if it does not matter. */
 uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, nsec_t now);
+/* The longest round trip of the paths that data takes; 0 if there is no telling. */
+nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_t now);
 /* Inside a read section: asks the links of the active paths to tell when they have room. */
 void spread_want_room_rcu(const struct path_set *set);
 /* A report about one of our paths has come. */

@@ -312,6 +312,16 @@ static uint64_t burst_limit(const struct tx *t, struct bond *bond)
 	return limit < t->network->burst_bytes ? limit : t->network->burst_bytes;
 }
 
+static nsec_t longest_round_trip(const struct tx *t, struct bond *bond)
+{
+	nsec_t longest;
+
+	rcu_begin();
+	longest = spread_round_trip_rcu(bond->spread, rcu_read(&bond->paths), t->now);
+	rcu_end();
+	return longest;
+}
+
 static bool fits_open(const struct tx *t, const struct bond *bond, uint32_t len)
 {
 	const struct burst *b = t->open;
@@ -480,6 +490,7 @@ static void progress(struct tx *t, struct bond *bond)
 	if (bond->is_resending || !send_waiting(t, bond) || flowq_is_empty(bond->queue))
 		return;
 	flowq_set_quantum(bond->queue, burst_limit(t, bond));
+	flowq_set_round_trip(bond->queue, longest_round_trip(t, bond));
 	if (has_session(t, bond)) {
 		while (send_waiting(t, bond) && (packet = flowq_pop(bond->queue, t->now, &len)))
 			add_packet(t, bond, packet, len);

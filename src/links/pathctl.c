@@ -74,7 +74,7 @@ static void min_add(struct pathctl_min *m, nsec_t value, nsec_t span, nsec_t now
 	m->now = nsec_min(m->now, value);
 }
 
-static nsec_t round_trip(const struct pathctl *c)
+nsec_t pathctl_round_trip(const struct pathctl *c)
 {
 	nsec_t rtt = min_get(&c->round_trip);
 
@@ -93,7 +93,7 @@ uint64_t pathctl_inflight(const struct pathctl *c)
 
 static double window(const struct pathctl *c)
 {
-	nsec_t span = round_trip(c) + 2 * PATHCTL_QUEUE + REPORT_DELAY;
+	nsec_t span = pathctl_round_trip(c) + 2 * PATHCTL_QUEUE + REPORT_DELAY;
 	double rate = c->is_starting ? c->rate : c->capacity;
 	double bytes = rate * (double)span / (double)NSEC_PER_SEC;
 
@@ -186,7 +186,7 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 {
 	/* With the time that the record itself took to pass, which PATHCTL_BURST bounds. */
 	nsec_t delay = r->arrival - rec->at;
-	nsec_t span = nsec_max(round_trip(c), STANDING_SPAN_MIN);
+	nsec_t span = nsec_max(pathctl_round_trip(c), STANDING_SPAN_MIN);
 
 	if (rec->is_copy)
 		return;
@@ -199,7 +199,7 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 
 static void note_capacity(struct pathctl *c, double delivered, nsec_t now)
 {
-	nsec_t span = nsec_max(CAPACITY_ROUND_TRIPS * round_trip(c), CAPACITY_SPAN_MIN) / 2;
+	nsec_t span = nsec_max(CAPACITY_ROUND_TRIPS * pathctl_round_trip(c), CAPACITY_SPAN_MIN) / 2;
 
 	/* A rate that was not asked for says nothing, unless it is more than was known. */
 	if (!c->is_wanted && delivered < c->capacity)
@@ -275,7 +275,7 @@ static double phase_gain(const struct pathctl *c, nsec_t length)
 
 static void set_rate(struct pathctl *c, nsec_t now)
 {
-	nsec_t length = nsec_max(round_trip(c) + REPORT_DELAY, PHASE_MIN);
+	nsec_t length = nsec_max(pathctl_round_trip(c) + REPORT_DELAY, PHASE_MIN);
 
 	if (now - c->phase_since > length) {
 		c->phase = (c->phase + 1) % PHASES;
@@ -304,7 +304,7 @@ static void step(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
 	nsec_t elapsed = r->arrival - c->step_arrival;
 
 	if (c->has_step && elapsed >= 0 && r->rx_bytes >= c->step_bytes) {
-		if (elapsed < nsec_max(STEP_MIN, round_trip(c) / 4))
+		if (elapsed < nsec_max(STEP_MIN, pathctl_round_trip(c) / 4))
 			return;
 		c->delivered = (double)(r->rx_bytes - c->step_bytes) * (double)NSEC_PER_SEC /
 			       (double)elapsed;
@@ -342,7 +342,7 @@ bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t no
 
 static nsec_t patience(const struct pathctl *c)
 {
-	nsec_t time = SILENCE_ROUND_TRIPS * (round_trip(c) + c->queue) + SILENCE_REPORTS;
+	nsec_t time = SILENCE_ROUND_TRIPS * (pathctl_round_trip(c) + c->queue) + SILENCE_REPORTS;
 
 	return c->has_delay ? nsec_min(nsec_max(time, SILENCE_MIN), SILENCE_MAX) : SILENCE_MAX;
 }
@@ -387,6 +387,6 @@ uint64_t pathctl_burst_bytes(const struct pathctl *c)
 
 uint64_t pathctl_exposure(const struct pathctl *c)
 {
-	return (uint64_t)(c->capacity * (double)(round_trip(c) + patience(c)) /
+	return (uint64_t)(c->capacity * (double)(pathctl_round_trip(c) + patience(c)) /
 			  (double)NSEC_PER_SEC);
 }

@@ -122,4 +122,6 @@ nsec_t pathctl_silent_at(const struct pathctl *c);
 uint64_t pathctl_exposure(const struct pathctl *c);
 /* How large a burst should be at most. */
 uint64_t pathctl_burst_bytes(const struct pathctl *c);
+/* From sending to its report, without queues; a guess while none has come. */
+nsec_t pathctl_round_trip(const struct pathctl *c);
 uint64_t pathctl_inflight(const struct pathctl *c);

@@ -9,6 +9,7 @@
 #include "control/status_json.h"
 #include "core/config_value.h"
 #include "core/observe.h"
+#include "core/steer.h"
 #include "util/log.h"
 #include "util/warnings.h"
 
@@ -229,9 +230,7 @@ static enum control_error handle_events(void *ctx, const struct control_request 
 	return CONTROL_OK;
 }
 
-static void add(struct actions *a, const char *name,
-		enum control_error (*handle)(void *, const struct control_request *,
-					     struct control_reply *))
+void actions_add(struct actions *a, const char *name, action_handler handle)
 {
 	assert(a->n < ACTIONS_MAX);
 	a->table[a->n++] = (struct control_action){.name = name, .handle = handle, .ctx = a};
@@ -240,12 +239,13 @@ static void add(struct actions *a, const char *name,
 void actions_init(struct actions *a)
 {
 	a->n = 0;
-	add(a, "status", handle_status);
-	add(a, "connect", handle_connect);
-	add(a, "disconnect", handle_disconnect);
-	add(a, "log_level", handle_log_level);
-	add(a, "health", handle_health);
-	add(a, "metrics", handle_metrics);
-	add(a, "events", handle_events);
+	actions_add(a, "status", handle_status);
+	actions_add(a, "connect", handle_connect);
+	actions_add(a, "disconnect", handle_disconnect);
+	steer_init(a);
+	actions_add(a, "log_level", handle_log_level);
+	actions_add(a, "health", handle_health);
+	actions_add(a, "metrics", handle_metrics);
+	actions_add(a, "events", handle_events);
 	a->table[a->n - 1].subscribes = true;
 }

@@ -11,11 +11,18 @@
 /* Zero-initialised; the daemon's, who keeps alive what it points to. */
 struct actions {
 	struct networks *networks;
-	pid_t pid;	      /* of the daemon, to be signalled */
-	const char *instance; /* no two daemons have the same */
+	struct config *config; /* in force */
+	struct broker *broker; /* reads another */
+	pid_t pid;	       /* of the daemon, to be signalled */
+	const char *instance;  /* no two daemons have the same */
 	struct control_action table[ACTIONS_MAX];
 	size_t n;
 };
 
+typedef enum control_error (*action_handler)(void *ctx, const struct control_request *request,
+					     struct control_reply *reply);
+
+/* For actions_init() and those that it calls. */
+void actions_add(struct actions *a, const char *name, action_handler handle);
 /* Fills in the table, whose handlers get `a`. */
 void actions_init(struct actions *a);

@@ -70,7 +70,7 @@ static int assemble_network(struct network_settings *to, struct config_draft *d,
 	if (!to->links || !to->peers)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->n_links; i++)
-		if (d->links[i].network == n)
+		if (d->links[i].network == n && d->links[i].is_enabled)
 			to->links[to->n_links++] = d->links[i].settings;
 	for (size_t i = 0; i < d->n_peers; i++)
 		if (d->peers[i].network == n)

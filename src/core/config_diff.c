@@ -21,11 +21,35 @@ static const struct {
 	{"wireguard", "allowed_ips"},
 	{"wireguard", "persistent_keepalive"},
 	{"wireguard", "multilink"},
+	{"wireguard", "bonding_mode"},
+	{"wireguard", "scheduler"},
+	{"wireguard", "error_backoff_secs"},
+	{"wireguard", "health_check_interval_ms"},
+	{"wireguard", "health_check_timeout_ms"},
+	{"link", NULL},
 	{"peer", NULL},
 };
 
+/* Hooks are the supervisor's, which takes over the new configuration as well. */
+static bool is_hook(const struct config_difference *d)
+{
+	static const char *const keys[] = {
+#define X(key, event) #key,
+		HOOK_KINDS(X)
+#undef X
+			"dns",
+	};
+
+	for (size_t i = 0; d->key && i < sizeof(keys) / sizeof(*keys); i++)
+		if (!strcmp(d->section->kind, "network") && !strcmp(d->key, keys[i]))
+			return true;
+	return false;
+}
+
 bool difference_is_hot(const struct config_difference *d)
 {
+	if (is_hook(d))
+		return true;
 	for (size_t i = 0; i < sizeof(hot) / sizeof(*hot); i++) {
 		if (strcmp(hot[i].section, d->section->kind) != 0)
 			continue;

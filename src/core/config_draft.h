@@ -27,6 +27,7 @@ struct link_draft {
 	const struct config_section *section;
 	char network_name[NETWORK_NAME_MAX + 1];
 	struct network_draft *network; /* NULL: unknown */
+	bool is_enabled;
 	struct link_settings settings;
 };
 

@@ -184,6 +184,7 @@ static const struct config_key wireguard_keys[] = {
 
 static const struct config_key link_keys[] = {
 	{KEY("network", value_network, link_draft, network_name)},
+	{KEY("enabled", value_bool, link_draft, is_enabled)},
 	{KEY("bind", value_bind, link_draft, settings.bind)},
 	{KEY("device", value_interface, link_draft, settings.device)},
 	{KEY("endpoint", value_endpoint, link_draft, settings.endpoint)},
@@ -276,7 +277,7 @@ static void *open_link(struct config_draft *d, const struct config_section *s)
 {
 	struct link_draft *l = &d->links[d->n_links++];
 
-	*l = (struct link_draft){.section = s, .settings = {.weight = 1}};
+	*l = (struct link_draft){.section = s, .is_enabled = true, .settings = {.weight = 1}};
 	strcpy(l->settings.name, s->name);
 	return l;
 }

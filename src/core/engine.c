@@ -26,6 +26,7 @@
 #include "core/events.h"
 #include "core/networks.h"
 #include "core/observe.h"
+#include "core/steer.h"
 #include "crypto/aead.h"
 #include "sandbox/sandbox.h"
 #include "util/log.h"
@@ -197,6 +198,8 @@ static int start_networks(struct engine *e)
 		return r;
 	}
 	e->actions.networks = e->networks;
+	e->actions.config = e->settings->config;
+	e->actions.broker = e->broker;
 	return networks_start(e->networks);
 }
 
@@ -283,14 +286,25 @@ static void tear_down(struct engine *e)
 		close(e->signal_fd);
 }
 
-static bool is_told_to_stop(const struct engine *e)
+static void reload(struct engine *e)
+{
+	struct control_reply reply = {0};
+
+	if (steer_reload(&e->actions, &reply))
+		log_error("the configuration is not reloaded: %s", reply.message);
+	else
+		log_notice("the configuration is reloaded");
+	json_object_put(reply.data);
+}
+
+static bool is_told_to_stop(struct engine *e)
 {
 	struct signalfd_siginfo info;
 
 	while (read(e->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo != SIGHUP)
 			return true;
-		log_warn("reload is not supported yet; restart to apply changes");
+		reload(e);
 	}
 	return false;
 }

@@ -25,7 +25,7 @@ struct networks {
 	struct broker *broker;
 	struct events *events;
 	int event_fd;
-	struct place *places; /* n of them; they never move */
+	struct place **places; /* n of them; what they point to never moves */
 	size_t n;
 };
 
@@ -103,6 +103,66 @@ static void stop(struct network_slot *slot)
 	log_info("network %s: stopped", slot->settings->name);
 }
 
+static void drop_place(struct networks *n, struct place *place)
+{
+	networks_disconnect(n, &place->slot);
+	free(place);
+}
+
+static struct place *place_named(const struct networks *n, const char *name)
+{
+	struct network_slot *slot = networks_find(n, name);
+
+	return slot ? place_of(slot) : NULL;
+}
+
+/* The place that the network has, or a new one; NULL without memory. */
+static struct place *take_place(struct networks *n, const char *name)
+{
+	struct place *place = place_named(n, name);
+
+	if (place)
+		return place;
+	place = calloc(1, sizeof(*place));
+	if (place)
+		place->networks = n;
+	return place;
+}
+
+static bool is_in(struct place *place, struct place **list, size_t n)
+{
+	while (n > 0)
+		if (list[--n] == place)
+			return true;
+	return false;
+}
+
+int networks_adopt(struct networks *n, const struct config *config)
+{
+	struct place **places = calloc(config->n_networks + 1, sizeof(struct place *));
+	size_t taken = 0;
+
+	while (places && taken < config->n_networks &&
+	       (places[taken] = take_place(n, config->networks[taken].name)))
+		taken++;
+	if (!places || taken < config->n_networks) {
+		for (size_t i = 0; i < taken; i++)
+			if (!is_in(places[i], n->places, n->n))
+				free(places[i]);
+		free(places);
+		return -ENOMEM;
+	}
+	for (size_t i = n->n; i > 0; i--)
+		if (!is_in(n->places[i - 1], places, taken))
+			drop_place(n, n->places[i - 1]);
+	for (size_t i = 0; i < taken; i++)
+		places[i]->slot.settings = &config->networks[i];
+	free(n->places);
+	n->places = places;
+	n->n = taken;
+	return 0;
+}
+
 int networks_new(struct networks **ret, const struct config *config, struct broker *broker,
 		 struct events *events)
 {
@@ -113,19 +173,11 @@ int networks_new(struct networks **ret, const struct config *config, struct brok
 		return -ENOMEM;
 	n->broker = broker;
 	n->events = events;
-	n->places = calloc(config->n_networks, sizeof(*n->places));
 	n->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = n->event_fd < 0 ? -errno : 0;
-	if (!n->places)
-		r = -ENOMEM;
+	r = n->event_fd < 0 ? -errno : networks_adopt(n, config);
 	if (r < 0) {
 		networks_free(n);
 		return r;
-	}
-	n->n = config->n_networks;
-	for (size_t i = 0; i < n->n; i++) {
-		n->places[i].slot.settings = &config->networks[i];
-		n->places[i].networks = n;
 	}
 	*ret = n;
 	return 0;
@@ -136,7 +188,7 @@ void networks_free(struct networks *n)
 	if (!n)
 		return;
 	for (size_t i = n->n; i > 0; i--)
-		networks_disconnect(n, &n->places[i - 1].slot);
+		drop_place(n, n->places[i - 1]);
 	if (n->event_fd >= 0)
 		close(n->event_fd);
 	free(n->places);
@@ -150,7 +202,7 @@ int networks_start(struct networks *n)
 	int r;
 
 	for (size_t i = 0; i < n->n; i++) {
-		struct network_slot *slot = &n->places[i].slot;
+		struct network_slot *slot = &n->places[i]->slot;
 
 		if (!slot->settings->is_enabled) {
 			log_info("network %s: not enabled", slot->settings->name);
@@ -182,20 +234,20 @@ size_t networks_active(const struct networks *n)
 	size_t n_active = 0;
 
 	for (size_t i = 0; i < n->n; i++)
-		n_active += n->places[i].slot.state == NETWORK_ACTIVE;
+		n_active += n->places[i]->slot.state == NETWORK_ACTIVE;
 	return n_active;
 }
 
 const struct network_slot *networks_at(const struct networks *n, size_t i)
 {
-	return &n->places[i].slot;
+	return &n->places[i]->slot;
 }
 
 struct network_slot *networks_find(const struct networks *n, const char *name)
 {
 	for (size_t i = 0; i < n->n; i++)
-		if (!strcmp(n->places[i].slot.settings->name, name))
-			return &n->places[i].slot;
+		if (!strcmp(n->places[i]->slot.settings->name, name))
+			return &n->places[i]->slot;
 	return NULL;
 }
 
@@ -225,7 +277,7 @@ void networks_handle_failures(struct networks *n)
 	/* A network that failed while it was started may have written as well. */
 	eventfd_read(n->event_fd, &count);
 	for (size_t i = 0; i < n->n; i++) {
-		struct place *place = &n->places[i];
+		struct place *place = n->places[i];
 		struct network_slot *slot = &place->slot;
 
 		if (slot->state != NETWORK_ACTIVE ||

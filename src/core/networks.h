@@ -39,6 +39,11 @@ struct network_slot {
 /* None is started yet. 0 or -errno. What it is given must live as long as they do. */
 int networks_new(struct networks **ret, const struct config *config, struct broker *broker,
 		 struct events *events);
+/*
+ * Takes over another configuration: those that it does not have are stopped, new ones wait to be
+ * started, the others go on. 0; or -ENOMEM, and nothing has changed.
+ */
+int networks_adopt(struct networks *n, const struct config *config);
 /* Stops those that run, in reverse order. NULL is fine. */
 void networks_free(struct networks *n);
 

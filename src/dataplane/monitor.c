@@ -304,6 +304,15 @@ void monitor_stop(struct monitor *m)
 	m->resolver = NULL;
 }
 
+void monitor_retune(struct monitor *m)
+{
+	nsec_t now = clock_now();
+
+	for (size_t i = 0; i < m->network->n_bonds; i++)
+		if (m->network->bonds[i]->probe)
+			probe_retune(m->network->bonds[i]->probe, now);
+}
+
 void monitor_visit(struct monitor *m, errand_fn visit, void *arg)
 {
 	errands_send(&m->errands, &m->waker, visit, arg);

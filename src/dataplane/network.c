@@ -377,3 +377,25 @@ const struct link_settings *network_find_link(const struct network *n, const cha
 
 	return l ? l->settings : NULL;
 }
+
+struct tuning {
+	struct network *network;
+	const struct network_settings *wanted;
+};
+
+static void tune(void *arg)
+{
+	const struct tuning *t = arg;
+
+	t->network->settings->mode = t->wanted->mode;
+	t->network->settings->scheduler = t->wanted->scheduler;
+	t->network->settings->health = t->wanted->health;
+	monitor_retune(t->network->monitor);
+}
+
+void network_tune(struct network *n, const struct network_settings *wanted)
+{
+	struct tuning t = {n, wanted};
+
+	monitor_visit(n->monitor, tune, &t);
+}

@@ -23,8 +23,7 @@ static const struct health_settings *health_settings(const struct probe *p)
 	return &p->network->settings->health;
 }
 
-/* Tells the peer, over the paths that work, that this one does not. */
-static void tell_down(const struct probe_path *pp, nsec_t now)
+void probe_path_tell_down(const struct probe_path *pp, nsec_t now)
 {
 	struct probe *p = pp->probe;
 	const struct frame down = {.type = FRAME_DOWN, .down = {.path_id = pp->path->id}};
@@ -41,7 +40,7 @@ void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now)
 	news_path_state(pp, why);
 	probe_publish(pp->probe);
 	if (pp->health.state == HEALTH_DOWN)
-		tell_down(pp, now);
+		probe_path_tell_down(pp, now);
 	probe_judge_peer(pp->probe, now);
 }
 
@@ -64,6 +63,21 @@ static bool is_reachable(struct probe *p, nsec_t now)
 		if (p->paths[i] && p->paths[i]->health.state != HEALTH_DOWN)
 			return true;
 	return !p->is_multilink;
+}
+
+void probe_retune(struct probe *p, nsec_t now)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp)
+			continue;
+		/* The next ping may be due earlier than was planned. */
+		pp->health.next_ping =
+			nsec_min(pp->health.next_ping, now + health_settings(p)->interval);
+		probe_path_arm(pp);
+	}
+	probe_publish(p);
 }
 
 void probe_judge_peer(struct probe *p, nsec_t now)

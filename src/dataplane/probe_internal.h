@@ -31,6 +31,8 @@ void probe_path_arm(struct probe_path *pp);
 void probe_handle_ping(struct probe *p, const struct event *e);
 void probe_handle_pong(struct probe *p, const struct event *e);
 void probe_handle_down(struct probe *p, const struct event *e);
+/* Tells the peer, over the paths that work, that this one does not. */
+void probe_path_tell_down(const struct probe_path *pp, nsec_t now);
 /* The path's state has changed. */
 void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now);
 

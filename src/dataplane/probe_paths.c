@@ -299,6 +299,9 @@ void probe_remove_link(struct probe *p, const struct link *l)
 
 		if (!pp || pp->path->link != l)
 			continue;
+		/* Else the peer would go on sending to where nobody listens. */
+		pp->health.state = HEALTH_DOWN;
+		probe_path_tell_down(pp, clock_now());
 		probe_remove_path(pp);
 		if (p->paths[i] != pp)
 			continue;

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/network_diff.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/keys.h"
+
+static const struct peer_settings *find_peer(const struct network_settings *s,
+					     const struct peer_settings *like)
+{
+	for (size_t i = 0; i < s->n_peers; i++)
+		if (!memcmp(s->peers[i].public_key, like->public_key, KEY_LEN))
+			return &s->peers[i];
+	return NULL;
+}
+
+static const struct link_settings *find_link(const struct network_settings *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_links; i++)
+		if (!strcmp(s->links[i].name, name))
+			return &s->links[i];
+	return NULL;
+}
+
+static bool has_same_allowed_ips(const struct peer_settings *a, const struct peer_settings *b)
+{
+	return a->n_allowed_ips == b->n_allowed_ips &&
+	       !memcmp(a->allowed_ips, b->allowed_ips, a->n_allowed_ips * sizeof(*a->allowed_ips));
+}
+
+static bool is_same_endpoint(const struct endpoint_name *a, const struct endpoint_name *b)
+{
+	return a->port == b->port && !strcmp(a->host, b->host);
+}
+
+static void add_removal(struct network_diff *d, const struct peer_settings *p)
+{
+	struct peer_change *c = &d->peers[d->change.n_peers++];
+
+	*c = (struct peer_change){.is_removed = true};
+	memcpy(c->public_key, p->public_key, KEY_LEN);
+}
+
+/* `from` NULL: a peer that comes. `prefixes` has room for all its allowed IPs. */
+static bool fill_peer(struct peer_change *c, const struct peer_settings *from,
+		      const struct peer_settings *to, struct prefix_change *prefixes)
+{
+	*c = (struct peer_change){
+		.has_preshared_key =
+			!from || memcmp(from->preshared_key, to->preshared_key, KEY_LEN) != 0,
+		.has_endpoint = !from || !is_same_endpoint(&from->endpoint, &to->endpoint),
+		.has_persistent_keepalive =
+			!from || from->persistent_keepalive != to->persistent_keepalive,
+		.has_multilink = !from || from->multilink != to->multilink,
+		.replaces_allowed_ips = !from || !has_same_allowed_ips(from, to),
+		.endpoint = to->endpoint,
+		.persistent_keepalive = to->persistent_keepalive,
+		.multilink = to->multilink,
+	};
+	memcpy(c->public_key, to->public_key, KEY_LEN);
+	memcpy(c->preshared_key, to->preshared_key, KEY_LEN);
+	strcpy(c->name, to->name);
+	for (size_t i = 0; c->replaces_allowed_ips && i < to->n_allowed_ips; i++)
+		prefixes[i].prefix = to->allowed_ips[i];
+	if (c->replaces_allowed_ips) {
+		c->allowed_ips = prefixes;
+		c->n_allowed_ips = to->n_allowed_ips;
+	}
+	return !from || c->has_preshared_key || c->has_endpoint || c->has_persistent_keepalive ||
+	       c->has_multilink || c->replaces_allowed_ips;
+}
+
+/* Those that go are first, so that what they were allowed is free. */
+static void diff_peers(struct network_diff *d, const struct network_settings *from,
+		       const struct network_settings *to)
+{
+	struct prefix_change *prefixes = d->prefixes;
+
+	for (size_t i = 0; i < from->n_peers; i++) {
+		const struct peer_settings *after = find_peer(to, &from->peers[i]);
+
+		/* Another name is another peer. */
+		if (!after || strcmp(after->name, from->peers[i].name) != 0)
+			add_removal(d, &from->peers[i]);
+	}
+	for (size_t i = 0; i < to->n_peers; i++) {
+		const struct peer_settings *after = &to->peers[i];
+		const struct peer_settings *before = find_peer(from, after);
+		struct peer_change *c = &d->peers[d->change.n_peers];
+
+		if (before && strcmp(before->name, after->name) != 0)
+			before = NULL;
+		if (!fill_peer(c, before, after, prefixes))
+			continue;
+		prefixes += c->n_allowed_ips;
+		d->change.n_peers++;
+	}
+}
+
+static bool is_same_link(const struct link_settings *a, const struct link_settings *b)
+{
+	struct link_settings x = *a, y = *b;
+
+	/* The names behind their zeros, and padding, do not count: both come zeroed. */
+	return !memcmp(&x, &y, sizeof(x));
+}
+
+static void diff_links(struct network_diff *d, const struct network_settings *from,
+		       const struct network_settings *to)
+{
+	for (size_t i = 0; i < from->n_links; i++) {
+		if (find_link(to, from->links[i].name))
+			continue;
+		d->links[d->change.n_links++] =
+			(struct link_change){.settings = from->links[i], .is_removed = true};
+	}
+	for (size_t i = 0; i < to->n_links; i++) {
+		const struct link_settings *before = find_link(from, to->links[i].name);
+
+		if (!before || !is_same_link(before, &to->links[i]))
+			d->links[d->change.n_links++] =
+				(struct link_change){.settings = to->links[i]};
+	}
+}
+
+static size_t count_prefixes(const struct network_settings *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_peers; i++)
+		n += s->peers[i].n_allowed_ips;
+	return n;
+}
+
+int network_diff(const struct network_settings *from, const struct network_settings *to,
+		 struct network_diff *ret)
+{
+	struct network_diff d = {
+		.links = calloc(from->n_links + to->n_links + 1, sizeof(*d.links)),
+		.peers = calloc(from->n_peers + to->n_peers + 1, sizeof(*d.peers)),
+		.prefixes = calloc(count_prefixes(to) + 1, sizeof(*d.prefixes)),
+		.has_tuning = from->mode != to->mode || from->scheduler != to->scheduler ||
+			      memcmp(&from->health, &to->health, sizeof(to->health)) != 0,
+	};
+
+	if (!d.links || !d.peers || !d.prefixes) {
+		network_diff_deinit(&d);
+		return -ENOMEM;
+	}
+	diff_links(&d, from, to);
+	diff_peers(&d, from, to);
+	if (memcmp(from->private_key, to->private_key, KEY_LEN) != 0)
+		d.change.private_key = to->private_key;
+	d.change.links = d.links;
+	d.change.peers = d.peers;
+	*ret = d;
+	return 0;
+}
+
+void network_diff_deinit(struct network_diff *d)
+{
+	if (d->peers)
+		keys_wipe(d->peers, d->change.n_peers * sizeof(*d->peers));
+	free(d->links);
+	free(d->peers);
+	free(d->prefixes);
+	*d = (struct network_diff){0};
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/reload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/config_diff.h"
+#include "core/network_diff.h"
+#include "util/log.h"
+
+/* Everything of one reload. */
+struct reload {
+	struct networks *networks;
+	struct config *current, *next;
+	struct config_diff diff;
+	struct control_reply *reply;
+};
+
+static const struct network_settings *find_settings(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].name, name))
+			return &c->networks[i];
+	return NULL;
+}
+
+/* Does the network run, and is it to go on? */
+static bool stays(const struct reload *l, const char *name)
+{
+	const struct network_slot *slot = networks_find(l->networks, name);
+	const struct network_settings *after = find_settings(l->next, name);
+
+	return slot && slot->network && after && (after->is_enabled || !slot->settings->is_enabled);
+}
+
+/* Names all that needs a restart. */
+static enum control_error refuse_cold(const struct reload *l)
+{
+	char text[sizeof(l->reply->message)] = "";
+	char item[256];
+	size_t len = 0;
+
+	for (size_t i = 0; i < l->diff.n; i++) {
+		const struct config_difference *d = &l->diff.items[i];
+
+		if (difference_is_hot(d) || (*d->network && !stays(l, d->network)))
+			continue;
+		difference_describe(d, item, sizeof(item));
+		if (len + strlen(item) + 4 > sizeof(text) - 64)
+			break;
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "",
+					item);
+	}
+	return len ? control_fail(l->reply, CONTROL_config_error,
+				  "needs a restart, and nothing was changed: %s", text)
+		   : CONTROL_OK;
+}
+
+/* Makes the network what `to` says, from what `from` says. */
+static int change(const struct reload *l, const struct network_settings *from,
+		  const struct network_settings *to)
+{
+	struct network_slot *slot = networks_find(l->networks, from->name);
+	struct network_diff d;
+	int r = network_diff(from, to, &d);
+
+	if (r < 0)
+		return r;
+	r = network_change(slot->network, &d.change);
+	if (r == 0 && d.has_tuning)
+		network_tune(slot->network, to);
+	network_diff_deinit(&d);
+	return r;
+}
+
+/* The networks before the i-th go back to what they were, as does it in part. */
+static void change_back(const struct reload *l, size_t i)
+{
+	for (size_t k = 0; k <= i; k++) {
+		const struct network_settings *before = &l->current->networks[k];
+		int r = 0;
+
+		if (stays(l, before->name))
+			r = change(l, find_settings(l->next, before->name), before);
+		if (r < 0)
+			log_error("network %s: cannot go back to what it was: %s", before->name,
+				  strerror(-r));
+	}
+}
+
+static enum control_error change_all(const struct reload *l)
+{
+	for (size_t i = 0; i < l->current->n_networks; i++) {
+		const struct network_settings *before = &l->current->networks[i];
+		int r;
+
+		if (!stays(l, before->name))
+			continue;
+		r = change(l, before, find_settings(l->next, before->name));
+		if (r == 0)
+			continue;
+		change_back(l, i);
+		return control_fail(
+			l->reply, r == -ENOMEM ? CONTROL_internal_error : CONTROL_platform_error,
+			"network %s: %s; nothing was changed", before->name, strerror(-r));
+	}
+	return CONTROL_OK;
+}
+
+/* Those that the older configuration did not want, and the newer one does; and the other way. */
+static void start_and_stop(const struct reload *l)
+{
+	for (size_t i = 0; i < l->next->n_networks; i++) {
+		const struct network_settings *after = &l->next->networks[i];
+		const struct network_settings *before = find_settings(l->current, after->name);
+		struct network_slot *slot = networks_find(l->networks, after->name);
+		bool was_wanted = before && before->is_enabled;
+
+		if (after->is_enabled && !was_wanted)
+			networks_connect(l->networks, slot);
+		else if (!after->is_enabled && was_wanted)
+			networks_disconnect(l->networks, slot);
+	}
+}
+
+static void list_changes(const struct reload *l)
+{
+	struct json_object *list = json_object_new_array();
+	char item[256];
+
+	for (size_t i = 0; i < l->diff.n; i++) {
+		difference_describe(&l->diff.items[i], item, sizeof(item));
+		log_notice("configuration: %s", item);
+		json_object_array_add(list, json_object_new_string(item));
+	}
+	l->reply->data = json_object_new_object();
+	json_object_object_add(l->reply->data, "changes", list);
+}
+
+static enum control_error apply(struct reload *l)
+{
+	enum control_error error = refuse_cold(l);
+
+	if (!error)
+		error = change_all(l);
+	if (error)
+		return error;
+	if (networks_adopt(l->networks, l->next) < 0) {
+		change_back(l, l->current->n_networks - 1);
+		return control_fail(l->reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
+	}
+	start_and_stop(l);
+	if (l->next->daemon.log_level != l->current->daemon.log_level)
+		log_set_level(l->next->daemon.log_level);
+	list_changes(l);
+	return CONTROL_OK;
+}
+
+enum control_error reload_apply(struct networks *networks, struct config *current,
+				struct config *next, struct control_reply *reply)
+{
+	struct reload l = {.networks = networks, .current = current, .next = next, .reply = reply};
+	enum control_error error;
+
+	if (config_diff(current, next, &l.diff) < 0)
+		return control_fail(reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
+	error = apply(&l);
+	config_diff_deinit(&l.diff);
+	if (error)
+		return error;
+	config_deinit(current);
+	*current = *next;
+	*next = (struct config){0};
+	return CONTROL_OK;
+}

@@ -7,34 +7,39 @@
 #include "dataplane/network_state.h"
 #include "wire/frame.h"
 
-static bool seal_from(struct burst *b, struct keypair *k, uint64_t counter)
+bool bond_seal_next(struct burst *b, const struct keypair *k, uint64_t counter, const uint8_t *src,
+		    size_t len)
 {
-	struct aead_job jobs[BURST_DATAGRAMS];
+	uint8_t *datagram = b->data + b->len;
+	const struct wg_data header = {
+		.type = le32_make(MESSAGE_DATA),
+		.receiver_index = le32_make(k->remote_index),
+		.counter = le64_make(counter),
+	};
+	struct aead_job job = {
+		.dst = datagram + sizeof(header),
+		.src = src,
+		.len = len,
+		.counter = counter,
+	};
 
-	for (uint32_t i = 0; i < b->n; i++) {
-		uint8_t *datagram = burst_datagram(b, i);
-		const struct wg_data header = {
-			.type = le32_make(MESSAGE_DATA),
-			.receiver_index = le32_make(k->remote_index),
-			.counter = le64_make(counter + i),
-		};
-
-		memcpy(datagram, &header, sizeof(header));
-		jobs[i] = (struct aead_job){
-			.dst = datagram + sizeof(header),
-			.src = datagram + sizeof(header),
-			.len = burst_datagram_len(b, i) - MESSAGE_DATA_OVERHEAD,
-			.counter = counter + i,
-		};
-	}
-	return aead_seal(k->send, jobs, b->n) == b->n;
+	memcpy(datagram, &header, sizeof(header));
+	if (aead_seal(k->send, &job, 1) != 1)
+		return false;
+	if (!b->n)
+		b->stride = datagram_len(len);
+	b->len += datagram_len(len);
+	b->n++;
+	return true;
 }
 
-bool bond_seal(struct burst *b, struct keypair *k)
+/* Seals the one datagram of a burst, whose plaintext lies in it already. */
+static bool seal_in_place(struct burst *b, const struct keypair *k, uint64_t counter)
 {
-	uint64_t counter;
+	size_t len = b->len - MESSAGE_DATA_OVERHEAD;
 
-	return keypair_take_counters(k, b->n, &counter) && seal_from(b, k, counter);
+	b->len = b->n = 0;
+	return bond_seal_next(b, k, counter, b->data + sizeof(struct wg_data), len);
 }
 
 /* A control packet, not yet sealed; NULL without a buffer. */
@@ -74,7 +79,7 @@ static void tell_block(struct bond *bond, const struct path_set *set, struct key
 	int len = frame_write(&f, payload, sizeof(payload));
 	struct burst *b = len > 0 ? make_control(bond, payload, (size_t)len) : NULL;
 
-	if (b && seal_from(b, k, first))
+	if (b && seal_in_place(b, k, first))
 		push_control(set, NULL, b);
 	if (b)
 		burst_put(b);
@@ -91,12 +96,12 @@ static bool seal_control(struct bond *bond, const struct path_set *set, struct b
 	bool is_new;
 
 	if (!set || !set->is_multilink || !set->n_active)
-		return bond_seal(b, k);
+		return keypair_take_counters(k, 1, &counter) && seal_in_place(b, k, counter);
 	if (!keypair_take_apart(k, &counter, &is_new))
 		return false;
 	if (is_new)
 		tell_block(bond, set, k, counter - 1);
-	return seal_from(b, k, counter);
+	return seal_in_place(b, k, counter);
 }
 
 bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, const void *payload,

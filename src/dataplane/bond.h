@@ -58,11 +58,12 @@ static inline uint32_t datagram_len(size_t payload)
 }
 
 /*
- * Turns a burst of plaintexts (each sizeof(struct wg_data) bytes into its datagram, tag room
- * behind it) into transport messages of that session. False: the session's counters are used
- * up, or libcrypto refused; the burst is then worthless. Any thread.
+ * Appends a datagram to the burst, which has room for it: a transport message of that session
+ * and counter with `len` bytes of plaintext. These lie where their ciphertext goes, or outside
+ * of the burst. False if libcrypto refuses; the burst is then as it was. Any thread.
  */
-bool bond_seal(struct burst *b, struct keypair *k);
+bool bond_seal_next(struct burst *b, const struct keypair *k, uint64_t counter, const uint8_t *src,
+		    size_t len);
 
 /*
  * Any thread, inside a read section: sends one control packet or keepalive (`len` 0) over

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * A flow is a list of pool cells with packets one after the other, each behind a small record;
- * short packets share a cell. The cell of the packet popped last is given back with the next
- * call.
+ * A flow is a list of parcels: super-packets as they were read, and cells with copies of short
+ * packets one after the other, each behind a small record. The parcel of the packet popped last
+ * is given back with the next call.
  */
 #include "dataplane/flowq.h"
 
@@ -32,16 +32,15 @@ struct record {
 	uint8_t packet[];
 };
 
-struct cell {
-	struct cell *next;
-	size_t head, tail; /* offsets into data */
-	_Alignas(16) uint8_t data[];
+struct packet {
+	uint8_t *data;
+	size_t len;
 };
 
 enum flow_list { LIST_NONE, LIST_NEW, LIST_OLD };
 
 struct flow {
-	struct cell *first, *last;
+	struct parcel *first, *last;
 	size_t bytes;
 	int64_t deficit;
 	struct flow *next; /* in its list */
@@ -65,7 +64,7 @@ struct flowq {
 	nsec_t target, interval;
 	size_t bytes;
 	size_t n_cells;
-	struct cell *spent; /* its last packet is with the caller */
+	struct parcel *spent; /* its last packet is with the caller */
 	struct list new_flows, old_flows;
 	struct flowq_stats stats;
 	struct flow flows[FLOWQ_FLOWS];
@@ -174,32 +173,36 @@ static size_t record_bytes(size_t len)
 	return (sizeof(struct record) + len + 15) & ~(size_t)15;
 }
 
+static void append(struct flowq *q, struct flow *f, struct parcel *p)
+{
+	q->n_cells++;
+	p->next = NULL;
+	if (f->last)
+		f->last->next = p;
+	else
+		f->first = p;
+	f->last = p;
+}
+
 /* Room for a record at the end of the flow; NULL if there is none to be had. */
 static struct record *make_record(struct flowq *q, struct flow *f, size_t bytes)
 {
-	struct cell *c = f->last;
-	size_t room = q->cell_bytes - sizeof(struct cell);
+	struct parcel *p = f->last;
+	size_t room = q->cell_bytes - sizeof(struct parcel);
 	struct record *r;
 
 	if (bytes > room)
 		return NULL;
-	if (!c || c->tail + bytes > room) {
-		if (q->n_cells >= FLOWQ_CELLS_MAX)
+	if (!p || p->is_whole || p->tail + bytes > room) {
+		p = q->n_cells < FLOWQ_CELLS_MAX ? pool_take(q->pool) : NULL;
+		if (!p)
 			return NULL;
-		c = pool_take(q->pool);
-		if (!c)
-			return NULL;
-		q->n_cells++;
-		c->next = NULL;
-		c->head = c->tail = 0;
-		if (f->last)
-			f->last->next = c;
-		else
-			f->first = c;
-		f->last = c;
+		p->is_whole = false;
+		p->head = p->tail = 0;
+		append(q, f, p);
 	}
-	r = (struct record *)(c->data + c->tail);
-	c->tail += bytes;
+	r = (struct record *)(p->data + p->tail);
+	p->tail += bytes;
 	return r;
 }
 
@@ -207,6 +210,17 @@ void flowq_set_round_trip(struct flowq *q, nsec_t round_trip)
 {
 	q->target = nsec_min(nsec_max(round_trip / 2, TARGET_MIN), TARGET_MAX);
 	q->interval = nsec_min(nsec_max(2 * round_trip, INTERVAL_MIN), INTERVAL_MAX);
+}
+
+/* So many more bytes wait in the flow. */
+static void note_pushed(struct flowq *q, struct flow *f, size_t bytes)
+{
+	f->bytes += bytes;
+	q->bytes += bytes;
+	if (f->list == LIST_NONE) {
+		f->deficit = q->quantum;
+		list_append(&q->new_flows, f, LIST_NEW);
+	}
 }
 
 bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now)
@@ -222,43 +236,70 @@ bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now)
 	r->since = now;
 	r->len = len;
 	memcpy(r->packet, packet, len);
-	f->bytes += len;
-	q->bytes += len;
-	if (f->list == LIST_NONE) {
-		f->deficit = q->quantum;
-		list_append(&q->new_flows, f, LIST_NEW);
-	}
+	note_pushed(q, f, len);
 	return true;
 }
 
-static struct record *peek(const struct flow *f)
+bool flowq_push_whole(struct flowq *q, struct parcel *p, nsec_t now)
 {
-	return f->first ? (struct record *)(f->first->data + f->first->head) : NULL;
+	size_t bytes = split_bytes_left(&p->split);
+	struct flow *f;
+
+	if (q->bytes + bytes > FLOWQ_BYTES_MAX || q->n_cells >= FLOWQ_CELLS_MAX)
+		return false;
+	/* Of its headers a copy is whole, whatever has been given out. */
+	f = flow_of(q, split_headers(&p->split), p->split.len);
+	p->is_whole = true;
+	p->since = now;
+	append(q, f, p);
+	note_pushed(q, f, bytes);
+	return true;
+}
+
+/* When the flow's first packet came. */
+static nsec_t first_since(const struct flow *f)
+{
+	const struct parcel *p = f->first;
+
+	return p->is_whole ? p->since : ((const struct record *)(p->data + p->head))->since;
+}
+
+/* The next packet of a parcel; true if it was the last. */
+static bool unpack(struct parcel *p, struct packet *ret)
+{
+	struct record *r = (struct record *)(p->data + p->head);
+
+	if (p->is_whole) {
+		ret->data = split_next(&p->split, &ret->len);
+		return split_bytes_left(&p->split) == 0;
+	}
+	*ret = (struct packet){r->packet, r->len};
+	p->head += record_bytes(r->len);
+	return p->head == p->tail;
 }
 
 /* Takes the flow's first packet out; it stays readable until the next give_spent(). */
-static struct record *take(struct flowq *q, struct flow *f)
+static struct packet take(struct flowq *q, struct flow *f)
 {
-	struct cell *c = f->first;
-	struct record *r = peek(f);
+	struct parcel *p = f->first;
+	struct packet packet;
 
 	give_spent(q);
-	c->head += record_bytes(r->len);
-	f->bytes -= r->len;
-	q->bytes -= r->len;
-	if (c->head == c->tail) {
-		f->first = c->next;
+	if (unpack(p, &packet)) {
+		f->first = p->next;
 		if (!f->first)
 			f->last = NULL;
-		q->spent = c;
+		q->spent = p;
 	}
-	return r;
+	f->bytes -= packet.len;
+	q->bytes -= packet.len;
+	return packet;
 }
 
 /* RFC 8289, section 5.4: has the queue been too long for an interval? */
-static bool should_drop(const struct flowq *q, struct flow *f, const struct record *r, nsec_t now)
+static bool should_drop(const struct flowq *q, struct flow *f, nsec_t now)
 {
-	if (now - r->since < q->target || f->bytes <= MTU_BYTES) {
+	if (now - first_since(f) < q->target || f->bytes <= MTU_BYTES) {
 		f->first_above = 0;
 		return false;
 	}
@@ -297,9 +338,9 @@ static bool mark(uint8_t *packet, size_t len)
 }
 
 /* The packet is to be dropped; true if marking it does instead. */
-static bool signal_congestion(struct flowq *q, struct record *r)
+static bool signal_congestion(struct flowq *q, const struct packet *p)
 {
-	if (mark(r->packet, r->len)) {
+	if (mark(p->data, p->len)) {
 		q->stats.marked++;
 		return true;
 	}
@@ -318,31 +359,29 @@ static void enter_dropping(const struct flowq *q, struct flow *f, nsec_t now)
 	f->drop_next = control_law(q, now, f->count);
 }
 
-/* RFC 8289, section 5.5: the flow's next packet that is not dropped; NULL if there is none. */
-static struct record *codel_take(struct flowq *q, struct flow *f, nsec_t now)
+/* RFC 8289, section 5.5: the flow's next packet that is not dropped; false if there is none. */
+static bool codel_take(struct flowq *q, struct flow *f, nsec_t now, struct packet *ret)
 {
-	struct record *r;
+	while (f->first) {
+		bool is_late = should_drop(q, f, now);
 
-	while ((r = peek(f))) {
-		bool is_late = should_drop(q, f, r, now);
-
-		r = take(q, f);
+		*ret = take(q, f);
 		if (!is_late) {
 			f->is_dropping = false;
-			return r;
+			return true;
 		}
 		if (f->is_dropping && now < f->drop_next)
-			return r;
+			return true;
 		if (f->is_dropping) {
 			f->count++;
 			f->drop_next = control_law(q, f->drop_next, f->count);
 		} else {
 			enter_dropping(q, f, now);
 		}
-		if (signal_congestion(q, r))
-			return r;
+		if (signal_congestion(q, ret))
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len)
@@ -350,7 +389,7 @@ uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len)
 	for (;;) {
 		struct list *l = q->new_flows.first ? &q->new_flows : &q->old_flows;
 		struct flow *f = l->first;
-		struct record *r;
+		struct packet p;
 
 		if (!f)
 			return NULL;
@@ -360,11 +399,10 @@ uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len)
 			list_append(&q->old_flows, f, LIST_OLD);
 			continue;
 		}
-		r = codel_take(q, f, now);
-		if (r) {
-			f->deficit -= (int64_t)r->len;
-			*ret_len = r->len;
-			return r->packet;
+		if (codel_take(q, f, now, &p)) {
+			f->deficit -= (int64_t)p.len;
+			*ret_len = p.len;
+			return p.data;
 		}
 		/* A flow that was new waits its turn among the old, or it would always be new. */
 		list_take_first(l);
@@ -375,11 +413,11 @@ uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len)
 
 void flowq_expire(struct flowq *q, nsec_t now, nsec_t age)
 {
-	const struct record *r;
-
 	for (unsigned i = 0; q && i < FLOWQ_FLOWS; i++) {
-		while ((r = peek(&q->flows[i])) && now - r->since > age) {
-			take(q, &q->flows[i]);
+		struct flow *f = &q->flows[i];
+
+		while (f->first && now - first_since(f) > age) {
+			take(q, f);
 			q->stats.dropped++;
 		}
 	}

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tun/split.h"
 #include "util/clock.h"
 #include "util/pool.h"
 
@@ -23,6 +24,24 @@
 #define FLOWQ_CELLS_MAX 96
 
 struct flowq;
+
+/*
+ * A cell of the pool with inner packets: what one read of the interface gave, which is queued as
+ * it is and cut when its turn comes; or the queue's own copies of short ones.
+ */
+struct parcel {
+	struct parcel *next;
+	nsec_t since;
+	size_t head, tail; /* of copies: offsets into data */
+	bool is_whole;	   /* a read, as far as `split` has not given it out */
+	struct split split;
+	_Alignas(16) uint8_t data[];
+};
+
+/* Behind the packets in a parcel there is always room for a message's padding. */
+#define PARCEL_SLACK 16
+/* Shorter reads are copied, for a parcel takes a whole cell. */
+#define PARCEL_WHOLE_MIN 16384
 
 struct flowq_stats {
 	uint64_t dropped; /* packets, by CoDel or for their age */
@@ -46,7 +65,12 @@ void flowq_set_quantum(struct flowq *q, uint64_t bytes);
 void flowq_set_round_trip(struct flowq *q, nsec_t round_trip);
 /* Copies a well-formed IP packet in; false if there is no room. */
 bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now);
-/* The next packet to send, valid (and the caller's to change) until the next call; NULL. */
+/* Takes over a read, of which `split` has something left; false if there is no room. */
+bool flowq_push_whole(struct flowq *q, struct parcel *p, nsec_t now);
+/*
+ * The next packet to send, valid (and the caller's to change, with up to 15 bytes behind it that
+ * it puts back) until the next call; NULL.
+ */
 uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len);
 /* Drops what has waited longer than `age`: there was nowhere to send it. */
 void flowq_expire(struct flowq *q, nsec_t now, nsec_t age);

@@ -56,15 +56,15 @@ void network_put_by_bursts(struct network *n, size_t n_links)
 	size_t wanted = n_links < PATHS_MAX ? (PATHS_MAX - n_links) * BURSTS_PER_LINK : 0;
 
 	while (n->n_put_by > wanted)
-		burst_put(n->put_by[--n->n_put_by]);
-	while (n->n_put_by < wanted && (n->put_by[n->n_put_by] = burst_take(n->bursts)))
+		pool_give(n->bursts, n->put_by[--n->n_put_by]);
+	while (n->n_put_by < wanted && (n->put_by[n->n_put_by] = pool_take(n->bursts)))
 		n->n_put_by++;
 }
 
 void network_give_back_bursts(struct network *n)
 {
 	while (n->n_put_by)
-		burst_put(n->put_by[--n->n_put_by]);
+		pool_give(n->bursts, n->put_by[--n->n_put_by]);
 }
 
 struct link *network_link_find(const struct network *n, const char *name)

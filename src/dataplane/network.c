@@ -44,8 +44,10 @@ static int make_pools(struct network *n, size_t n_links)
 	if (n->burst_bytes > BURST_BYTES_MAX)
 		n->burst_bytes = BURST_BYTES_MAX;
 	n->cell_bytes = s->mtu > 1500 ? s->mtu : 1500;
-	/* Handshake messages and the largest coalesced receive fit as well. */
-	n->cell_room = sizeof(struct burst) + n->burst_bytes + 64;
+	/* Handshake messages, the largest coalesced receive and the largest read fit as well. */
+	n->cell_room = n->burst_bytes + CELL_SLACK +
+		       (sizeof(struct parcel) > sizeof(struct burst) ? sizeof(struct parcel)
+								     : sizeof(struct burst));
 	r = pool_new(&n->bursts, BURSTS_PER_LINK * links + BURSTS_SHARED, n->cell_room);
 	if (r == 0)
 		network_put_by_bursts(n, n_links);

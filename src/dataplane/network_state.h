@@ -21,6 +21,8 @@ struct monitor;
  */
 #define BURSTS_PER_LINK (2 * UDP_BATCH)
 #define BURSTS_SHARED 160
+/* BURST_BYTES_MAX and this hold a super-packet of 64 KB, which is cut, and its PARCEL_SLACK. */
+#define CELL_SLACK 64
 /* Packets that the resequencers of all peers may hold. */
 #define HELD_PACKETS 4096
 /* Links of a network; their numbers are below. */
@@ -47,7 +49,7 @@ struct network {
 	_Atomic(struct link *) links[NETWORK_LINKS_MAX];
 	_Atomic size_t n_links;
 	/* main thread: buffers that only more links would need, kept away from everybody */
-	struct burst *put_by[BURSTS_PER_LINK * PATHS_MAX];
+	void *put_by[BURSTS_PER_LINK * PATHS_MAX];
 	size_t n_put_by;
 	/* written while monitor and main thread meet */
 	struct bond **bonds;

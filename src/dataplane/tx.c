@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The open burst holds plaintexts; it is closed when the next packet does not fit it (another
- * peer, another size, full), after a shorter packet, and when the interface has nothing more.
- * Counters, cipher and clock are then spent once for all of it.
+ * Packets are sealed from where they were read into the open burst, which is the only time that
+ * they are copied: cut, sealed, and the headers of the next are written over the tail of what has
+ * been sealed (tun/split.h). The burst is closed when the next packet does not fit it (another
+ * peer, session or size, full), when somebody else has taken a counter in between, after a shorter
+ * packet, and when the interface has nothing more.
  *
  * A sealed burst that finds no room on any path is kept by its bond; until it has left, that
  * bond's packets wait in its flow queues (as they do without a session), and the bond is busy.
@@ -29,8 +31,6 @@
 #define WAITING_MAX (200 * NSEC_PER_MSEC)
 /* Packets that wait for a session longer than this are of no use to anybody. */
 #define SESSION_WAIT_MAX (10 * NSEC_PER_SEC)
-/* The largest super-packet that the kernel hands over. */
-#define READ_BYTES 65536
 /* Cells that what is read at once may take in a flow queue. */
 #define READ_CELLS 4
 /* Reads between two looks at the clock. */
@@ -59,8 +59,9 @@ struct tx {
 	uint64_t open_limit; /* bytes that it may have */
 	struct bond *busy;   /* bonds with something waiting, through next_busy */
 	struct log_limit no_path_limit;
-	struct split split;
-	uint8_t packet[READ_BYTES];
+	uint64_t next_counter; /* of the session it is of */
+	struct parcel *read;   /* what the interface is read into */
+	size_t read_bytes;
 };
 
 int tx_new(struct tx **ret, struct network *n)
@@ -103,14 +104,24 @@ static void forget(struct bond *bond)
 	bond->spread = NULL;
 }
 
+static void drop_open(struct tx *t)
+{
+	if (!t->open)
+		return;
+	keypair_put(t->open->session);
+	burst_put(t->open);
+	t->open = NULL;
+}
+
 void tx_free(struct tx *t)
 {
 	if (!t)
 		return;
-	if (t->open)
-		burst_put(t->open);
+	drop_open(t);
 	for (size_t i = 0; i < t->network->n_bonds; i++)
 		forget(t->network->bonds[i]);
+	if (t->read)
+		pool_give(t->network->bursts, t->read);
 	waker_deinit(&t->waker);
 	ring_free(t->frames);
 	free(t);
@@ -169,10 +180,8 @@ void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n)
 	struct bond *bond;
 
 	take_frames(t); /* after this nobody posts any of these */
-	if (t->open && t->open->bond->is_removed) {
-		burst_put(t->open);
-		t->open = NULL;
-	}
+	if (t->open && t->open->bond->is_removed)
+		drop_open(t);
 	while ((bond = *at)) {
 		if (bond->is_removed)
 			*at = bond->next_busy;
@@ -264,44 +273,6 @@ static bool send_waiting(struct tx *t, struct bond *bond)
 	return !bond->waiting;
 }
 
-static bool has_session(struct tx *t, struct bond *bond)
-{
-	bool has;
-
-	rcu_begin();
-	has = peer_send_session_rcu(&bond->peer, t->now) != NULL;
-	rcu_end();
-	return has;
-}
-
-/* Seals the open burst and sends it. */
-static void close_burst(struct tx *t)
-{
-	struct burst *b = t->open;
-	struct keypair *k;
-	uint64_t inner;
-
-	if (!b)
-		return;
-	t->open = NULL;
-	inner = b->len - (uint64_t)b->n * MESSAGE_DATA_OVERHEAD;
-	rcu_begin();
-	k = peer_send_session_rcu(&b->bond->peer, t->now);
-	if (!k || !bond_seal(b, k)) {
-		/* There was one when the first packet was put in: it has ended just now. */
-		drop(t, DROP_tx_no_session, b);
-		rcu_end();
-		return;
-	}
-	path_count_add(&b->bond->inner_sent, b->n, inner);
-	peer_mark_sent(&b->bond->peer, t->now, true);
-	peer_check_rekey_sent(&b->bond->peer, k, t->now);
-	/* Behind what waits already, so that nothing overtakes. */
-	if (b->bond->waiting || !try_transmit_rcu(t, b))
-		keep_waiting(t, b);
-	rcu_end();
-}
-
 static uint64_t burst_limit(const struct tx *t, struct bond *bond)
 {
 	uint64_t limit;
@@ -322,41 +293,95 @@ static nsec_t longest_round_trip(const struct tx *t, struct bond *bond)
 	return longest;
 }
 
-static bool fits_open(const struct tx *t, const struct bond *bond, uint32_t len)
+/* Sends the open burst. */
+static void close_burst(struct tx *t)
+{
+	struct burst *b = t->open;
+	struct keypair *k;
+
+	if (!b)
+		return;
+	if (!b->n) {
+		drop_open(t); /* libcrypto has refused what it was opened for */
+		return;
+	}
+	t->open = NULL;
+	k = b->session;
+	b->session = NULL;
+	path_count_add(&b->bond->inner_sent, b->n, b->len - (uint64_t)b->n * MESSAGE_DATA_OVERHEAD);
+	peer_mark_sent(&b->bond->peer, t->now, true);
+	peer_check_rekey_sent(&b->bond->peer, k, t->now);
+	keypair_put(k);
+	rcu_begin();
+	/* Behind what waits already, so that nothing overtakes. */
+	if (b->bond->waiting || !try_transmit_rcu(t, b))
+		keep_waiting(t, b);
+	rcu_end();
+}
+
+/* A datagram of that length, session and counter is the open burst's next. */
+static bool fits_open(const struct tx *t, const struct bond *bond, const struct keypair *k,
+		      uint64_t counter, uint32_t len)
 {
 	const struct burst *b = t->open;
 
-	return b && b->bond == bond && len <= b->stride && b->n < BURST_DATAGRAMS &&
-	       b->len + len <= t->open_limit;
+	return b && b->bond == bond && b->session == k && counter == t->next_counter &&
+	       len <= b->stride && b->n < BURST_DATAGRAMS && b->len + len <= t->open_limit;
+}
+
+static bool open_burst(struct tx *t, struct bond *bond, struct keypair *k)
+{
+	t->open = burst_take(t->network->bursts);
+	if (!t->open)
+		return false;
+	t->open->bond = bond;
+	t->open->session = keypair_get(k);
+	t->open_limit = burst_limit(t, bond);
+	return true;
+}
+
+/* Seals a packet from where it lies; the bytes behind it stand in for its padding meanwhile. */
+static bool seal_padded(struct tx *t, struct keypair *k, uint64_t counter, uint8_t *packet,
+			size_t len, size_t padded)
+{
+	uint8_t behind[MESSAGE_PADDING_MULTIPLE];
+	bool is_sealed;
+
+	memcpy(behind, packet + len, padded - len);
+	memset(packet + len, 0, padded - len);
+	is_sealed = bond_seal_next(t->open, k, counter, packet, padded);
+	memcpy(packet + len, behind, padded - len);
+	return is_sealed;
 }
 
 /* Puts one inner packet into the open burst. */
-static void add_packet(struct tx *t, struct bond *bond, const uint8_t *packet, size_t len)
+static void add_packet(struct tx *t, struct bond *bond, struct keypair *k, uint8_t *packet,
+		       size_t len)
 {
 	size_t padded = wg_padded_len(len, t->network->settings->mtu);
 	uint32_t datagram = datagram_len(padded);
-	uint8_t *payload;
+	uint64_t counter;
 
 	if (datagram > t->network->burst_bytes) {
 		drops_add(&t->network->drops, DROP_tx_too_big, 1);
 		return;
 	}
-	if (!fits_open(t, bond, datagram)) {
+	if (!keypair_take_counters(k, 1, &counter)) {
+		drops_add(&t->network->drops, DROP_tx_no_session, 1);
+		return;
+	}
+	if (!fits_open(t, bond, k, counter, datagram)) {
 		close_burst(t);
-		t->open = burst_take(t->network->bursts);
-		if (!t->open) {
+		if (!open_burst(t, bond, k)) {
 			drops_add(&t->network->drops, DROP_tx_no_buffer, 1);
 			return;
 		}
-		t->open->bond = bond;
-		t->open_limit = burst_limit(t, bond);
-		t->open->stride = datagram;
 	}
-	payload = t->open->data + t->open->len + sizeof(struct wg_data);
-	memcpy(payload, packet, len);
-	memset(payload + len, 0, padded - len);
-	t->open->len += datagram;
-	t->open->n++;
+	if (!seal_padded(t, k, counter, packet, len, padded)) {
+		drops_add(&t->network->drops, DROP_tx_no_session, 1);
+		return;
+	}
+	t->next_counter = counter + 1;
 	if (datagram < t->open->stride)
 		close_burst(t); /* only the last may be shorter */
 }
@@ -384,22 +409,66 @@ static bool is_pool_low(const struct network *n, size_t needed)
 	return pool_available(n->bursts) < n->n_links * BURSTS_PER_LINK + needed;
 }
 
-/* Queues a packet that cannot leave now. */
-static void enqueue(struct tx *t, struct bond *bond, const uint8_t *packet, size_t len)
+/* Queues the read as it is; false if that is not worth its cell, or there is no room. */
+static bool enqueue_whole(struct tx *t, struct flowq *q)
+{
+	struct pool *pool = t->network->bursts;
+	struct parcel *fresh;
+
+	if (split_bytes_left(&t->read->split) < PARCEL_WHOLE_MIN || is_pool_low(t->network, 1))
+		return false;
+	fresh = pool_take(pool);
+	if (!fresh)
+		return false;
+	if (!flowq_push_whole(q, t->read, t->now)) {
+		pool_give(pool, fresh);
+		return false;
+	}
+	t->read = fresh;
+	return true;
+}
+
+/* Queues what is left of the read and cannot leave now. */
+static void enqueue(struct tx *t, struct bond *bond)
 {
 	struct network *n = t->network;
+	uint8_t *packet;
 	uint64_t key;
+	size_t len;
 
 	if (!bond->queue) {
 		keys_random(&key, sizeof(key));
 		if (flowq_new(&bond->queue, n->bursts, n->cell_room, key) < 0)
 			bond->queue = NULL;
 	}
-	if (!bond->queue || is_pool_low(n, 0) || !flowq_push(bond->queue, packet, len, t->now)) {
-		drops_add(&n->drops, DROP_tx_queue_full, 1);
-		return;
+	if (!bond->queue || !enqueue_whole(t, bond->queue)) {
+		while ((packet = split_next(&t->read->split, &len))) {
+			if (!bond->queue || is_pool_low(n, 0) ||
+			    !flowq_push(bond->queue, packet, len, t->now))
+				drops_add(&n->drops, DROP_tx_queue_full, 1);
+		}
 	}
-	make_busy(t, bond);
+	if (!flowq_is_empty(bond->queue))
+		make_busy(t, bond);
+}
+
+/* Sends what was read, as far as nothing waits before it. */
+static void send_read(struct tx *t, struct bond *bond)
+{
+	struct split *s = &t->read->split;
+	struct keypair *k;
+	uint8_t *packet;
+	size_t len;
+
+	rcu_begin();
+	k = peer_send_session_rcu(&bond->peer, t->now);
+	while (k && !bond->waiting && flowq_is_empty(bond->queue) && (packet = split_next(s, &len)))
+		add_packet(t, bond, k, packet, len);
+	rcu_end();
+	if (!k)
+		peer_poke(&bond->peer, POKE_HANDSHAKE);
+	if (split_bytes_left(s))
+		enqueue(t, bond);
 }
 
 /* It comes with the first packet to the peer. */
@@ -418,10 +487,7 @@ static bool has_spread(struct tx *t, struct bond *bond)
 
 static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t len)
 {
-	struct bond *bond = route(t, t->packet, len);
-	bool can_leave;
-	size_t packet_len;
-	uint8_t *packet;
+	struct bond *bond = route(t, t->read->data, len);
 
 	if (!bond)
 		return;
@@ -429,19 +495,10 @@ static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t 
 		drops_add(&t->network->drops, DROP_tx_no_buffer, 1);
 		return;
 	}
-	if (split_begin(&t->split, header, t->packet, len) < 0) {
+	if (split_begin(&t->read->split, header, t->read->data, len) < 0)
 		drops_add(&t->network->drops, DROP_tx_malformed, 1);
-		return;
-	}
-	can_leave = has_session(t, bond);
-	if (!can_leave)
-		peer_poke(&bond->peer, POKE_HANDSHAKE);
-	while ((packet = split_next(&t->split, &packet_len))) {
-		if (can_leave && !bond->waiting && flowq_is_empty(bond->queue))
-			add_packet(t, bond, packet, packet_len);
-		else
-			enqueue(t, bond, packet, packet_len);
-	}
+	else
+		send_read(t, bond);
 }
 
 /* The peer need not wait for what it asked for and we have not kept. */
@@ -483,6 +540,7 @@ static bool send_again(struct tx *t, struct bond *bond)
 static void progress(struct tx *t, struct bond *bond)
 {
 	struct flowq_stats stats;
+	struct keypair *k;
 	uint8_t *packet;
 	size_t len;
 
@@ -491,12 +549,13 @@ static void progress(struct tx *t, struct bond *bond)
 		return;
 	flowq_set_quantum(bond->queue, burst_limit(t, bond));
 	flowq_set_round_trip(bond->queue, longest_round_trip(t, bond));
-	if (has_session(t, bond)) {
-		while (send_waiting(t, bond) && (packet = flowq_pop(bond->queue, t->now, &len)))
-			add_packet(t, bond, packet, len);
-	} else {
+	rcu_begin();
+	k = peer_send_session_rcu(&bond->peer, t->now);
+	while (k && send_waiting(t, bond) && (packet = flowq_pop(bond->queue, t->now, &len)))
+		add_packet(t, bond, k, packet, len);
+	rcu_end();
+	if (!k)
 		flowq_expire(bond->queue, t->now, SESSION_WAIT_MAX);
-	}
 	stats = flowq_take_stats(bond->queue);
 	if (stats.dropped)
 		drops_add(&t->network->drops, DROP_tx_queue, stats.dropped);
@@ -533,7 +592,7 @@ static bool is_held_up(const struct tx *t)
 static int read_tun(struct tx *t)
 {
 	struct virtio_net_hdr header;
-	struct iovec iov[2] = {{&header, sizeof(header)}, {t->packet, sizeof(t->packet)}};
+	struct iovec iov[2] = {{&header, sizeof(header)}, {t->read->data, t->read_bytes}};
 	ssize_t n = readv(t->network->tun.fd, iov, 2);
 
 	if (n < 0)
@@ -615,8 +674,12 @@ static void run(void *arg)
 
 int tx_start(struct tx *t)
 {
-	int r = thread_start(&t->thread, "vt-tun", run, t);
+	const struct network *n = t->network;
+	int r;
 
+	t->read = pool_take(n->bursts);
+	t->read_bytes = n->cell_room - sizeof(*t->read) - PARCEL_SLACK;
+	r = t->read ? thread_start(&t->thread, "vt-tun", run, t) : -ENOMEM;
 	if (r == 0)
 		errands_open(&t->errands);
 	return r;

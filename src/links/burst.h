@@ -36,8 +36,9 @@ struct burst {
 	uint32_t n;	    /* datagrams */
 	struct burst *next; /* in whatever chain it is in */
 	struct bond *bond;  /* whose it is, where that matters */
+	struct keypair
+		*session; /* a reference, while it is being filled, or until the lane is done */
 	/* receive only */
-	struct keypair *session; /* a reference, of which the lane disposes */
 	struct link *link;
 	struct endpoint from;
 	nsec_t received;

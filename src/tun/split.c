@@ -46,6 +46,9 @@ static void complete_csum(uint8_t *start, size_t len, size_t offset, uint64_t su
 
 static int begin_single(struct split *s, const struct virtio_net_hdr *hdr)
 {
+	const struct ipv4_header *v4 = (const struct ipv4_header *)s->packet;
+	size_t ip_header_len =
+		s->packet[0] >> 4 == 4 ? ipv4_header_len(v4) : sizeof(struct ipv6_header);
 	size_t start = hdr->csum_start;
 
 	s->headers_len = 0;
@@ -54,7 +57,7 @@ static int begin_single(struct split *s, const struct virtio_net_hdr *hdr)
 	s->n_segments = 1;
 	if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return 0;
-	if (start + hdr->csum_offset + sizeof(uint16_t) > s->len)
+	if (start < ip_header_len || start + hdr->csum_offset + sizeof(uint16_t) > s->len)
 		return -EINVAL;
 	complete_csum(s->packet + start, s->len - start, hdr->csum_offset, 0);
 	return 0;
@@ -199,6 +202,20 @@ uint8_t *split_next(struct split *s, size_t *ret_len)
 		set_headers(s, segment, len, index);
 	*ret_len = len;
 	return segment;
+}
+
+size_t split_bytes_left(const struct split *s)
+{
+	size_t n_left = s->n_segments - s->next;
+
+	if (n_left == 0)
+		return 0;
+	return s->len - s->headers_len - s->next * s->gso_size + n_left * s->headers_len;
+}
+
+const uint8_t *split_headers(const struct split *s)
+{
+	return s->headers_len ? s->headers : s->packet;
 }
 
 size_t split_segment_len(const struct split *s)

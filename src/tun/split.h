@@ -41,5 +41,11 @@ int split_begin(struct split *s, const struct virtio_net_hdr *hdr, uint8_t *pack
  */
 uint8_t *split_next(struct split *s, size_t *ret_len);
 
+/* What split_next() will still give, all its packets together. */
+size_t split_bytes_left(const struct split *s);
+
+/* The headers that all packets share but for lengths, identification and checksums. */
+const uint8_t *split_headers(const struct split *s);
+
 /* Length of every segment but perhaps the last. */
 size_t split_segment_len(const struct split *s);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check_main.h"
+#include "tun/vnet.h"
 #include "wire/ip.h"
 
 #define CELLS 128
@@ -60,6 +61,27 @@ static bool push(uint16_t flow, uint32_t number, size_t len, uint8_t tos, nsec_t
 	uint8_t packet[1500];
 
 	return flowq_push(q, packet, make_packet(packet, flow, number, len, tos), now);
+}
+
+/* A read with a super-packet: `n` datagrams of 1000 bytes with the numbers from `first` on. */
+static struct parcel *make_read(uint16_t flow, uint32_t first, uint32_t n)
+{
+	const size_t headers_len = sizeof(struct ipv4_header) + sizeof(struct udp_header);
+	const size_t len = headers_len + n * 1000;
+	const struct virtio_net_hdr hdr = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+		.gso_size = 1000,
+		.csum_start = sizeof(struct ipv4_header),
+		.csum_offset = offsetof(struct udp_header, checksum),
+	};
+	struct parcel *p = pool_take(pool);
+
+	make_packet(p->data, flow, 0, len, 0);
+	for (uint32_t i = 0; i < n; i++, first++)
+		memcpy(p->data + headers_len + i * 1000, &first, sizeof(first));
+	ck_assert_int_eq(split_begin(&p->split, &hdr, p->data, len), 0);
+	return p;
 }
 
 static uint16_t flow_of(const uint8_t *packet)
@@ -236,6 +258,83 @@ START_TEST(what_waits_too_long_is_dropped)
 }
 END_TEST
 
+START_TEST(super_packets_are_cut_in_their_turn)
+{
+	uint32_t number = 0;
+	uint8_t *packet;
+	size_t len;
+
+	ck_assert(push(1, number++, 100, 0, 0));
+	ck_assert(flowq_push_whole(q, make_read(1, number, 60), 0));
+	number += 60;
+	ck_assert(push(1, number++, 100, 0, 0));
+	ck_assert(push(1, number++, 200, 0, 0));
+	ck_assert(flowq_push_whole(q, make_read(1, number, 3), 0));
+	number += 3;
+	for (uint32_t i = 0; i < number; i++) {
+		packet = flowq_pop(q, MS, &len);
+		ck_assert_uint_eq(number_of(packet), i);
+		ck_assert(has_good_checksum(packet));
+		memset(packet, 0xa5, len); /* as a sealer may */
+	}
+	ck_assert_ptr_null(flowq_pop(q, MS, &len));
+	ck_assert(flowq_is_empty(q));
+}
+END_TEST
+
+START_TEST(a_new_flow_does_not_wait_behind_a_super_packet)
+{
+	size_t len;
+
+	ck_assert(flowq_push_whole(q, make_read(1, 0, 60), 0));
+	ck_assert_uint_eq(flow_of(flowq_pop(q, MS, &len)), 1);
+	ck_assert(push(2, 0, 80, 0, MS));
+	for (int i = 0; i < 3; i++) {
+		if (flow_of(flowq_pop(q, MS, &len)) == 2)
+			return;
+	}
+	ck_abort_msg("the new flow waits");
+}
+END_TEST
+
+/* Some of it may have left before the path was full. */
+START_TEST(the_rest_of_a_super_packet_is_queued)
+{
+	struct parcel *p = make_read(3, 0, 5);
+	size_t len;
+
+	split_next(&p->split, &len);
+	split_next(&p->split, &len);
+	ck_assert(flowq_push_whole(q, p, 0));
+	for (uint32_t i = 2; i < 5; i++)
+		ck_assert_uint_eq(number_of(flowq_pop(q, 0, &len)), i);
+	ck_assert(flowq_is_empty(q));
+}
+END_TEST
+
+START_TEST(super_packets_expire_and_are_freed)
+{
+	ck_assert(flowq_push_whole(q, make_read(3, 0, 5), 0));
+	ck_assert(flowq_push_whole(q, make_read(4, 0, 7), 9 * NSEC_PER_SEC));
+	flowq_expire(q, 11 * NSEC_PER_SEC, 10 * NSEC_PER_SEC);
+	ck_assert_uint_eq(flowq_take_stats(q).dropped, 5);
+	ck_assert(!flowq_is_empty(q));
+}
+END_TEST
+
+START_TEST(memory_is_bounded_for_super_packets)
+{
+	struct parcel *p;
+	size_t n = 0;
+
+	while (flowq_push_whole(q, p = make_read((uint16_t)n, 0, 60), 0))
+		n++;
+	pool_give(pool, p);
+	ck_assert_uint_le(n * 60000, FLOWQ_BYTES_MAX);
+	ck_assert_uint_ge(pool_available(pool), CELLS - FLOWQ_CELLS_MAX);
+}
+END_TEST
+
 START_TEST(memory_is_bounded)
 {
 	size_t n = 0;
@@ -267,6 +366,11 @@ static Suite *make_suite(void)
 	tcase_add_test(t, packets_that_can_be_marked_are_not_dropped);
 	tcase_add_test(t, what_waits_too_long_is_dropped);
 	tcase_add_test(t, memory_is_bounded);
+	tcase_add_test(t, super_packets_are_cut_in_their_turn);
+	tcase_add_test(t, a_new_flow_does_not_wait_behind_a_super_packet);
+	tcase_add_test(t, the_rest_of_a_super_packet_is_queued);
+	tcase_add_test(t, super_packets_expire_and_are_freed);
+	tcase_add_test(t, memory_is_bounded_for_super_packets);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -63,16 +63,19 @@ static size_t make_super(const struct test_packet *p, size_t gso_size, struct vi
 static void check_against_reference(const struct test_packet *p, size_t gso_size, uint8_t extra)
 {
 	struct virtio_net_hdr hdr;
-	size_t len = make_super(p, gso_size, &hdr), n, segment_len, wanted_len;
+	size_t len = make_super(p, gso_size, &hdr), n, segment_len, wanted_len, left;
 	uint8_t *segment;
 
 	hdr.gso_type |= extra;
 	ck_assert_int_eq(split_begin(&split, &hdr, buffer, len), 0);
+	left = split_bytes_left(&split);
 	for (n = 0; (segment = split_next(&split, &segment_len)) != NULL; n++) {
 		wanted_len = slow_segment(p, whole, gso_size, n, wanted);
 		ck_assert_uint_eq(segment_len, wanted_len);
 		ck_assert_mem_eq(segment, wanted, wanted_len);
 		ck_assert_uint_le(segment_len, split_segment_len(&split));
+		left -= segment_len;
+		ck_assert_uint_eq(split_bytes_left(&split), left);
 		memset(segment, 0xa5, segment_len);
 	}
 	ck_assert_uint_gt(n, 0);
@@ -345,6 +348,27 @@ START_TEST(partial_checksum_beyond_the_packet_is_refused)
 }
 END_TEST
 
+/* It would change the IP header after it has been looked at. */
+START_TEST(partial_checksum_within_the_ip_header_is_refused)
+{
+	struct virtio_net_hdr hdr;
+
+	for (int i = 0; i < 2; i++) {
+		struct test_packet p = tcp4(100);
+		size_t len, header_len = i ? 40 : 20;
+
+		p.is_v6 = i;
+		len = make_super(&p, 0, &hdr);
+		hdr.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+		hdr.csum_offset = 0;
+		for (hdr.csum_start = 0; hdr.csum_start < header_len; hdr.csum_start++)
+			ck_assert_int_eq(split_begin(&split, &hdr, buffer, len), -EINVAL);
+		ck_assert_mem_eq(buffer, whole, len);
+		ck_assert_int_eq(split_begin(&split, &hdr, buffer, len), 0);
+	}
+}
+END_TEST
+
 START_TEST(headers_longer_than_the_limit_are_refused)
 {
 	struct test_packet p = tcp4(3000);
@@ -430,6 +454,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, random_super_packets_are_cut_as_the_reference_does);
 	tcase_add_loop_test(tc, malformed_super_packet_is_refused, 0, MALFORMATIONS);
 	tcase_add_test(tc, partial_checksum_beyond_the_packet_is_refused);
+	tcase_add_test(tc, partial_checksum_within_the_ip_header_is_refused);
 	tcase_add_test(tc, headers_longer_than_the_limit_are_refused);
 	tcase_add_test(tc, damaged_input_never_leaves_the_buffer);
 	suite_add_tcase(suite, tc);

@@ -78,7 +78,7 @@ class Guest:
         return done
 
     def run(self, *arguments, check=True, seconds=30):
-        return self.shell(shlex.join(map(str, arguments)), check, seconds)
+        return self.shell(as_line(arguments), check, seconds)
 
     def ip(self, line):
         return self.run("ip", *line.split())
@@ -119,13 +119,19 @@ class Guest:
         return GuestProcess(self, arguments)
 
 
+def as_line(arguments):
+    # busybox prefers its own ping, which knows less, unless it is told where to look.
+    program, *others = map(str, arguments)
+    return shlex.join(["/bin/ping" if program == "ping" else program, *others])
+
+
 class GuestProcess:
     """Of lab.Process what pings need."""
 
     def __init__(self, guest, arguments):
         self.guest = guest
         self.log = guest.shell("mktemp").stdout.strip()
-        self.pid = guest.shell(f"{shlex.join(map(str, arguments))} >{self.log} 2>&1 & echo $!").stdout.strip()
+        self.pid = guest.shell(f"{as_line(arguments)} >{self.log} 2>&1 & echo $!").stdout.strip()
 
     def output(self):
         return self.guest.run("cat", self.log).stdout

@@ -75,7 +75,8 @@ def test_failover_leaves_a_link_to_the_kernel_that_goes_down_and_comes_back(lab,
     first.down()
     wait_for_ping(mixed.client, SERVER_IP, 15)
     assert guest_sees(mixed, second)
-    assert ping_lost(guest, CLIENT_IP) == 0
+    # The link is tried again once a second, which may cost what is sent just then.
+    assert ping_lost(guest, CLIENT_IP) <= 2
 
     first.up()
     wait_until(lambda: answers_ping(mixed.client, SERVER_IP) and guest_sees(mixed, first), 15,

@@ -188,6 +188,8 @@ static int stamp_path(const struct broker_server *s, const struct broker_stamp *
 {
 	if (!is_name(q->network, sizeof(q->network)))
 		return -EINVAL;
+	if (s->calls && !s->calls->has_network(s->ctx, q->network))
+		return -EPERM;
 	if (snprintf(ret, PATH_MAX, "%s/%s.timestamp", s->state_dir, q->network) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	return 0;

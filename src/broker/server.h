@@ -19,6 +19,8 @@ struct broker_server;
 struct broker_calls {
 	/* Starts a process that looks up names for who holds the descriptor. 0 or -errno. */
 	int (*open_resolver)(void *ctx, int *ret_fd);
+	/* Is there a network of that name in the configuration? */
+	bool (*has_network)(void *ctx, const char *name);
 	/* May the interface have routes in this table? It must be in the configuration. */
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
 	/* The engine is up; 0 or -errno. */

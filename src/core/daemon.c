@@ -445,14 +445,36 @@ static void ignore(void *ctx, const char *what, int error)
 	log_debug("supervisor: %s: %s", what, strerror(error));
 }
 
-static bool may_route(void *ctx, const char *interface, uint32_t table)
+static bool config_has_network(const struct config *c, const char *name)
 {
-	const struct config *c = &((struct daemon *)ctx)->config;
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].name, name))
+			return true;
+	return false;
+}
 
+static bool config_has_table(const struct config *c, const char *interface, uint32_t table)
+{
 	for (size_t i = 0; i < c->n_networks; i++)
 		if (!strcmp(c->networks[i].interface, interface))
 			return table && c->networks[i].route_table == table;
 	return false;
+}
+
+/* The engine may be about to take over what has been read last. */
+static bool has_network(void *ctx, const char *name)
+{
+	const struct daemon *d = ctx;
+
+	return config_has_network(&d->config, name) || config_has_network(&d->next, name);
+}
+
+static bool may_route(void *ctx, const char *interface, uint32_t table)
+{
+	const struct daemon *d = ctx;
+
+	return config_has_table(&d->config, interface, table) ||
+	       config_has_table(&d->next, interface, table);
 }
 
 static int live(struct daemon *d)
@@ -460,6 +482,7 @@ static int live(struct daemon *d)
 	static const struct supervisor_calls calls = {
 		.run_engine = run_engine,
 		.forget_secrets = forget_secrets,
+		.has_network = has_network,
 		.may_route = may_route,
 		.read_config = read_config,
 		.keep_config = keep_config,

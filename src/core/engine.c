@@ -44,6 +44,7 @@ struct engine {
 	struct events *events;
 	struct metrics_server *metrics[METRICS_FDS]; /* NULL: none */
 	struct networks *networks;
+	nsec_t alive_at; /* when the watchdog is to be told next */
 };
 
 /* Before there are threads that use keys. */
@@ -316,7 +317,7 @@ static int wait_ms(const struct engine *e)
 	nsec_t until = NSEC_NEVER;
 
 	if (e->settings->watchdog_usecs)
-		until = now + (nsec_t)e->settings->watchdog_usecs * NSEC_PER_USEC / 2;
+		until = nsec_max(e->alive_at, now);
 	for (size_t i = 0; i < METRICS_FDS; i++)
 		if (e->metrics[i])
 			until = nsec_min(until, metrics_server_deadline(e->metrics[i], now));
@@ -335,6 +336,15 @@ static void serve_metrics(struct engine *e)
 static int metrics_fd(const struct engine *e, size_t i)
 {
 	return e->metrics[i] ? metrics_server_fd(e->metrics[i]) : -1;
+}
+
+/* Twice in the time that the service manager gives us, however much there is to do. */
+static void tell_alive(struct engine *e, nsec_t now)
+{
+	if (!e->settings->watchdog_usecs || now < e->alive_at)
+		return;
+	broker_alive(e->broker);
+	e->alive_at = now + (nsec_t)e->settings->watchdog_usecs * NSEC_PER_USEC / 2;
 }
 
 /* The exit status. */
@@ -358,8 +368,7 @@ static int main_loop(struct engine *e)
 			log_error("poll: %m; stopping");
 			return EXIT_FAILURE;
 		}
-		if (e->settings->watchdog_usecs)
-			broker_alive(e->broker);
+		tell_alive(e, clock_now());
 		serve_metrics(e);
 		if (n == 0)
 			continue;

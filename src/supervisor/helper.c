@@ -45,7 +45,7 @@ static void run(const struct supervisor_settings *s, int channel, pid_t parent)
 }
 
 int helper_start(const struct supervisor_settings *s, const struct supervisor_calls *calls,
-		 void *ctx, int *ret_fd)
+		 void *ctx, int *ret_fd, pid_t *ret_pid)
 {
 	pid_t parent = getpid();
 	int fds[2];
@@ -63,9 +63,11 @@ int helper_start(const struct supervisor_settings *s, const struct supervisor_ca
 	}
 	r = child < 0 ? -errno : 0;
 	close(fds[1]);
-	if (r < 0)
+	if (r < 0) {
 		close(fds[0]);
-	else
-		*ret_fd = fds[0];
-	return r;
+		return r;
+	}
+	*ret_fd = fds[0];
+	*ret_pid = child;
+	return 0;
 }

@@ -6,7 +6,8 @@
 #include "supervisor/supervisor.h"
 
 /*
- * Starts one; it ends with the other end of *ret_fd, or with the supervisor. 0 or -errno.
+ * Starts one; it ends with the other end of *ret_fd, or with the supervisor, who reaps it. 0 or
+ * -errno.
  */
 int helper_start(const struct supervisor_settings *s, const struct supervisor_calls *calls,
-		 void *ctx, int *ret_fd);
+		 void *ctx, int *ret_fd, pid_t *ret_pid);

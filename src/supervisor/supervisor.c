@@ -26,6 +26,8 @@
 /* An engine that does not stop in this time is killed. */
 #define STOP_TIMEOUT (5 * NSEC_PER_SEC)
 #define LOG_LINE_MAX 1024
+/* One for each network that has names is enough, with room for those that are just ending. */
+#define HELPERS_MAX 128
 /* What a daemon that was killed had opened, the kernel takes down within it. */
 #define PATIENCE (2 * NSEC_PER_SEC)
 
@@ -36,11 +38,12 @@ struct supervisor {
 	int signal_fd;
 	struct broker_server *server; /* outlives engines, and with it the interfaces */
 	struct backoff backoff;
-	pid_t engine;	     /* 0: none */
-	int channel;	     /* -1: closed */
-	int log;	     /* its log lines; -1: none */
-	bool has_been_ready; /* some engine */
-	bool is_ready;	     /* this one */
+	pid_t helpers[HELPERS_MAX]; /* 0: a free place */
+	pid_t engine;		    /* 0: none */
+	int channel;		    /* -1: closed */
+	int log;		    /* its log lines; -1: none */
+	bool has_been_ready;	    /* some engine */
+	bool is_ready;		    /* this one */
 	bool is_stopping;
 	nsec_t started_at;
 	nsec_t restart_at; /* NSEC_NEVER unless one is due */
@@ -156,11 +159,27 @@ static int spawn(struct supervisor *s, nsec_t now)
 	return 0;
 }
 
+static pid_t *find_helper(struct supervisor *s, pid_t pid)
+{
+	for (size_t i = 0; i < HELPERS_MAX; i++)
+		if (s->helpers[i] == pid)
+			return &s->helpers[i];
+	return NULL;
+}
+
 static int open_resolver(void *ctx, int *ret_fd)
 {
 	struct supervisor *s = ctx;
+	pid_t *place = find_helper(s, 0);
 
-	return helper_start(s->settings, s->calls, s->ctx, ret_fd);
+	return place ? helper_start(s->settings, s->calls, s->ctx, ret_fd, place) : -EAGAIN;
+}
+
+static bool has_network(void *ctx, const char *name)
+{
+	struct supervisor *s = ctx;
+
+	return s->calls->has_network(s->ctx, name);
 }
 
 static bool may_route(void *ctx, const char *interface, uint32_t table)
@@ -215,6 +234,7 @@ static int run_hook(void *ctx, const struct broker_hook *h)
 
 static const struct broker_calls broker_calls = {
 	.open_resolver = open_resolver,
+	.has_network = has_network,
 	.may_route = may_route,
 	.ready = take_ready,
 	.alive = take_alive,
@@ -257,6 +277,14 @@ static void take_request(struct supervisor *s)
 	s->channel = -1;
 }
 
+/* Nothing that the engine says makes a second line, or a terminal do something. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = ' ';
+}
+
 /* A priority and a text: see log_init_channel(). */
 static void take_log(struct supervisor *s)
 {
@@ -269,6 +297,7 @@ static void take_log(struct supervisor *s)
 		close(fd);
 	if (r == 0) {
 		line[len] = '\0';
+		make_printable(line + 1);
 		log_relay(line[0] & LOG_PRIMASK, line + 1);
 	} else if (r == -EPIPE) {
 		close(s->log);
@@ -290,8 +319,12 @@ static void begin_stop(struct supervisor *s, int number, nsec_t now)
 
 static void describe_end(int status, char *to, size_t size)
 {
-	if (WIFSIGNALED(status))
-		snprintf(to, size, "killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
+	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+
+	if (name)
+		snprintf(to, size, "killed by SIG%s", name);
+	else if (WIFSIGNALED(status))
+		snprintf(to, size, "killed by signal %d", WTERMSIG(status));
 	else
 		snprintf(to, size, "ended with status %d", WEXITSTATUS(status));
 }
@@ -352,12 +385,17 @@ static void engine_ended(struct supervisor *s, int status, nsec_t now)
 /* Helpers too; and, as process 1, what others have left. */
 static void reap(struct supervisor *s, nsec_t now)
 {
+	pid_t *helper;
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		helper = find_helper(s, pid);
+		if (helper)
+			*helper = 0;
 		if (pid == s->engine)
 			engine_ended(s, status, now);
+	}
 }
 
 static void take_signals(struct supervisor *s, nsec_t now)

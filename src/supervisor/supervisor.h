@@ -27,6 +27,7 @@ struct supervisor_calls {
 	/* In a helper's process: wipes all secrets. */
 	void (*forget_secrets)(void *ctx);
 	/* As of struct broker_calls. */
+	bool (*has_network)(void *ctx, const char *name);
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
 	/* As those of struct broker_calls. */
 	int (*read_config)(void *ctx, int *ret_fd);

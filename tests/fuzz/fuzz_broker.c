@@ -13,6 +13,12 @@
 #include "broker/server.h"
 #include "fuzz.h"
 
+static bool accept_network(void *ctx, const char *name)
+{
+	(void)ctx;
+	return name[0] != 0;
+}
+
 static bool refuse_route(void *ctx, const char *interface, uint32_t table)
 {
 	(void)ctx;
@@ -42,6 +48,7 @@ static void take_alive(void *ctx)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct broker_calls calls = {.open_resolver = refuse,
+						  .has_network = accept_network,
 						  .may_route = refuse_route,
 						  .ready = take_ready,
 						  .alive = take_alive};

@@ -229,6 +229,27 @@ static bool allow_table_7(void *ctx, const char *interface, uint32_t table)
 	return !strcmp(interface, "tun77") && table == 7;
 }
 
+static bool is_home(void *ctx, const char *name)
+{
+	(void)ctx;
+	return !strcmp(name, "home");
+}
+
+START_TEST(times_of_other_networks_are_refused)
+{
+	static const struct broker_calls calls = {.has_network = is_home};
+	struct broker_request q = {.kind = BROKER_STORE_STAMP, .stamp = {"office", 1}};
+	struct broker_server *own = server;
+
+	ck_assert_int_eq(broker_server_new(&server, directory, &calls, NULL), 0);
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -EPERM);
+	strcpy(q.stamp.network, "home");
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), 0);
+	broker_server_free(server);
+	server = own;
+}
+END_TEST
+
 START_TEST(routes_of_other_interfaces_are_refused)
 {
 	static const struct broker_calls calls = {.may_route = allow_table_7};
@@ -327,6 +348,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, unknown_kinds_are_refused);
 	tcase_add_test(t, names_that_leave_the_state_directory_are_refused);
 	tcase_add_test(t, values_out_of_range_are_refused);
+	tcase_add_test(t, times_of_other_networks_are_refused);
 	tcase_add_test(t, routes_of_other_interfaces_are_refused);
 	tcase_add_test(t, surplus_descriptors_are_refused_and_closed);
 	tcase_add_test(t, names_are_looked_up_at_the_other_end);

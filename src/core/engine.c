@@ -241,6 +241,7 @@ static int judge_warnings(const struct engine *e)
 /* The supervisor tells who waits for it; from here on it also writes the log. */
 static int get_ready(struct engine *e)
 {
+	struct record finished;
 	int r = survive_failures(e) ? judge_warnings(e) : -EIO;
 
 	if (r < 0)
@@ -255,6 +256,8 @@ static int get_ready(struct engine *e)
 		r = daemonize_leave_terminal(e->null_fd);
 	}
 	log_notice("ready");
+	record_init(&finished, "setup_finished");
+	events_post(e->events, &finished);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vtrunkctl/ask.h"
+#include "vtrunkctl/complete.h"
 #include "vtrunkctl/doctor.h"
 #include "vtrunkctl/follow.h"
 #include "vtrunkctl/health.h"
@@ -132,6 +133,7 @@ const struct command commands[] = {
 	{"mode set", "MODE", "aggregate, redundant or failover", 1, 1, run_ask, "mode_set", "mode"},
 	{"log level", "[LEVEL]", "tell or set it: error, warning, info, debug", 0, 1, run_ask,
 	 "log_level", "level"},
+	{"complete", "", "", 0, OPERANDS_MANY, complete_print, .is_hidden = true},
 	{NULL},
 };
 

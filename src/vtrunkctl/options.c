@@ -64,7 +64,11 @@ static void print_help(void)
 {
 	fputs(usage, stdout);
 	for (const struct command *c = commands; c->words; c++) {
-		int width = printf("  %s%s%s", c->words, *c->operands ? " " : "", c->operands);
+		int width;
+
+		if (c->is_hidden)
+			continue;
+		width = printf("  %s%s%s", c->words, *c->operands ? " " : "", c->operands);
 
 		if (width > HELP_COLUMN - 2)
 			width = printf("\n") - 1;

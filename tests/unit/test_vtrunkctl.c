@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vtrunkctl/complete.h"
 #include "vtrunkctl/options.h"
 #include "vtrunkctl/render.h"
 #include "vtrunkctl/table.h"
@@ -465,6 +466,42 @@ START_TEST(wrong_usage_is_refused)
 }
 END_TEST
 
+/* Every key of a section of the manual is offered, and no other. */
+static void expect_keys_of_manual(const char *heading, const char *const *keys)
+{
+	char line[512];
+	char path[512];
+	bool is_there = false;
+	size_t n = 0, n_found = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%s/vtrunkd.conf.5", getenv("MANUALS"));
+	in = fopen(path, "r");
+	ck_assert_ptr_nonnull(in);
+	while (keys[n])
+		n++;
+	while (fgets(line, sizeof(line), in)) {
+		size_t len;
+
+		if (!strncmp(line, ".Sh ", 4))
+			is_there = !strncmp(line + 4, heading, strlen(heading));
+		if (!is_there || strncmp(line, ".It Ic ", 7) != 0)
+			continue;
+		len = strcspn(line + 7, " \n");
+		for (size_t i = 0; i < n; i++)
+			n_found += !strncmp(keys[i], line + 7, len) && keys[i][len] == '=';
+	}
+	fclose(in);
+	ck_assert_uint_eq(n_found, n);
+}
+
+START_TEST(completion_offers_the_keys_of_the_manual)
+{
+	expect_keys_of_manual("KEYS OF [LINK", complete_link_keys);
+	expect_keys_of_manual("KEYS OF [PEER", complete_peer_keys);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("vtrunkctl");
@@ -489,6 +526,7 @@ static Suite *make_suite(void)
 	tcase_add_test(parts, frames_follow_each_other_in_a_pipe);
 	tcase_add_test(parts, options_are_understood_before_and_after_the_command);
 	tcase_add_test(parts, wrong_usage_is_refused);
+	tcase_add_test(parts, completion_offers_the_keys_of_the_manual);
 	suite_add_tcase(suite, parts);
 	return suite;
 }

@@ -67,6 +67,7 @@ static const struct command_line command_lines[] = {
 
 static const char help[] =
 	"Usage: vtrunkd [-c FILE] [-f] [-d]\n"
+	"       vtrunkd [-f] [-d] INTERFACE      as wg-quick(8) calls it; set up by wg(8)\n"
 	"       vtrunkd COMMAND [OPTION...]\n"
 	"One WireGuard tunnel over several links.\n"
 	"\n"
@@ -256,6 +257,13 @@ static int take_operands(struct cli *cli, const struct command_line *line, int a
 
 	if (cli->command == COMMAND_HELP || cli->command == COMMAND_VERSION)
 		return 0;
+	if (cli->command == COMMAND_DAEMON && argc - optind == 1) {
+		if (strcmp(cli->config, DEFAULT_CONFIG) != 0)
+			return refuse("'%s' is an interface without a file: no --config",
+				      argv[optind]);
+		cli->interface = argv[optind];
+		return 0;
+	}
 	if (argc - optind > n_wanted)
 		return refuse("unexpected argument '%s'", argv[optind + n_wanted]);
 	if (argc - optind < n_wanted)

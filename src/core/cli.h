@@ -26,7 +26,8 @@ enum command {
 /* Texts are borrowed from argv, or constants. */
 struct cli {
 	enum command command;
-	const char *config; /* of the daemon and of check */
+	const char *config;    /* of the daemon and of check */
+	const char *interface; /* of the daemon: set up by wg(8), not by a file; NULL */
 	bool is_foreground;
 	bool is_debug;
 	const char *lock_file;		     /* NULL: as configured */

@@ -131,6 +131,7 @@ static const struct config_key network_keys[] = {
 	{KEY("netmask", value_netmask, network_draft, netmask_len)},
 	{KEY("destination", value_ip, network_draft, destination)},
 	{KEY("mtu", value_u32, network_draft, settings.mtu), .min = MTU_MIN, .max = MTU_MAX},
+	{KEY("uapi", value_bool, network_draft, settings.has_uapi)},
 	{KEY("carrier", value_carrier, network_draft, settings.follows_carrier)},
 	{KEY("table", value_table, network_draft, settings.route_table)},
 	{KEY("metric", value_u32, network_draft, settings.route_metric), .max = UINT32_MAX},
@@ -239,6 +240,7 @@ static struct network_draft *find_or_add_network(struct config_draft *d, const c
 		.settings =
 			{
 				.is_enabled = true,
+				.has_uapi = true,
 				.interface = DEFAULT_INTERFACE,
 				.mtu = MTU_DEFAULT,
 				.buffer_size = BUFFER_SIZE_DEFAULT,

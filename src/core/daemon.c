@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,6 +26,8 @@
 #include "core/config_edit.h"
 #include "core/daemonize.h"
 #include "core/engine.h"
+#include "core/interface.h"
+#include "core/paths.h"
 #include "core/pidfile.h"
 #include "crypto/keys.h"
 #include "supervisor/hooks.h"
@@ -43,6 +46,9 @@ struct daemon {
 	struct pidfile lock;
 	struct pidfile pidfile;
 	struct control_socket control;
+	struct control_socket *uapi; /* one for each network; fd -1: none */
+	int *uapi_fds;
+	int uapi_watch;		       /* -1: none */
 	struct control_socket metrics; /* fd -1: none */
 	int metrics_tcp;	       /* -1: none */
 	struct config next;	       /* read, and given to the engine */
@@ -192,6 +198,61 @@ static int open_control(struct daemon *d)
 	return r;
 }
 
+/* Where wg(8) finds the interface. Of use, but needed only where nothing else sets it up. */
+static int open_uapi_socket(struct daemon *d, const char *directory, size_t i)
+{
+	const struct network_settings *n = &d->config.networks[i];
+	char path[CONFIG_PATH_MAX];
+	int r;
+
+	d->uapi[i].fd = d->uapi_fds[i] = -1;
+	if (!n->has_uapi || !n->is_enabled)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s.sock", directory, n->interface);
+	r = control_socket_listen(&d->uapi[i], path);
+	if (r == 0)
+		d->uapi_fds[i] = d->uapi[i].fd;
+	else
+		log_write(d->cli->interface ? LOG_ERR : LOG_INFO,
+			  "network %s: wg(8) cannot reach it by %s: %s", n->name, path,
+			  r == -EADDRINUSE ? "another WireGuard listens there" : strerror(-r));
+	return d->cli->interface ? r : 0;
+}
+
+static int open_uapi(struct daemon *d)
+{
+	const char *directory = getenv("VTRUNKD_UAPI_DIR");
+	size_t n = d->config.n_networks;
+	int r = 0;
+
+	directory = directory && *directory ? directory : UAPI_DIR;
+	d->uapi = calloc(n, sizeof(*d->uapi));
+	d->uapi_fds = calloc(n, sizeof(*d->uapi_fds));
+	if (!d->uapi || !d->uapi_fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		d->uapi[i].fd = d->uapi_fds[i] = -1;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = open_uapi_socket(d, directory, i);
+	if (r < 0 || !d->cli->interface)
+		return r;
+	d->uapi_watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (d->uapi_watch < 0 ||
+	    inotify_add_watch(d->uapi_watch, directory, IN_DELETE | IN_MOVED_FROM) < 0)
+		log_warn("%s: cannot be watched: %m", directory);
+	return 0;
+}
+
+static void close_uapi(struct daemon *d)
+{
+	for (size_t i = 0; d->uapi && i < d->config.n_networks; i++)
+		control_socket_close(&d->uapi[i]);
+	if (d->uapi_watch >= 0)
+		close(d->uapi_watch);
+	free(d->uapi);
+	free(d->uapi_fds);
+}
+
 static int listen_tcp(const struct addr *a)
 {
 	const int on = 1;
@@ -245,6 +306,7 @@ static void tear_down(struct daemon *d)
 		close(d->metrics_tcp);
 	control_socket_close(&d->metrics);
 	control_socket_close(&d->control);
+	close_uapi(d);
 	pidfile_release(&d->pidfile);
 	pidfile_release(&d->lock);
 	if (d->signal_fd >= 0)
@@ -254,8 +316,8 @@ static void tear_down(struct daemon *d)
 static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
-		open_lifecycle, open_signals, find_user,    make_state_dir,
-		take_lock,	take_pidfile, open_control, open_metrics,
+		open_lifecycle, open_signals, find_user,    make_state_dir, take_lock,
+		take_pidfile,	open_control, open_metrics, open_uapi,
 	};
 	int r = 0;
 
@@ -272,6 +334,9 @@ static int run_engine(void *ctx, const struct engine_channels *channels)
 		.config = &d->config,
 		.control_fd = d->control.fd,
 		.metrics_fds = {d->metrics.fd, d->metrics_tcp},
+		.uapi_fds = d->uapi_fds,
+		.uapi_watch = d->uapi_watch,
+		.ends_with_interface = d->cli->interface,
 		.instance = d->lifecycle.instance,
 		.user = d->user,
 		.is_debug = d->cli->is_debug,
@@ -540,6 +605,14 @@ static int load_config(struct config *ret, const char *path)
 	return r;
 }
 
+/* The variable is what wireguard-go has. */
+static bool is_foreground(const struct cli *cli)
+{
+	const char *wanted = cli->interface ? getenv("WG_PROCESS_FOREGROUND") : NULL;
+
+	return cli->is_foreground || (wanted && !strcmp(wanted, "1"));
+}
+
 int daemon_run(const struct cli *cli)
 {
 	struct daemon d = {
@@ -550,6 +623,7 @@ int daemon_run(const struct cli *cli)
 		.pidfile.fd = -1,
 		.control.fd = -1,
 		.metrics.fd = -1,
+		.uapi_watch = -1,
 		.metrics_tcp = -1,
 		.hooks.fd = -1,
 		.lifecycle = {.status_fd = -1, .notify_fd = -1},
@@ -559,12 +633,13 @@ int daemon_run(const struct cli *cli)
 	umask(022);
 	if (daemonize_reserve_stdio() < 0)
 		return status;
-	if (load_config(&d.config, cli->config) < 0)
+	if ((cli->interface ? interface_config(&d.config, cli->interface)
+			    : load_config(&d.config, cli->config)) < 0)
 		return status;
 	d.log_level = cli->is_debug ? LOG_DEBUG : d.config.daemon.log_level;
 	log_init(LOG_SINK_STDERR, d.log_level);
 	if (has_capabilities())
-		status = cli->is_foreground ? live(&d) : live_in_background(&d);
+		status = is_foreground(cli) ? live(&d) : live_in_background(&d);
 	config_deinit(&d.config);
 	return status;
 }

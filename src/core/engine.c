@@ -11,8 +11,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +29,7 @@
 #include "core/networks.h"
 #include "core/observe.h"
 #include "core/steer.h"
+#include "core/uapi.h"
 #include "crypto/aead.h"
 #include "sandbox/sandbox.h"
 #include "util/log.h"
@@ -45,6 +48,7 @@ struct engine {
 	struct metrics_server *metrics[METRICS_FDS]; /* NULL: none */
 	struct networks *networks;
 	nsec_t alive_at; /* when the watchdog is to be told next */
+	struct uapi_server *uapi;
 };
 
 /* Before there are threads that use keys. */
@@ -229,6 +233,18 @@ static int open_metrics(struct engine *e)
 	return r;
 }
 
+static int open_uapi(struct engine *e)
+{
+	int r = uapi_server_new(&e->uapi, &uapi_calls, e->networks);
+
+	for (size_t i = 0; !r && i < networks_count(e->networks); i++)
+		if (e->settings->uapi_fds[i] >= 0)
+			r = uapi_server_add(e->uapi, e->settings->uapi_fds[i], i);
+	if (r < 0)
+		log_error("cannot serve wg(8): %s", strerror(-r));
+	return r;
+}
+
 static int judge_warnings(const struct engine *e)
 {
 	if (!warnings_count() || !e->settings->config->daemon.fails_on_warnings)
@@ -265,7 +281,7 @@ static int set_up(struct engine *e)
 {
 	static int (*const steps[])(struct engine *) = {
 		choose_aead,   open_signals,   open_control, open_events, open_broker,
-		enter_sandbox, start_networks, open_metrics, get_ready,
+		enter_sandbox, start_networks, open_metrics, open_uapi,	  get_ready,
 	};
 	int r = 0;
 
@@ -278,6 +294,7 @@ static void tear_down(struct engine *e)
 {
 	for (size_t i = 0; i < METRICS_FDS; i++)
 		metrics_server_free(e->metrics[i]);
+	uapi_server_free(e->uapi);
 	networks_free(e->networks);
 	if (e->events && e->control)
 		events_dispatch(e->events);
@@ -350,6 +367,25 @@ static void tell_alive(struct engine *e, nsec_t now)
 	e->alive_at = now + (nsec_t)e->settings->watchdog_usecs * NSEC_PER_USEC / 2;
 }
 
+/* That is how wg-quick(8) and its like end a WireGuard in user space. */
+static bool is_socket_removed(const struct engine *e)
+{
+	char wanted[IFNAMSIZ + sizeof(".sock")];
+	_Alignas(struct inotify_event) char events[4096];
+	ssize_t len = read(e->settings->uapi_watch, events, sizeof(events));
+	const struct inotify_event *event;
+
+	snprintf(wanted, sizeof(wanted), "%s.sock", e->settings->config->networks->interface);
+	for (char *at = events; at < events + len; at += sizeof(*event) + event->len) {
+		event = (const void *)at;
+		if (event->len && !strcmp(event->name, wanted)) {
+			log_notice("%s has been removed; stopping", wanted);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The exit status. */
 static int main_loop(struct engine *e)
 {
@@ -360,6 +396,8 @@ static int main_loop(struct engine *e)
 		{.fd = events_fd(e->events), .events = POLLIN},
 		{.fd = metrics_fd(e, 0), .events = POLLIN},
 		{.fd = metrics_fd(e, 1), .events = POLLIN},
+		{.fd = uapi_server_fd(e->uapi), .events = POLLIN},
+		{.fd = e->settings->uapi_watch, .events = POLLIN},
 	};
 
 	for (;;) {
@@ -376,13 +414,17 @@ static int main_loop(struct engine *e)
 		if (n == 0)
 			continue;
 		if (fds[0].revents && !survive_failures(e))
-			return EXIT_FAILURE;
+			return e->settings->ends_with_interface ? EXIT_SUCCESS : EXIT_FAILURE;
 		if (fds[1].revents && is_told_to_stop(e))
 			return EXIT_SUCCESS;
 		if (fds[2].revents)
 			control_dispatch(e->control);
 		if (fds[3].revents)
 			events_dispatch(e->events);
+		if (fds[6].revents)
+			uapi_server_dispatch(e->uapi);
+		if (fds[7].revents && is_socket_removed(e))
+			return EXIT_SUCCESS;
 	}
 }
 

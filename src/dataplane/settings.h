@@ -46,6 +46,7 @@ struct interface_address {
 struct network_settings {
 	char name[NETWORK_NAME_MAX + 1]; /* "default" where the section has no name */
 	bool is_enabled;
+	bool has_uapi; /* wg(8) finds it */
 	char interface[IFNAMSIZ];
 	struct interface_address *addresses;
 	size_t n_addresses;

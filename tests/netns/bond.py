@@ -70,7 +70,8 @@ class Daemon:
     def launch(self, *wrapper):
         """Starts it, through `wrapper` if given, and returns its process without waiting."""
         self.write_config()
-        self.process = self.node.spawn(*wrapper, VTRUNKD, "--foreground", "--config", self.config)
+        environment = {"VTRUNKD_UAPI_DIR": str(self.node.lab.file(f"{self.node.name}-wg"))}
+        self.process = self.node.spawn(*wrapper, VTRUNKD, "--foreground", "--config", self.config, env=environment)
         return self.process
 
     def start(self):

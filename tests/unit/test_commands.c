@@ -350,7 +350,7 @@ START_TEST(commands_are_understood)
 END_TEST
 
 static const char *const bad_lines[] = {
-	"vtrunkd start",
+	"vtrunkd wg0 wg1",
 	"vtrunkd x -c /x",
 	"vtrunkd -c",
 	"vtrunkd -x",

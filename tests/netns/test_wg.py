@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""wg(8) and wg-quick(8) take vtrunkd for a WireGuard.
+
+    left  192.0.2.1 ------------- 192.0.2.2  right
+    wg0   10.77.0.1               10.77.0.2  wg0
+
+Each host has a mount namespace with directories of its own at /run/wireguard and /run/vtrunkd, since
+these names are built into wg.
+"""
+import os
+import shutil
+
+import pytest
+
+from bond import BUILD, Keys, new_psk
+from lab import wait_until
+from traffic import wait_for_ping
+
+PORTS = {"left": 51820, "right": 51821}
+ADDRESSES = {"left": "10.77.0.1", "right": "10.77.0.2"}
+OWN = ("mount --bind {0}/wireguard /run/wireguard && mount --bind {0}/vtrunkd /run/vtrunkd && "
+       "mount --bind {0}/state /var/lib/vtrunkd && exec \"$@\"")
+
+
+class Host:
+    def __init__(self, lab, name):
+        self.name, self.node, self.keys = name, lab.node(name), Keys()
+        self.own = lab.file(f"{name}-own")
+        for part in ("wireguard", "vtrunkd", "state", "conf"):
+            (self.own / part).mkdir(parents=True)
+        self.config = self.own / "conf" / "wg0.conf"
+        self.pids = set()
+
+    def run(self, *arguments, **options):
+        return self.node.run("unshare", "-m", "sh", "-c", OWN.format(self.own), "sh", "env",
+                             f"PATH={BUILD}:{os.environ['PATH']}", "WG_QUICK_USERSPACE_IMPLEMENTATION=vtrunkd",
+                             *arguments, **options)
+
+    def wg(self, *arguments, **options):
+        return self.run("wg", *arguments, **options).stdout.strip()
+
+    def write(self, *lines):
+        self.config.write_text("\n".join(lines) + "\n")
+        self.config.chmod(0o600)
+
+    def has_socket(self):
+        return (self.own / "wireguard" / "wg0.sock").exists()
+
+    def down(self):
+        self.run("wg-quick", "down", self.config)
+
+
+class Pair:
+    def __init__(self, lab):
+        for part in ("/run/wireguard", "/run/vtrunkd", "/var/lib/vtrunkd"):
+            os.makedirs(part, exist_ok=True)
+        self.left, self.right = Host(lab, "left"), Host(lab, "right")
+        cable = lab.cable(self.left.node, self.right.node, "wan")
+        psk = new_psk()
+        for end, (host, other) in enumerate([(self.left, self.right), (self.right, self.left)]):
+            endpoint = f"Endpoint = {cable.v4(other.node)}:{PORTS[other.name]}" if end == 0 else ""
+            host.write("[Interface]", f"PrivateKey = {host.keys.private}", f"ListenPort = {PORTS[host.name]}",
+                       f"Address = {ADDRESSES[host.name]}/24", "MTU = 1380",
+                       f"PostUp = touch {host.own}/post-up", "[Peer]", f"PublicKey = {other.keys.public}",
+                       f"PresharedKey = {psk}", f"AllowedIPs = {ADDRESSES[other.name]}/32, 10.78.{end}.0/24",
+                       endpoint)
+            host.run("wg-quick", "up", host.config)
+
+    def ping(self):
+        wait_for_ping(self.left.node, ADDRESSES["right"])
+
+    def end(self):
+        for host in (self.left, self.right):
+            if host.node.has_interface("wg0"):
+                host.down()
+            wait_until(lambda host=host: not host.has_socket(), 10, "the daemon ends")
+
+
+@pytest.fixture
+def pair(lab):
+    assert shutil.which("wg-quick"), "wireguard-tools are missing: scripts/setup test"
+    made = Pair(lab)
+    yield made
+    made.end()
+
+
+def test_wg_quick_brings_up_a_tunnel_and_takes_it_down(pair):
+    pair.ping()
+    assert (pair.left.own / "post-up").exists()
+    assert "mtu 1380" in pair.left.node.run("ip", "link", "show", "wg0").stdout
+    assert "10.78.0.0/24 dev wg0" in pair.left.node.run("ip", "route").stdout
+    dump = pair.left.wg("show", "wg0", "dump").splitlines()
+    assert dump[0].split("\t")[:3] == [pair.left.keys.private, pair.left.keys.public, "51820"]
+    assert dump[1].split("\t")[0] == pair.right.keys.public
+    pair.left.down()
+    wait_until(lambda: not pair.left.has_socket(), 10, "the daemon ends")
+
+
+def test_syncconf_keeps_sessions_and_setconf_ends_them(pair):
+    pair.ping()
+    before = pair.left.wg("show", "wg0", "latest-handshakes")
+    saved = pair.left.own / "saved.conf"
+    saved.write_text(pair.left.wg("showconf", "wg0") + "\n")
+    pair.left.wg("syncconf", "wg0", saved)
+    assert pair.left.wg("show", "wg0", "latest-handshakes") == before
+    pair.left.wg("setconf", "wg0", saved)
+    assert pair.left.wg("show", "wg0", "latest-handshakes").split() == [pair.right.keys.public, "0"]
+    pair.ping()
+
+
+def test_peers_and_allowed_ips_come_and_go_beside_a_session(pair):
+    pair.ping()
+    left, known, new = pair.left, pair.right.keys.public, Keys().public
+    before = left.wg("show", "wg0", "latest-handshakes")
+    left.wg("set", "wg0", "peer", new, "allowed-ips", "10.78.0.0/24", "endpoint", "[2001:db8::1]:9",
+            "persistent-keepalive", "5")
+    allowed = dict(line.split("\t") for line in left.wg("show", "wg0", "allowed-ips").splitlines())
+    assert allowed == {known: "10.77.0.2/32", new: "10.78.0.0/24"}
+    assert f"{new}\t[2001:db8::1]:9" in left.wg("show", "wg0", "endpoints")
+    assert f"{new}\t5" in left.wg("show", "wg0", "persistent-keepalive")
+    left.wg("set", "wg0", "peer", new, "remove")
+    assert left.wg("show", "wg0", "peers") == known
+    assert left.wg("show", "wg0", "latest-handshakes") == before
+    pair.ping()
+
+
+def test_port_and_mark_change_while_the_session_goes_on(pair):
+    pair.ping()
+    before = pair.left.wg("show", "wg0", "latest-handshakes")
+    pair.left.wg("set", "wg0", "listen-port", "50000", "fwmark", "0x77")
+    assert pair.left.wg("show", "wg0", "listen-port") == "50000"
+    assert pair.left.wg("show", "wg0", "fwmark") == "0x77"
+    pair.ping()
+    pair.left.wg("set", "wg0", "fwmark", "0")
+    assert pair.left.wg("show", "wg0", "fwmark") == "off"
+    assert pair.left.wg("show", "wg0", "latest-handshakes") == before
+
+
+def test_a_second_instance_is_refused_and_the_socket_s_end_is_the_daemon_s(pair):
+    second = pair.left.run("vtrunkd", "-f", "wg0", check=False)
+    assert second.returncode != 0
+    pair.ping()
+    (pair.right.own / "wireguard" / "wg0.sock").unlink()
+    wait_until(lambda: not pair.right.node.has_interface("wg0"), 10, "the interface is gone")

@@ -30,7 +30,7 @@
 /* What becomes of one bond. */
 struct edit {
 	struct bond *bond;
-	struct peer_settings *wanted; /* NULL: it goes */
+	struct peer_settings *wanted; /* NULL: it goes; of a new one: its own */
 	bool is_new;
 	bool has_endpoint; /* it has been given */
 };
@@ -94,7 +94,8 @@ static int make_room(struct plan *p)
 
 static void plan_removal(struct edit *e)
 {
-	peer_settings_free(e->wanted);
+	if (!e->is_new)
+		peer_settings_free(e->wanted);
 	e->wanted = NULL;
 }
 
@@ -129,8 +130,9 @@ static int plan_new(struct plan *p, const struct peer_change *c, struct edit **r
 	if (r < 0)
 		return r;
 	e = add_edit(p, bond, true);
+	e->wanted = bond->settings;
 	*ret = e;
-	return peer_settings_copy(&e->wanted, &s);
+	return 0;
 }
 
 static size_t find_prefix(const struct peer_settings *s, const struct prefix *prefix)
@@ -323,9 +325,10 @@ static void free_plan(struct plan *p)
 		struct edit *e = &p->edits[i];
 
 		e->bond->edit = NULL;
+		if (!e->is_new)
+			peer_settings_free(e->wanted);
 		if (p->is_done ? !e->wanted : e->is_new)
 			bond_free(e->bond);
-		peer_settings_free(e->wanted);
 	}
 	allowedips_free(p->allowed_ips);
 	keys_wipe(&p->self, sizeof(p->self));
@@ -354,6 +357,12 @@ static void edit_keys(struct edit *e, nsec_t now)
 		device_set_keepalive(&e->bond->peer, wanted->persistent_keepalive, now);
 }
 
+static void insert(struct device *d, struct edit *e)
+{
+	device_insert_peer(d, &e->bond->peer, e->wanted->persistent_keepalive, false);
+	device_set_preshared_key(&e->bond->peer, e->wanted->preshared_key);
+}
+
 /* Handshake thread. What may fail comes first. */
 static void edit_device(void *arg)
 {
@@ -374,8 +383,9 @@ static void edit_device(void *arg)
 		if (!e->wanted)
 			continue;
 		if (e->is_new)
-			device_insert_peer(d, &e->bond->peer, 0, false);
-		edit_keys(e, now);
+			insert(d, e);
+		else
+			edit_keys(e, now);
 	}
 }
 
@@ -406,7 +416,8 @@ static void edit_paths(void *arg)
 
 		if (!e->wanted)
 			continue;
-		take_settings(e->bond->settings, e->wanted);
+		if (!e->is_new)
+			take_settings(e->bond->settings, e->wanted);
 		if (e->is_new)
 			network_add_bond(n, e->bond);
 		if (e->is_new || e->has_endpoint)

@@ -102,6 +102,17 @@ static int parse_allowed_ips(struct value *v, void *field)
 	return value_list(v, value_prefix, &item, add_allowed_ip, field);
 }
 
+/* field: struct network_draft */
+static int parse_mtu(struct value *v, void *field)
+{
+	struct network_draft *draft = field;
+
+	draft->settings.is_mtu_auto = !strcmp(v->text, "auto");
+	if (draft->settings.is_mtu_auto)
+		return 0;
+	return value_u32(v, &draft->settings.mtu);
+}
+
 #define KEY(name_, parse_, type_, member_)                                                         \
 	.name = name_, .parse = parse_, .offset = offsetof(struct type_, member_)
 
@@ -130,7 +141,8 @@ static const struct config_key network_keys[] = {
 	{.name = "address", .parse = parse_addresses, .is_list = true},
 	{KEY("netmask", value_netmask, network_draft, netmask_len)},
 	{KEY("destination", value_ip, network_draft, destination)},
-	{KEY("mtu", value_u32, network_draft, settings.mtu), .min = MTU_MIN, .max = MTU_MAX},
+	{.name = "mtu", .parse = parse_mtu, .min = MTU_MIN, .max = MTU_MAX},
+	{KEY("mss_clamp", value_bool, network_draft, settings.mss_clamp)},
 	{KEY("uapi", value_bool, network_draft, settings.has_uapi)},
 	{KEY("carrier", value_carrier, network_draft, settings.follows_carrier)},
 	{KEY("table", value_table, network_draft, settings.route_table)},
@@ -243,6 +255,8 @@ static struct network_draft *find_or_add_network(struct config_draft *d, const c
 				.has_uapi = true,
 				.interface = DEFAULT_INTERFACE,
 				.mtu = MTU_DEFAULT,
+				.is_mtu_auto = true,
+				.mss_clamp = true,
 				.buffer_size = BUFFER_SIZE_DEFAULT,
 				.mode = BOND_AGGREGATE,
 				.max_spread = 100 * NSEC_PER_MSEC,

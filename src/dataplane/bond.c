@@ -42,10 +42,9 @@ static bool seal_in_place(struct burst *b, const struct keypair *k, uint64_t cou
 	return bond_seal_next(b, k, counter, b->data + sizeof(struct wg_data), len);
 }
 
-/* A control packet, not yet sealed; NULL without a buffer. */
-static struct burst *make_control(struct bond *bond, const void *payload, size_t len)
+/* A control packet, not yet sealed, padded by zeroes; NULL without a buffer. */
+static struct burst *make_control(struct bond *bond, const void *payload, size_t len, size_t padded)
 {
-	size_t padded = wg_padded_len(len, bond->network->settings->mtu);
 	struct burst *b = burst_take(bond->network->bursts);
 
 	if (!b) {
@@ -77,7 +76,9 @@ static void tell_block(struct bond *bond, const struct path_set *set, struct key
 	const struct frame f = {.type = FRAME_APART, .apart = {first, KEYPAIR_BLOCK}};
 	uint8_t payload[FRAME_PACKET_MAX];
 	int len = frame_write(&f, payload, sizeof(payload));
-	struct burst *b = len > 0 ? make_control(bond, payload, (size_t)len) : NULL;
+	struct burst *b = len > 0 ? make_control(bond, payload, (size_t)len,
+						 wg_padded_len((size_t)len, FRAME_PACKET_MAX))
+				  : NULL;
 
 	if (b && seal_in_place(b, k, first))
 		push_control(set, NULL, b);
@@ -114,7 +115,7 @@ bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, con
 
 	if (!k || (!path && (!set || !set->n_active)))
 		return false;
-	b = make_control(bond, payload, len);
+	b = make_control(bond, payload, len, wg_padded_len(len, FRAME_PACKET_MAX));
 	if (!b)
 		return false;
 	is_sent = seal_control(bond, set, b, k) && push_control(set, path, b);
@@ -123,6 +124,26 @@ bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, con
 		peer_mark_sent(&bond->peer, now, false);
 		peer_check_rekey_sent(&bond->peer, k, now);
 	}
+	return is_sent;
+}
+
+bool bond_send_mtu_probe_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
+			     size_t len, size_t datagram, nsec_t now)
+{
+	struct keypair *k = peer_send_session_rcu(&bond->peer, now);
+	struct burst *b;
+	bool is_sent;
+
+	if (!k || datagram < datagram_len(len) || datagram > bond->network->burst_bytes)
+		return false;
+	b = make_control(bond, payload, len, datagram - MESSAGE_DATA_OVERHEAD);
+	if (!b)
+		return false;
+	b->is_mtu_probe = true;
+	/* Not counted for the path: that it is lost must not look like loss. */
+	is_sent = seal_control(bond, rcu_read(&bond->paths), b, k) &&
+		  link_push(path->path->link, b, &path->to, path->path->id);
+	burst_put(b);
 	return is_sent;
 }
 

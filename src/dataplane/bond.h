@@ -73,6 +73,13 @@ bool bond_seal_next(struct burst *b, const struct keypair *k, uint64_t counter, 
 bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
 			   size_t len, nsec_t now);
 
+/*
+ * Any thread, inside a read section: one control packet over `path`, padded to a datagram (UDP
+ * payload) of that size, which is not to be fragmented. False as above, or if it is too large.
+ */
+bool bond_send_mtu_probe_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
+			     size_t len, size_t datagram, nsec_t now);
+
 /* Any thread: sends a handshake message over the `nth` path of the peer. True: it has more ... */
 bool bond_send_message_rcu(struct bond *bond, unsigned nth, const void *msg, size_t len);
 /* ... or to one place, which need not be a path (`path_id` 0). False: no buffer, or no room. */

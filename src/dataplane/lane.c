@@ -23,6 +23,7 @@
 #include "peers/allowedips.h"
 #include "wire/frame.h"
 #include "wire/inner.h"
+#include "wire/mss.h"
 
 /* A packet that waits in the resequencer: a cell of the network's pool. */
 struct held {
@@ -149,10 +150,8 @@ static void take_frames(struct lane_worker *w, struct bond *bond, struct reseq *
 	size_t offset = 0;
 	int r;
 
-	if (len > FRAME_PACKET_MAX) {
-		drops_add(&w->network->drops, DROP_rx_bad_frame, 1);
-		return;
-	}
+	if (len > FRAME_PACKET_MAX)
+		len = FRAME_PACKET_MAX;
 	e.link = b->link;
 	e.from = b->from;
 	if (path) {
@@ -206,6 +205,8 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 		inner_len = check_inner(w, bond, payload, len);
 	if (inner_len) {
 		packet = payload;
+		if (w->network->settings->mss_clamp)
+			mss_clamp(packet, inner_len, network_mtu(w->network));
 		w->n_inner++;
 		w->inner_bytes += inner_len;
 	}

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dataplane/bonds.h"
+#include "dataplane/mtu.h"
 #include "dataplane/network_state.h"
 #include "dataplane/probe.h"
 #include "dataplane/status_fill.h"
@@ -97,6 +98,7 @@ static void sample_tick(struct timer *t, nsec_t now)
 		probe_sample(p, now - m->last_sample, now);
 		probe_judge_peer(p, now);
 	}
+	mtu_update(m->network, now);
 	m->last_sample = now;
 	timerq_arm(&m->timers, t, now + SAMPLE_INTERVAL);
 }

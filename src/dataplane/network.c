@@ -223,6 +223,7 @@ static int make_parts(struct network *n, const struct network_settings *settings
 {
 	int r = make_pools(n, settings->n_links);
 
+	atomic_init(&n->mtu, settings->mtu);
 	if (r == 0)
 		r = make_peers(n, settings);
 	if (r == 0)

@@ -69,6 +69,7 @@ struct network {
 	} routes;
 	struct timestamp timestamp; /* handshake thread */
 	uint32_t last_path_id;	    /* monitor */
+	nsec_t mtu_raise_at;	    /* monitor; 0: not to be raised */
 	size_t n_reachable;	    /* monitor: peers that can be reached */
 	/* main thread: which threads run */
 	struct {
@@ -76,8 +77,15 @@ struct network {
 	} started;
 	/* atomic */
 	_Atomic bool has_failed;
+	_Atomic uint32_t mtu; /* of the interface; the monitor writes */
 	struct drops drops;
 };
 
 /* Any thread: the network cannot go on. Only the first reason given counts. */
 void network_fail(struct network *n, const char *why);
+
+/* Any thread: the MTU of the tunnel interface now. */
+static inline uint32_t network_mtu(const struct network *n)
+{
+	return atomic_load_explicit(&n->mtu, memory_order_relaxed);
+}

@@ -102,6 +102,15 @@ void news_path_quality(const struct probe_path *pp)
 		  &r);
 }
 
+void news_path_mtu(const struct probe_path *pp)
+{
+	struct record r;
+
+	begin_path(&r, "path_mtu", pp);
+	record_number(&r, "mtu", "%u", pp->pmtu.mtu);
+	tell_path(pp, LOG_INFO, "MTU of a path", &r);
+}
+
 static void begin_link(struct record *r, const char *name, const struct network *n,
 		       const struct link *l, const char *state)
 {

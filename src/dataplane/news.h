@@ -12,6 +12,8 @@
 void news_path_learnt(const struct probe_path *pp);
 void news_path_moved(const struct probe_path *pp, const struct addr *from);
 void news_path_state(const struct probe_path *pp, const char *reason);
+/* What it carries in one piece has been found, or has changed. */
+void news_path_mtu(const struct probe_path *pp);
 /* It has gone beyond the thresholds of loss or latency, or is good again. */
 void news_path_quality(const struct probe_path *pp);
 void news_path_removed(const struct probe_path *pp);

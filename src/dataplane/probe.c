@@ -108,6 +108,12 @@ void probe_frame(struct probe *p, const struct event *e)
 	case FRAME_PONG:
 		probe_handle_pong(p, e);
 		break;
+	case FRAME_MTU_PROBE:
+		probe_handle_mtu_probe(p, e);
+		break;
+	case FRAME_MTU_ANSWER:
+		probe_handle_mtu_answer(p, e);
+		break;
 	case FRAME_DOWN:
 		probe_handle_down(p, e);
 		break;

@@ -14,6 +14,7 @@
 #include "dataplane/resolver.h"
 #include "links/meter.h"
 #include "links/path.h"
+#include "links/pmtu.h"
 #include "util/timerq.h"
 
 struct probe;
@@ -34,6 +35,8 @@ struct probe_path {
 	bool is_introduced;    /* the peer has had our hello on this path */
 	bool is_resolving;
 	nsec_t resolve_at;
+	struct pmtu pmtu;
+	uint32_t route_mtu; /* what the kernel says, when it was asked last */
 	struct loss_meter tx_loss, rx_loss;
 	struct rate_meter tx_rate, rx_rate;
 	/* a stock peer's, once a second: when something had come, and the counts of packets then */
@@ -105,3 +108,5 @@ void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now);
 void probe_judge_peer(struct probe *p, nsec_t now);
 /* Mode, scheduler or health settings of the network have changed. */
 void probe_retune(struct probe *p, nsec_t now);
+/* The largest inner packet that the path carries in one piece; 0: not known. */
+uint32_t probe_path_inner_mtu(const struct probe_path *pp);

@@ -37,6 +37,7 @@ void probe_path_tell_down(const struct probe_path *pp, nsec_t now)
 void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now)
 {
 	pp->is_held = false;
+	memset(&pp->pmtu, 0, sizeof(pp->pmtu)); /* it may come back over another way */
 	news_path_state(pp, why);
 	probe_publish(pp->probe);
 	if (pp->health.state == HEALTH_DOWN)
@@ -158,6 +159,7 @@ void probe_path_arm(struct probe_path *pp)
 	if (pp->name && !pp->is_resolving &&
 	    (!addr_is_set(&pp->to.remote) || pp->health.state == HEALTH_DOWN))
 		at = nsec_min(at, pp->resolve_at);
+	at = nsec_min(at, probe_mtu_deadline(pp));
 	if (at == NSEC_NEVER)
 		timerq_disarm(p->timers, &pp->timer);
 	else
@@ -184,6 +186,7 @@ void probe_path_tick(struct timer *t, nsec_t now)
 		probe_path_resolve(pp, now);
 	if (p->is_multilink && health_wants_ping(&pp->health, now))
 		send_ping(pp, now);
+	probe_mtu_tick(pp, now);
 	if (p->is_multilink && is_silent(p, now))
 		peer_poke(&p->bond->peer, POKE_HANDSHAKE);
 	probe_path_arm(pp);

@@ -36,6 +36,12 @@ void probe_path_tell_down(const struct probe_path *pp, nsec_t now);
 /* The path's state has changed. */
 void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now);
 
+/* probe_mtu.c: what the paths carry in one piece */
+nsec_t probe_mtu_deadline(const struct probe_path *pp);
+void probe_mtu_tick(struct probe_path *pp, nsec_t now);
+void probe_handle_mtu_probe(struct probe *p, const struct event *e);
+void probe_handle_mtu_answer(struct probe *p, const struct event *e);
+
 /* probe_stock.c: a peer that cannot be pinged */
 void probe_stock_sample(struct probe_path *pp, nsec_t now);
 /* Leads its endpoint to the paths that carry data. */

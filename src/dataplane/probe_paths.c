@@ -133,6 +133,7 @@ void probe_path_move(struct probe_path *pp, const struct endpoint *to)
 	struct addr from = pp->to.remote;
 
 	pp->to = *to;
+	memset(&pp->pmtu, 0, sizeof(pp->pmtu));
 	if (addr_is_set(&from))
 		news_path_moved(pp, &from);
 	probe_publish(pp->probe);

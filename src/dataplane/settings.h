@@ -50,7 +50,9 @@ struct network_settings {
 	char interface[IFNAMSIZ];
 	struct interface_address *addresses;
 	size_t n_addresses;
-	uint32_t mtu;
+	uint32_t mtu; /* at the most, if it follows the paths */
+	bool is_mtu_auto;
+	bool mss_clamp;	       /* TCP connections are told of the MTU */
 	bool follows_carrier;  /* the interface has one while a peer can be reached */
 	uint32_t route_table;  /* of routes to the allowed IPs; 0: there are none */
 	uint32_t route_metric; /* 0: the kernel's default */

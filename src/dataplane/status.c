@@ -66,6 +66,7 @@ static void fill_path(const struct probe_path *pp, struct path_status *ret, nsec
 	if (pp->health.state == HEALTH_DOWN)
 		ret->hold = nsec_max(pp->health.held_until - now, 0);
 	ret->is_poor = pp->is_poor;
+	ret->mtu = pp->pmtu.mtu;
 	ret->is_backup = probe_path_is_backup(pp);
 	ret->is_active = is_active(rcu_own(&pp->probe->bond->paths), path);
 	ret->weight = pp->weight;
@@ -168,7 +169,7 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	strcpy(ret->name, n->settings->name);
 	ret->state = "active";
 	strcpy(ret->interface, n->tun.name);
-	ret->mtu = n->settings->mtu;
+	ret->mtu = network_mtu(n);
 	ret->mode = n->settings->mode;
 	memcpy(ret->public_key, device_public_key(n->device), sizeof(ret->public_key));
 	ret->aead = aead_backend();

@@ -26,6 +26,7 @@
 #include "tun/split.h"
 #include "util/log.h"
 #include "wire/inner.h"
+#include "wire/mss.h"
 
 /* A burst that finds no room for so long is dropped: the path is as good as dead. */
 #define WAITING_MAX (200 * NSEC_PER_MSEC)
@@ -358,10 +359,13 @@ static bool seal_padded(struct tx *t, struct keypair *k, uint64_t counter, uint8
 static void add_packet(struct tx *t, struct bond *bond, struct keypair *k, uint8_t *packet,
 		       size_t len)
 {
-	size_t padded = wg_padded_len(len, t->network->settings->mtu);
+	uint32_t mtu = network_mtu(t->network);
+	size_t padded = wg_padded_len(len, mtu);
 	uint32_t datagram = datagram_len(padded);
 	uint64_t counter;
 
+	if (t->network->settings->mss_clamp)
+		mss_clamp(packet, len, mtu);
 	if (datagram > t->network->burst_bytes) {
 		drops_add(&t->network->drops, DROP_tx_too_big, 1);
 		return;

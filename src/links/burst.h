@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/addr.h"
@@ -37,7 +38,8 @@ struct burst {
 	struct burst *next; /* in whatever chain it is in */
 	struct bond *bond;  /* whose it is, where that matters */
 	struct keypair
-		*session; /* a reference, while it is being filled, or until the lane is done */
+		*session;  /* a reference, while it is being filled, or until the lane is done */
+	bool is_mtu_probe; /* not to be fragmented; and it is no fault if it is too large */
 	/* receive only */
 	struct link *link;
 	struct endpoint from;
@@ -60,6 +62,7 @@ static inline struct burst *burst_take(struct pool *pool)
 	b->n = 0;
 	b->next = NULL;
 	b->bond = NULL;
+	b->is_mtu_probe = false;
 	b->session = NULL;
 	return b;
 }

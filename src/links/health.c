@@ -52,15 +52,14 @@ void health_init(struct health *h, nsec_t now)
 		h->pings[i].is_answered = true;
 }
 
-/* An answer that takes longer than this is a missed one. */
-static nsec_t patience(const struct health *h, const struct health_settings *s)
+nsec_t health_patience(const struct health *h, const struct health_settings *s)
 {
 	return nsec_min(s->timeout, nsec_max(2 * HEALTH_RECOVERY_INTERVAL, 4 * h->rtt));
 }
 
-static bool is_overdue(const struct health *h, const struct health_settings *s, nsec_t now)
+bool health_is_overdue(const struct health *h, const struct health_settings *s, nsec_t now)
 {
-	return h->unanswered_since && now - h->unanswered_since > patience(h, s);
+	return h->unanswered_since && now - h->unanswered_since > health_patience(h, s);
 }
 
 static nsec_t ping_interval(const struct health *h, const struct health_settings *s, nsec_t now)
@@ -68,7 +67,7 @@ static nsec_t ping_interval(const struct health *h, const struct health_settings
 	if (h->state == HEALTH_DOWN && h->pongs_in_row && h->pongs_in_row < s->up)
 		return HEALTH_RECOVERY_INTERVAL;
 	if (h->state == HEALTH_PROBING || now < h->retry_until ||
-	    (h->state == HEALTH_UP && is_overdue(h, s, now)))
+	    (h->state == HEALTH_UP && health_is_overdue(h, s, now)))
 		return nsec_min(s->interval, HEALTH_DOUBT_INTERVAL);
 	return s->interval;
 }
@@ -104,7 +103,7 @@ uint32_t health_ping_sent(struct health *h, const struct health_settings *s, uin
 	*ping_at(h, number) = (struct health_ping){number, false, now, tx_packets};
 	if (!h->unanswered_since)
 		h->unanswered_since = now;
-	if (is_overdue(h, s, now))
+	if (health_is_overdue(h, s, now))
 		h->pongs_in_row = 0;
 	h->next_ping = now + ping_interval(h, s, now);
 	return number;
@@ -153,7 +152,7 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 {
 	struct health_ping *ping = ping_at(h, number);
 	bool is_next = number == h->newest_answered + 1; /* no ping was skipped */
-	bool is_timely = !h->rtt || now - ping->sent <= patience(h, s);
+	bool is_timely = !h->rtt || now - ping->sent <= health_patience(h, s);
 
 	*ret_is_valid = ping->number == number && !ping->is_answered;
 	if (!*ret_is_valid)

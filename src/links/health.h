@@ -75,6 +75,10 @@ void health_init(struct health *h, nsec_t now);
 nsec_t health_deadline(const struct health *h, const struct health_settings *s);
 /* Is a flap all that keeps it from being up? */
 bool health_is_held(const struct health *h, const struct health_settings *s);
+/* An answer that takes longer than this is a missed one. */
+nsec_t health_patience(const struct health *h, const struct health_settings *s);
+/* Is an answer missed? */
+bool health_is_overdue(const struct health *h, const struct health_settings *s, nsec_t now);
 /* Is a ping due? */
 bool health_wants_ping(const struct health *h, nsec_t now);
 /* A ping leaves; returns its number. `tx_packets`: what was sent on the path before it. */

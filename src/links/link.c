@@ -150,7 +150,10 @@ static void fail_tx(struct link *l, int error)
 	uint32_t left = l->pending.burst->n - l->pending_sent;
 	uint32_t path_id = l->pending.path_id;
 
-	drop_tx(l, &l->pending, left, DROP_tx_send_error);
+	if (l->pending.burst->is_mtu_probe && error == EMSGSIZE)
+		burst_put(l->pending.burst);
+	else
+		drop_tx(l, &l->pending, left, DROP_tx_send_error);
 	l->pending.burst = NULL;
 	if (error == ENOBUFS || error == EMSGSIZE)
 		return;

@@ -49,6 +49,17 @@ static void set_buffer(int fd, int forced, int plain, int bytes)
 		set_int(fd, SOL_SOCKET, plain, bytes);
 }
 
+/* Data that is larger than the path's MTU is better cut than lost; a probe of the MTU is not. */
+static void may_fragment(const struct udp_socket *u, bool may)
+{
+	set_int(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, may ? IP_PMTUDISC_DONT : IP_PMTUDISC_PROBE);
+	if (!u->is_v6)
+		return;
+	set_int(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+		may ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_PROBE);
+	set_int(u->fd, IPPROTO_IPV6, IPV6_DONTFRAG, !may);
+}
+
 static int set_options(struct udp_socket *u, const struct link_settings *s, size_t bytes)
 {
 	int r;
@@ -64,10 +75,7 @@ static int set_options(struct udp_socket *u, const struct link_settings *s, size
 		if (r < 0)
 			return r;
 	}
-	/* A datagram larger than the path's MTU is better cut than lost. */
-	set_int(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-	if (u->is_v6)
-		set_int(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	may_fragment(u, true);
 	if (u->is_wildcard && u->is_v6)
 		set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	else if (u->is_wildcard)
@@ -205,12 +213,24 @@ static int send_run(struct udp_socket *u, const struct burst *b, uint32_t first,
 	return may_be_the_source(r) ? send_run_from(u, NULL, b, first, n, to) : r;
 }
 
+static int send_mtu_probe(struct udp_socket *u, const struct burst *b, const struct endpoint *to)
+{
+	int r;
+
+	may_fragment(u, false);
+	r = send_run(u, b, 0, 1, to);
+	may_fragment(u, true);
+	return r;
+}
+
 int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first, const struct endpoint *to)
 {
 	uint32_t n = b->n - first;
 	uint32_t sent = 0;
 	int r;
 
+	if (b->is_mtu_probe)
+		return send_mtu_probe(u, b, to);
 	if (n > 1 && u->has_gso) {
 		r = send_run(u, b, first, n, to);
 		if (r != -EIO && r != -EMSGSIZE && r != -EINVAL)
@@ -289,4 +309,26 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 		addr_unmap(&b->from.remote);
 	}
 	return got;
+}
+
+uint32_t udp_route_mtu(const struct link_settings *s, const struct addr *remote)
+{
+	int level = remote->sa.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+	int option = remote->sa.sa_family == AF_INET ? IP_MTU : IPV6_MTU;
+	int fd = socket(remote->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+	int mtu = 0;
+	socklen_t len = sizeof(mtu);
+
+	if (fd < 0)
+		return 0;
+	/* Where we may not bind to a device, or mark, the route is another one: no hint is better.
+	 */
+	if ((s->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
+					(socklen_t)strlen(s->device)) < 0) ||
+	    (s->fwmark && set_int(fd, SOL_SOCKET, SO_MARK, (int)s->fwmark) < 0) ||
+	    connect(fd, &remote->sa, addr_len(remote)) < 0 ||
+	    getsockopt(fd, level, option, &mtu, &len) < 0)
+		mtu = 0;
+	close(fd);
+	return mtu > 0 ? (uint32_t)mtu : 0;
 }

@@ -43,3 +43,9 @@ int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first,
  * of as many as it returns. -EAGAIN if there is nothing, or another -errno.
  */
 int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capacity);
+
+/*
+ * What the kernel takes for the MTU of the way there: that of the interface, or less where ICMP has
+ * told so. 0: it does not say.
+ */
+uint32_t udp_route_mtu(const struct link_settings *s, const struct addr *remote);

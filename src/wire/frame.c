@@ -58,6 +58,12 @@ static void write_body(struct writer *w, const struct frame *f)
 		writer_be64(w, f->apart.counter);
 		writer_be32(w, f->apart.n);
 		break;
+	case FRAME_MTU_PROBE:
+	case FRAME_MTU_ANSWER:
+		writer_be32(w, f->mtu.number);
+		writer_be32(w, f->mtu.path_id);
+		writer_be32(w, f->mtu.size);
+		break;
 	}
 }
 
@@ -149,6 +155,12 @@ static bool read_body(struct reader *body, uint8_t type, struct frame *ret)
 	case FRAME_APART:
 		ret->apart.counter = reader_be64(body);
 		ret->apart.n = reader_be32(body);
+		return true;
+	case FRAME_MTU_PROBE:
+	case FRAME_MTU_ANSWER:
+		ret->mtu.number = reader_be32(body);
+		ret->mtu.path_id = reader_be32(body);
+		ret->mtu.size = reader_be32(body);
 		return true;
 	default:
 		return false;

@@ -14,7 +14,7 @@
 #define FRAME_VERSION 1
 #define FRAME_HEADER_LEN 4
 #define FRAME_LINK_NAME_MAX 63
-/* Longest packet of control frames that is sent or looked at. */
+/* What of a control packet is looked at; the rest is padding. */
 #define FRAME_PACKET_MAX 512
 
 enum frame_type {
@@ -25,6 +25,8 @@ enum frame_type {
 	FRAME_REPORT = 5,
 	FRAME_REPAIR = 6,
 	FRAME_APART = 7,
+	FRAME_MTU_PROBE = 8,
+	FRAME_MTU_ANSWER = 9,
 };
 
 /* Gaps that one repair frame may ask for. */
@@ -89,6 +91,13 @@ struct frame_apart {
 	uint32_t n;
 };
 
+/* "Does this path carry so much?" In a packet that is padded to that size; answered alike. */
+struct frame_mtu {
+	uint32_t number;
+	uint32_t path_id; /* the probing one's, not 0 */
+	uint32_t size;	  /* of the outer IP packet, in bytes */
+};
+
 struct frame {
 	enum frame_type type;
 	union {
@@ -99,6 +108,7 @@ struct frame {
 		struct frame_report report;
 		struct frame_repair repair;
 		struct frame_apart apart;
+		struct frame_mtu mtu; /* of both types */
 	};
 };
 

@@ -127,6 +127,7 @@ static inline void handmade_begin(void)
 	memset(&net, 0, sizeof(net));
 	memset(far, 0, sizeof(far));
 	net.settings = &settings;
+	atomic_init(&net.mtu, settings.mtu);
 	net.failed = fail_unexpectedly;
 	must(broker_server_new(&broker_server, "/nonexistent", NULL, NULL) == 0);
 	must(broker_new_direct(&net.broker, broker_server) == 0);

@@ -18,8 +18,9 @@ static struct bond *bond;
 static struct probe *probe;
 static nsec_t now;
 static bool answers[HANDMADE_LINKS]; /* pings on the link */
-static unsigned n_sent[HANDMADE_LINKS][FRAME_DOWN + 1];
-static struct frame last_sent[FRAME_DOWN + 1];
+static unsigned n_sent[HANDMADE_LINKS][FRAME_MTU_ANSWER + 1];
+static uint32_t carried; /* by all links, as an IP packet; what is larger is lost */
+static struct frame last_sent[FRAME_MTU_ANSWER + 1];
 
 static inline void begin(size_t n_links, const char *host, enum multilink multilink)
 {
@@ -45,6 +46,7 @@ static inline void begin(size_t n_links, const char *host, enum multilink multil
 
 static inline void teardown(void)
 {
+	carried = 0;
 	resolver_free(resolver);
 	resolver = NULL;
 	probe_free(probe);
@@ -84,6 +86,15 @@ static inline void take_frame(unsigned link, const struct endpoint *to, const st
 	struct event e = frame_from(link, "192.0.2.1", &pong);
 
 	n_sent[link][f->type]++;
+	if (f->type == FRAME_MTU_PROBE && f->mtu.size <= carried) {
+		struct frame answer = *f;
+
+		answer.type = FRAME_MTU_ANSWER;
+		e = frame_from(link, "192.0.2.1", &answer);
+		e.from = *to;
+		probe_frame(probe, &e);
+		return;
+	}
 	last_sent[f->type] = *f;
 	if (f->type != FRAME_PING || !answers[link])
 		return;
@@ -94,7 +105,7 @@ static inline void take_frame(unsigned link, const struct endpoint *to, const st
 static inline void open_sent(unsigned link, const struct link_tx *tx)
 {
 	const struct wg_data *header = (const void *)tx->burst->data;
-	uint8_t payload[FRAME_PACKET_MAX];
+	uint8_t payload[2048]; /* probes of the MTU are padded */
 	struct aead_job job = {
 		.dst = payload,
 		.src = tx->burst->data + sizeof(*header),

@@ -187,6 +187,28 @@ START_TEST(unknown_types_and_versions_are_passed_over)
 }
 END_TEST
 
+START_TEST(an_mtu_probe_is_as_documented)
+{
+	const struct frame probe = {.type = FRAME_MTU_PROBE,
+				    .mtu = {.number = 258, .path_id = 9, .size = 1400}};
+	struct frame answer = probe;
+	struct frame got;
+	uint8_t buf[FRAME_PACKET_MAX];
+	size_t offset = 0;
+
+	ck_assert_int_eq(frame_write(&probe, buf, sizeof(buf)), 16);
+	ck_assert_mem_eq(buf, "\x01\x08\x00\x0c\x00\x00\x01\x02\x00\x00\x00\x09\x00\x00\x05\x78",
+			 16);
+	answer.type = FRAME_MTU_ANSWER;
+	ck_assert_int_eq(frame_write(&answer, buf, sizeof(buf)), 16);
+	ck_assert_int_eq(frame_read(buf, 16, &offset, &got), 1);
+	ck_assert_int_eq(got.type, FRAME_MTU_ANSWER);
+	ck_assert_uint_eq(got.mtu.number, 258);
+	ck_assert_uint_eq(got.mtu.path_id, 9);
+	ck_assert_uint_eq(got.mtu.size, 1400);
+}
+END_TEST
+
 START_TEST(a_hello_tells_of_a_backup_link)
 {
 	struct frame backup = hello;
@@ -257,6 +279,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_repair_frame_of_too_many_gaps_is_malformed);
 	tcase_add_test(t, a_longer_body_than_known_is_read);
 	tcase_add_test(t, unknown_types_and_versions_are_passed_over);
+	tcase_add_test(t, an_mtu_probe_is_as_documented);
 	tcase_add_test(t, a_hello_tells_of_a_backup_link);
 	tcase_add_test(t, a_hello_from_path_zero_is_malformed);
 	tcase_add_test(t, control_characters_in_a_name_are_made_harmless);

@@ -364,17 +364,24 @@ START_TEST(malformed_control_frame_is_counted)
 }
 END_TEST
 
-START_TEST(control_packet_beyond_its_limit_is_not_looked_at)
+START_TEST(control_packet_is_looked_at_as_far_as_its_limit)
 {
-	uint8_t payload[FRAME_PACKET_MAX + 1] = {0};
+	uint8_t payload[FRAME_PACKET_MAX + 20] = {0};
 	const struct frame ping = {.type = FRAME_PING, .ping = {.number = 1, .path_id = 9}};
 	struct timerq timers;
 	struct probe *p = make_probe(&timers);
 
-	ck_assert_int_gt(frame_write(&ping, payload, sizeof(payload)), 0);
+	/* A frame that reaches beyond it is malformed, one behind it is not seen. */
+	payload[0] = FRAME_VERSION;
+	payload[1] = 99;
+	payload[2] = FRAME_PACKET_MAX >> 8;
 	submit_payload(0, 0, payload, sizeof(payload));
+	ck_assert_uint_eq(drops_of(DROP_rx_bad_frame), 1);
+	memset(payload, 0, sizeof(payload));
+	ck_assert_int_gt(frame_write(&ping, payload, sizeof(payload)), 0);
+	submit_payload(0, 1, payload, sizeof(payload));
 	monitor_work(net.monitor, T0);
-	ck_assert(!p->is_multilink);
+	ck_assert(p->is_multilink);
 	ck_assert_uint_eq(drops_of(DROP_rx_bad_frame), 1);
 	free_probe(&timers);
 }
@@ -659,7 +666,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(plain, setup, teardown);
 	tcase_add_test(plain, control_frame_reaches_the_monitor);
-	tcase_add_test(plain, control_packet_beyond_its_limit_is_not_looked_at);
+	tcase_add_test(plain, control_packet_is_looked_at_as_far_as_its_limit);
 	tcase_add_test(plain, new_source_is_told_to_the_monitor);
 	tcase_add_test(plain, source_of_a_replay_is_not_believed);
 	suite_add_tcase(s, plain);

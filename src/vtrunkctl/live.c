@@ -93,7 +93,7 @@ static void take_events(struct live *l)
 	FILE *out;
 	int r;
 
-	while ((r = control_stream_next(&event, &l->events, clock_now() + 1)) == 0) {
+	while ((r = control_stream_next(&event, &l->events, clock_now() + NSEC_PER_MSEC)) == 0) {
 		out = json_object_object_get(event, "event") ? open_memstream(&line, &len) : NULL;
 		if (out) {
 			follow_print(out, event);

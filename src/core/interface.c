@@ -57,6 +57,7 @@ int interface_config(struct config *ret, const char *interface)
 	}
 	config_errors_deinit(&errors);
 	memset(ret->networks->private_key, 0, sizeof(ret->networks->private_key));
+	free(ret->networks->peers[0].allowed_ips);
 	ret->networks->n_peers = 0;
 	ret->daemon.log_level = level_of(getenv("LOG_LEVEL"), ret->daemon.log_level);
 	return 0;

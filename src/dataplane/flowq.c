@@ -9,10 +9,8 @@
 
 #include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "wire/inner.h"
 #include "wire/ip.h"
@@ -125,47 +123,9 @@ static void give_spent(struct flowq *q)
 	q->spent = NULL;
 }
 
-static uint64_t mix(uint64_t h, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i += 4) {
-		uint32_t word;
-
-		memcpy(&word, p + i, sizeof(word));
-		h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
-		h ^= h >> 29;
-	}
-	return h;
-}
-
-/* By addresses, protocol and, where they lie in the packet, ports. */
 static struct flow *flow_of(struct flowq *q, const uint8_t *packet, size_t len)
 {
-	const struct ipv4_header *v4 = (const void *)packet;
-	const struct ipv6_header *v6 = (const void *)packet;
-	struct inner inner;
-	size_t transport;
-	uint8_t protocol;
-	bool is_fragment = false;
-	uint64_t h;
-
-	if (inner_parse(&inner, packet, len) < 0)
-		return &q->flows[0];
-	if (inner.family == AF_INET) {
-		transport = ipv4_header_len(v4);
-		protocol = v4->protocol;
-		is_fragment = be16_get(v4->flags_fragment) & 0x3fff;
-	} else {
-		transport = sizeof(*v6);
-		protocol = v6->next_header;
-	}
-	h = mix(q->key ^ protocol, inner.source, inner.family == AF_INET ? 8 : 32);
-	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && !is_fragment &&
-	    len >= transport + 4)
-		h = mix(h, packet + transport, 4);
-	h *= 0xff51afd7ed558ccdULL;
-	return &q->flows[(h ^ h >> 33) % FLOWQ_FLOWS];
+	return &q->flows[inner_flow(packet, len, q->key) % FLOWQ_FLOWS];
 }
 
 static size_t record_bytes(size_t len)

@@ -25,9 +25,26 @@
 #include "wire/inner.h"
 #include "wire/mss.h"
 
+/*
+ * A flow is sparse if it has had no packet larger than this, nor more packets than these in a tenth
+ * of a second, for as long as one may be held.
+ */
+#define SMALL_BYTES 300
+#define SMALL_PACKETS 32
+#define SMALL_SPAN (100 * NSEC_PER_MSEC)
+#define LANE_FLOWS 256
+
+struct lane_flow {
+	nsec_t bulk_at;	     /* when it was last not sparse */
+	nsec_t counted_from; /* small packets since then: */
+	uint16_t n_small;
+	uint16_t n_held; /* packets that wait, also for repairs */
+};
+
 /* A packet that waits in the resequencer: a cell of the network's pool. */
 struct held {
-	size_t len;
+	uint32_t len;
+	struct lane_flow *flow; /* where it is counted; NULL: nowhere */
 	uint8_t data[];
 };
 
@@ -69,6 +86,8 @@ static void deliver_held(struct lane_worker *w, void *item)
 
 	if (item == reseq_nothing)
 		return;
+	if (h->flow)
+		h->flow->n_held--;
 	merge_add(&w->merge, h->data, h->len);
 	w->cells[w->n_cells++] = h;
 	if (w->n_cells == sizeof(w->cells) / sizeof(w->cells[0]))
@@ -90,7 +109,8 @@ static struct held *copy_packet(struct network *n, const uint8_t *packet, size_t
 
 	if (!h)
 		return NULL;
-	h->len = len;
+	h->len = (uint32_t)len;
+	h->flow = NULL;
 	memcpy(h->data, packet, len);
 	return h;
 }
@@ -112,9 +132,48 @@ static void release_all(struct lane_worker *w, struct reseq *q, const struct bur
 		merge_add(&w->merge, packet, len);
 }
 
+/* The flow of a packet, with the packet noted; NULL where all is to be in order. */
+static struct lane_flow *note_flow(struct bond *bond, const struct reseq *q, const uint8_t *packet,
+				   size_t len, nsec_t now)
+{
+	struct lane_flow *f;
+
+	if (!bond->lane.flows || !reseq_may_repair(q))
+		return NULL;
+	f = &bond->lane.flows[inner_flow(packet, len, 0) % LANE_FLOWS];
+	if (now - f->counted_from > SMALL_SPAN) {
+		f->counted_from = now;
+		f->n_small = 0;
+	}
+	if (len > SMALL_BYTES || ++f->n_small > SMALL_PACKETS)
+		f->bulk_at = now;
+	return f;
+}
+
+/*
+ * Not all wait for what others have lost, or have on slow paths. A packet of a sparse flow, all of
+ * which takes the quickest path, leaves as it comes. A small packet of another leaves, if nothing
+ * of its flow waits, when what is missing before it is known to be lost.
+ */
+static bool is_sparse(const struct lane_flow *f, nsec_t now)
+{
+	return f && !f->n_held && now - f->bulk_at > RESEQ_HOLD_MAX;
+}
+
+static void count_held(struct reseq *q, const struct burst *b, uint64_t counter, struct held *h,
+		       struct lane_flow *f)
+{
+	if (h->len <= SMALL_BYTES && !f->n_held) {
+		reseq_hurry(q, b->session->rx_session, counter);
+		return;
+	}
+	h->flow = f;
+	f->n_held++;
+}
+
 /* Keeps a packet (NULL: only its place) until its turn. */
 static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, uint64_t counter,
-		 uint8_t *packet, size_t len)
+		 uint8_t *packet, size_t len, struct lane_flow *f)
 {
 	void *item = packet ? copy_packet(w->network, packet, len) : (void *)reseq_nothing;
 
@@ -122,6 +181,8 @@ static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, 
 		release_all(w, q, b, counter, packet, len);
 	else if (!reseq_hold(q, b->session->rx_session, counter, item, b->received))
 		deliver_held(w, item);
+	else if (f)
+		count_held(q, b, counter, item, f);
 }
 
 /* To whom it concerns: the TUN reader, us, or the monitor. False: there is no room for it. */
@@ -197,6 +258,8 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 {
 	uint8_t *packet = NULL;
 	bool is_control = frame_is_control(payload, len);
+	uint32_t session = b->session->rx_session;
+	struct lane_flow *flow = NULL;
 	size_t inner_len = 0;
 
 	if (is_control)
@@ -210,9 +273,11 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 		w->n_inner++;
 		w->inner_bytes += inner_len;
 	}
-	if (reseq_offer(q, reseq_path(b), b->session->rx_session, counter, b->received) ==
-	    RESEQ_HOLD)
-		hold(w, q, b, counter, packet, inner_len);
+	if (packet)
+		flow = note_flow(bond, q, packet, inner_len, b->received);
+	if (reseq_offer(q, reseq_path(b), session, counter, b->received) == RESEQ_HOLD &&
+	    !(is_sparse(flow, b->received) && reseq_pass(q, session, counter)))
+		hold(w, q, b, counter, packet, inner_len, flow);
 	else if (packet)
 		merge_add(&w->merge, packet, inner_len);
 	deliver_ready(w, q, b->received);
@@ -251,6 +316,8 @@ static struct reseq *prepare(struct bond *bond, struct keypair *k)
 		return NULL;
 	if (!bond->lane.reporter)
 		bond->lane.reporter = calloc(1, sizeof(*bond->lane.reporter));
+	if (!bond->lane.flows)
+		bond->lane.flows = calloc(LANE_FLOWS, sizeof(*bond->lane.flows));
 	/* release: status reads through it */
 	atomic_store_explicit(&bond->lane.reseq, q, memory_order_release);
 	if (!k->replay && replay_new(&k->replay) < 0)
@@ -504,6 +571,8 @@ void lane_deinit(struct bond *bond)
 	}
 	reseq_free(q);
 	atomic_store(&lane->reseq, NULL);
+	free(lane->flows);
+	lane->flows = NULL;
 	free(lane->reporter);
 	lane->reporter = NULL;
 }

@@ -97,6 +97,9 @@ struct reseq {
 	} apart[RESEQ_APART]; /* the newest at n_apart - 1, in turn */
 	unsigned n_apart;
 
+	uint64_t hurried[RESEQ_HURRIED]; /* positions, in no order; some have left by now */
+	unsigned n_hurried;
+
 	bool may_repair;
 	struct repair repair;
 	uint64_t asked_end; /* what is missing before it has been asked for, or cannot be */
@@ -509,6 +512,18 @@ static bool window_alloc(struct reseq *r)
 	return r->window != NULL;
 }
 
+/* As far as it reaches into the window. */
+static void mark_range(struct reseq *r, uint64_t begin, uint64_t end, nsec_t now)
+{
+	for (; begin != end; begin++) {
+		if (is_before(begin, r->next) || begin - r->next >= RESEQ_WINDOW ||
+		    !window_alloc(r) || is_held(r, begin))
+			continue;
+		repair_filled(&r->repair, begin, now);
+		place_mark(r, begin);
+	}
+}
+
 void reseq_apart(struct reseq *r, uint32_t session, uint64_t counter, uint32_t n, nsec_t now)
 {
 	uint64_t position;
@@ -519,13 +534,8 @@ void reseq_apart(struct reseq *r, uint32_t session, uint64_t counter, uint32_t n
 		return;
 	r->apart[r->n_apart % RESEQ_APART].begin = position;
 	r->apart[r->n_apart++ % RESEQ_APART].end = position + n;
-	for (; r->has_begun && n; n--, position++) {
-		if (is_before(position, r->next) || position - r->next >= RESEQ_WINDOW ||
-		    !window_alloc(r) || is_held(r, position))
-			continue;
-		repair_filled(&r->repair, position, now);
-		place_mark(r, position);
-	}
+	if (r->has_begun)
+		mark_range(r, position, position + n, now);
 }
 
 void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t counter, nsec_t now)
@@ -619,12 +629,14 @@ static void note_expiry(struct reseq *r, const struct slot *first, nsec_t now)
 /* The first gap is lost, or has been waited for long enough: is it worth waiting for its repair? */
 static bool waits_for_repair(struct reseq *r, const struct slot *first, bool is_lost, nsec_t now)
 {
+	const struct slot *oldest = oldest_slot(r);
+
 	if (r->jumper)
 		return false;
 	if (can_repair(r, now))
 		ask_until(r, is_lost ? proven_end(r, now) : r->expired_end, is_lost, now);
 	return now < repair_deadline(&r->repair, first->position) &&
-	       now - oldest_slot(r)->arrival < RESEQ_HOLD_MAX;
+	       (!oldest || now - oldest->arrival < RESEQ_HOLD_MAX);
 }
 
 /* May all that is missing before the first held packet be given up? */
@@ -638,7 +650,7 @@ static bool give_up(struct reseq *r, const struct slot *first, nsec_t now)
 		return false;
 	if (!is_lost && is_overdue)
 		note_expiry(r, first, now);
-	if (!oldest && !r->jumper)
+	if (!oldest && !is_lost && !r->jumper)
 		return false; /* nobody waits */
 	if (waits_for_repair(r, first, is_lost, now))
 		return false;
@@ -653,6 +665,11 @@ static bool give_up(struct reseq *r, const struct slot *first, nsec_t now)
 void reseq_allow_repair(struct reseq *r, bool is_allowed)
 {
 	r->may_repair = is_allowed;
+}
+
+bool reseq_may_repair(const struct reseq *r)
+{
+	return r->may_repair;
 }
 
 unsigned reseq_ask(struct reseq *r, nsec_t now, struct reseq_gap *ret, unsigned max)
@@ -672,6 +689,65 @@ unsigned reseq_ask(struct reseq *r, nsec_t now, struct reseq_gap *ret, unsigned 
 	return n;
 }
 
+bool reseq_pass(struct reseq *r, uint32_t session, uint64_t counter)
+{
+	uint64_t position;
+
+	if (!find_position(r, session, counter, &position) || position - r->next >= RESEQ_WINDOW ||
+	    !window_alloc(r) || is_held(r, position))
+		return false;
+	place_mark(r, position);
+	return true;
+}
+
+void reseq_hurry(struct reseq *r, uint32_t session, uint64_t counter)
+{
+	uint64_t position;
+
+	if (r->n_hurried < RESEQ_HURRIED && find_position(r, session, counter, &position) &&
+	    !is_before(position, r->next))
+		r->hurried[r->n_hurried++] = position;
+}
+
+/* Those that have left in their turn are forgotten; of the others, the first below `end`. */
+static struct slot *find_hurried(struct reseq *r, uint64_t end)
+{
+	unsigned n = 0;
+	unsigned best = RESEQ_HURRIED;
+
+	for (unsigned i = 0; i < r->n_hurried; i++) {
+		uint64_t position = r->hurried[i];
+
+		if (is_before(position, r->next))
+			continue;
+		if (is_before(position, end) &&
+		    (best == RESEQ_HURRIED || is_before(position, r->hurried[best])))
+			best = n;
+		r->hurried[n++] = position;
+	}
+	r->n_hurried = n;
+	if (best == RESEQ_HURRIED)
+		return NULL;
+	end = r->hurried[best];
+	r->hurried[best] = r->hurried[--r->n_hurried];
+	return &r->window->slots[end % RESEQ_WINDOW];
+}
+
+/* A packet that does not wait for what is being repaired; its place is kept by a mark. */
+static void *pop_hurried(struct reseq *r, nsec_t now)
+{
+	struct slot *slot = r->n_hurried ? find_hurried(r, proven_end(r, now)) : NULL;
+	void *item;
+
+	if (!slot || slot->is_mark)
+		return NULL;
+	item = slot->item;
+	unlink_slot(r->window, slot);
+	slot->item = reseq_nothing;
+	slot->is_mark = true;
+	return item;
+}
+
 void *reseq_pop(struct reseq *r, nsec_t now)
 {
 	struct slot *first;
@@ -680,7 +756,7 @@ void *reseq_pop(struct reseq *r, nsec_t now)
 		place_jumper(r);
 	first = first_slot(r);
 	if (!first || (first->position != r->next && !give_up(r, first, now)))
-		return NULL;
+		return pop_hurried(r, now);
 	return take(r, first);
 }
 
@@ -700,14 +776,14 @@ void *reseq_flush(struct reseq *r)
 nsec_t reseq_deadline(const struct reseq *r)
 {
 	const struct slot *oldest = oldest_slot(r);
-	nsec_t repair;
+	nsec_t repair = r->n_held ? repair_deadline(&r->repair, first_slot(r)->position) : 0;
 
+	if (repair && oldest)
+		repair = nsec_min(repair, oldest->arrival + RESEQ_HOLD_MAX);
+	if (repair)
+		return nsec_min(repair, repair_ask_at(&r->repair));
 	if (!oldest)
 		return NSEC_NEVER;
-	repair = repair_deadline(&r->repair, first_slot(r)->position);
-	if (repair)
-		return nsec_min(nsec_min(repair, oldest->arrival + RESEQ_HOLD_MAX),
-				repair_ask_at(&r->repair));
 	return nsec_min(oldest->arrival + reseq_hold_time(r),
 			proof_time(r, first_slot(r)->position));
 }

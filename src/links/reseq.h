@@ -38,6 +38,8 @@
 #define RESEQ_HOLD_MAX (400 * NSEC_PER_MSEC)
 /* A path is active this long after a delivery; below the health check's usual interval. */
 #define RESEQ_ACTIVE_TIME RESEQ_HOLD_MAX
+/* Packets that wait but not for repairs; more than these wait like all others. */
+#define RESEQ_HURRIED 64
 /* Ranges apart from the order that are remembered. */
 #define RESEQ_APART 64
 /* Positions by which a path may run backwards and still give proof: two bursts. */
@@ -91,6 +93,16 @@ void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t count
  * caller flushes and delivers.
  */
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now);
+/*
+ * The packet just judged RESEQ_HOLD is delivered all the same, out of its turn. False: it cannot be
+ * noted, hold it.
+ */
+bool reseq_pass(struct reseq *r, uint32_t session, uint64_t counter);
+/*
+ * The packet just held need not wait for repairs: reseq_pop() gives it when all that is missing
+ * before it is known to be lost.
+ */
+void reseq_hurry(struct reseq *r, uint32_t session, uint64_t counter);
 
 /*
  * The peer says that `n` packets from `counter` on are not part of the order: nothing waits for
@@ -100,6 +112,7 @@ void reseq_apart(struct reseq *r, uint32_t session, uint64_t counter, uint32_t n
 
 /* May the peer be asked for what is missing? No to begin with. */
 void reseq_allow_repair(struct reseq *r, bool is_allowed);
+bool reseq_may_repair(const struct reseq *r);
 /* What to ask for now, at most `max` gaps; once per batch, after reseq_pop(). */
 unsigned reseq_ask(struct reseq *r, nsec_t now, struct reseq_gap *ret, unsigned max);
 

@@ -16,3 +16,6 @@ struct inner {
 
 /* 0, or -EINVAL: no IP packet, a header beyond `len`, or a total length beyond `len`. */
 int inner_parse(struct inner *ret, const uint8_t *packet, size_t len);
+
+/* A hash of the flow: addresses, protocol and, where they lie in the packet, ports. */
+uint64_t inner_flow(const uint8_t *packet, size_t len, uint64_t key);

@@ -625,6 +625,77 @@ START_TEST(apart_answers_what_was_asked_for)
 }
 END_TEST
 
+START_TEST(what_is_in_a_hurry_waits_for_proof_but_not_for_repair)
+{
+	reseq_allow_repair(reseq, true);
+	begin_two_paths();
+	come(0, 1, 3);
+	come(0, 1, 4);
+	reseq_hurry(reseq, 1, 4);
+	come(0, 1, 6);
+	reseq_hurry(reseq, 1, 6);
+	pop_all();
+	expect(""); /* 2 and 5 may still come over path 1 */
+	come(1, 1, 5);
+	expect("4 "); /* 2 cannot; 6 is not known to be behind all that is missing */
+	expect_asked(2, 1);
+	come(1, 1, 7);
+	expect("6 ");
+	come(0, 1, 2);
+	expect("2 3 5 7 ");
+	ck_assert_uint_eq(reseq_held(reseq), 0);
+	come(0, 1, 8);
+	expect("8 ");
+}
+END_TEST
+
+START_TEST(what_was_in_a_hurry_and_left_in_its_turn_leaves_once)
+{
+	reseq_allow_repair(reseq, true);
+	begin_two_paths();
+	come(0, 1, 3);
+	reseq_hurry(reseq, 1, 3);
+	come(1, 1, 2);
+	expect("2 3 ");
+	come(0, 1, 5);
+	come(1, 1, 6);
+	expect("");
+	come(0, 1, 4);
+	expect("4 5 6 ");
+}
+END_TEST
+
+START_TEST(what_passes_leaves_its_place_behind)
+{
+	begin_two_paths();
+	ck_assert_int_eq(reseq_offer(reseq, 0, 1, 4, now), RESEQ_HOLD);
+	ck_assert(reseq_pass(reseq, 1, 4));
+	ck_assert_int_eq(reseq_deadline(reseq), NSEC_NEVER); /* nobody waits */
+	come(0, 1, 5);
+	come(1, 1, 2);
+	expect("2 ");
+	come(1, 1, 3);
+	expect("3 5 ");
+	ck_assert_uint_eq(reseq_held(reseq), 0);
+}
+END_TEST
+
+START_TEST(what_is_lost_is_asked_for_if_nobody_waits)
+{
+	reseq_allow_repair(reseq, true);
+	begin_two_paths();
+	ck_assert_int_eq(reseq_offer(reseq, 0, 1, 3, now), RESEQ_HOLD);
+	ck_assert(reseq_pass(reseq, 1, 3));
+	ck_assert_int_eq(reseq_offer(reseq, 1, 1, 4, now), RESEQ_HOLD);
+	ck_assert(reseq_pass(reseq, 1, 4));
+	pop_all();
+	expect_asked(2, 1);
+	ck_assert_int_gt(reseq_deadline(reseq), now);
+	ck_assert_int_eq(come(0, 1, 2), RESEQ_DELIVER);
+	expect("2 ");
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("reseq");
@@ -667,6 +738,10 @@ static Suite *make_suite(void)
 	tcase_add_test(t, what_stands_apart_makes_no_path_active);
 	tcase_add_test(t, apart_may_come_before_anything_else_and_in_a_new_session);
 	tcase_add_test(t, apart_answers_what_was_asked_for);
+	tcase_add_test(t, what_is_in_a_hurry_waits_for_proof_but_not_for_repair);
+	tcase_add_test(t, what_was_in_a_hurry_and_left_in_its_turn_leaves_once);
+	tcase_add_test(t, what_passes_leaves_its_place_behind);
+	tcase_add_test(t, what_is_lost_is_asked_for_if_nobody_waits);
 	suite_add_tcase(s, t);
 	return s;
 }

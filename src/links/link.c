@@ -15,6 +15,9 @@
  */
 #define SENDS_PER_TURN 8
 
+/* When the pool of buffers was empty, the next try. */
+#define BUFFER_RETRY NSEC_PER_MSEC
+
 enum turn_end {
 	TURN_EMPTY,   /* nothing is left to send */
 	TURN_BLOCKED, /* the socket takes no more now */
@@ -294,6 +297,7 @@ static int receive_some(struct link *l)
 	nsec_t now;
 	int got;
 
+	l->is_without_buffers = n == 0;
 	if (!n) {
 		drops_add(&l->drops, DROP_rx_no_buffer, 1);
 		return 0;
@@ -345,9 +349,14 @@ static void wait_for_work(struct link *l, nsec_t until, nsec_t now)
 {
 	struct pollfd fds[2] = {
 		{.fd = l->waker.fd, .events = POLLIN},
-		{.fd = l->socket.fd, .events = POLLIN},
+		{.fd = l->socket.fd, .events = l->is_without_buffers ? 0 : POLLIN},
 	};
-	struct timespec timeout = timespec_of(nsec_max(until - now, 0));
+	struct timespec timeout;
+
+	/* What has come stays in the socket; nobody tells when there are buffers again. */
+	if (l->is_without_buffers)
+		until = nsec_min(until, now + BUFFER_RETRY);
+	timeout = timespec_of(nsec_max(until - now, 0));
 
 	waker_sleep(&l->waker);
 	if (has_work(l)) {
@@ -356,7 +365,8 @@ static void wait_for_work(struct link *l, nsec_t until, nsec_t now)
 	}
 	if (atomic_load(&l->is_blocked))
 		fds[1].events |= POLLOUT;
-	if (ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL) > 0 && fds[1].revents)
+	ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL);
+	if (fds[1].revents || l->is_without_buffers)
 		l->may_read = true;
 	waker_awake(&l->waker);
 }

@@ -62,6 +62,7 @@ struct link {
 	struct udp_socket socket; /* fd -1: none */
 	struct burst *spare[UDP_BATCH];
 	bool may_read;
+	bool is_without_buffers;
 	/* whoever has the turn to send */
 	struct link_tx pending; /* its burst being partly sent; NULL: none */
 	uint32_t pending_sent;

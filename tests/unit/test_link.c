@@ -423,6 +423,7 @@ START_TEST(receiving_goes_on_after_the_pool_was_empty)
 	struct endpoint to = open_end(&remote);
 	struct burst *taken[CELLS];
 	unsigned n = 0;
+	nsec_t began;
 
 	open_end(&near);
 	start(&near);
@@ -432,6 +433,10 @@ START_TEST(receiving_goes_on_after_the_pool_was_empty)
 		n++;
 	start(&remote);
 	wait_until(dropped(&remote, DROP_rx_no_buffer));
+	/* It tries again, at a moderate pace. */
+	began = clock_now();
+	wait_until(dropped(&remote, DROP_rx_no_buffer) >= 11);
+	ck_assert_int_ge(clock_now() - began, 8 * NSEC_PER_MSEC);
 	ck_assert_uint_eq(atomic_load(&remote.n_received), 0);
 	while (n)
 		burst_put(taken[--n]);

@@ -26,7 +26,6 @@ void handshake_forget(struct peer *p)
 		index_release(&p->device->index, p->handshake.local_index);
 	p->has_handshake_index = false;
 	p->is_initiating = false;
-	p->copy_at = NSEC_NEVER;
 	noise_wipe(&p->handshake);
 }
 

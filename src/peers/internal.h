@@ -41,7 +41,7 @@ struct device {
 void handshake_want(struct peer *p, nsec_t now);
 /* The same again, because the last one got no answer. */
 void handshake_retry(struct peer *p, nsec_t now);
-/* Sends the initiation in flight over the next path. */
+/* Sends the last initiation over the next path, answered or not. */
 void handshake_send_copy(struct peer *p, nsec_t now);
 /* There is a session: no more initiations, and no answer to the last one is awaited. */
 void handshake_complete(struct peer *p, nsec_t now);

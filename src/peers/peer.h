@@ -60,7 +60,7 @@ struct peer {
 	struct noise_handshake handshake;
 	bool is_initiating; /* our initiation awaits its response */
 	bool has_handshake_index;
-	struct wg_initiation initiation; /* the one in flight, for the next path */
+	struct wg_initiation initiation; /* the last one, for the next path */
 	unsigned n_copies;		 /* paths that have had it */
 	nsec_t copy_at;			 /* when the next one does; NSEC_NEVER: none */
 	unsigned n_attempts;		 /* initiations since a session was last asked for */

@@ -244,14 +244,17 @@ START_TEST(unanswered_initiation_goes_over_one_path_after_the_other)
 }
 END_TEST
 
-START_TEST(answered_initiation_goes_over_no_other_path)
+START_TEST(answered_initiation_goes_over_the_other_paths_too)
 {
 	sim.n_paths = 3;
 	introduce(0, true);
 	device_start(a->device, sim.now);
-	run_for(SECONDS(10));
+	run_for(49 * NSEC_PER_MSEC);
 	ck_assert_same_session(ab, ba);
 	ck_assert_uint_eq(ab->n_initiations, 1);
+	run_for(SECONDS(10));
+	ck_assert_uint_eq(ab->n_initiations, 3);
+	ck_assert_uint_eq(ab->peer.n_handshakes, 1);
 }
 END_TEST
 
@@ -624,7 +627,7 @@ static void add_defence(Suite *s)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, replay_is_refused_but_a_copy_over_another_link_is_answered);
 	tcase_add_test(t, unanswered_initiation_goes_over_one_path_after_the_other);
-	tcase_add_test(t, answered_initiation_goes_over_no_other_path);
+	tcase_add_test(t, answered_initiation_goes_over_the_other_paths_too);
 	tcase_add_test(t, late_copy_is_refused);
 	tcase_add_test(t, older_timestamp_is_refused);
 	tcase_add_test(t, initiations_of_one_peer_are_paced);

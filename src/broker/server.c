@@ -298,9 +298,9 @@ size_t broker_request_len(uint32_t kind)
 	case BROKER_LOAD_STAMP:
 	case BROKER_STORE_STAMP:
 		return head + sizeof(struct broker_stamp);
-	case BROKER_OPEN_RESOLVER:
 	case BROKER_RUN_HOOK:
 		return head + sizeof(struct broker_hook);
+	case BROKER_OPEN_RESOLVER:
 	case BROKER_READY:
 	case BROKER_ALIVE:
 	case BROKER_READ_CONFIG:

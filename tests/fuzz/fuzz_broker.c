@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "broker/server.h"
@@ -34,7 +35,7 @@ static int refuse(void *ctx, int *ret_fd)
 	return -1;
 }
 
-static int take_ready(void *ctx)
+static int succeed(void *ctx)
 {
 	(void)ctx;
 	return 0;
@@ -45,13 +46,34 @@ static void take_alive(void *ctx)
 	(void)ctx;
 }
 
+/* What is let through is a record: all of it can be read back, field by field. */
+static int take_hook(void *ctx, const struct broker_hook *q)
+{
+	struct record fields = {.len = (uint16_t)q->len};
+	struct record_field f;
+	size_t pos = 0;
+
+	(void)ctx;
+	memcpy(fields.text, q->fields, q->len);
+	while (record_next(&fields, &pos, &f))
+		if (!*f.key)
+			abort();
+	if (pos != q->len || !memchr(q->network, 0, sizeof(q->network)) ||
+	    !memchr(q->event, 0, sizeof(q->event)))
+		abort();
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct broker_calls calls = {.open_resolver = refuse,
 						  .has_network = accept_network,
 						  .may_route = refuse_route,
-						  .ready = take_ready,
-						  .alive = take_alive};
+						  .ready = succeed,
+						  .alive = take_alive,
+						  .read_config = refuse,
+						  .keep_config = succeed,
+						  .run_hook = take_hook};
 	static struct broker_server *server;
 	struct broker_reply reply;
 	int fd = -1;

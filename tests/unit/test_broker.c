@@ -166,6 +166,17 @@ START_TEST(request_of_any_other_length_is_refused)
 }
 END_TEST
 
+START_TEST(requests_that_say_no_more_than_their_kind_have_nothing_behind_it)
+{
+	static const uint32_t kinds[] = {BROKER_OPEN_RESOLVER, BROKER_READY, BROKER_ALIVE,
+					 BROKER_READ_CONFIG, BROKER_KEEP_CONFIG};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		ck_assert_uint_eq(broker_request_len(kinds[i]),
+				  offsetof(struct broker_request, tun));
+}
+END_TEST
+
 START_TEST(unknown_kinds_are_refused)
 {
 	struct broker_request q = {0};
@@ -345,6 +356,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, remote_broker_does_the_same_and_no_descriptor_is_left);
 	tcase_add_test(t, supervisor_that_is_gone_is_an_error);
 	tcase_add_test(t, request_of_any_other_length_is_refused);
+	tcase_add_test(t, requests_that_say_no_more_than_their_kind_have_nothing_behind_it);
 	tcase_add_test(t, unknown_kinds_are_refused);
 	tcase_add_test(t, names_that_leave_the_state_directory_are_refused);
 	tcase_add_test(t, values_out_of_range_are_refused);

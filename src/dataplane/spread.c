@@ -147,15 +147,6 @@ static bool is_silent(struct spread *s, const struct path_entry *e, nsec_t now)
 	return c && pathctl_is_silent(c, now);
 }
 
-static bool is_active(const struct path_set *set, unsigned index)
-{
-	for (unsigned i = 0; i < set->n_active; i++) {
-		if (set->active[i] == index)
-			return true;
-	}
-	return false;
-}
-
 /* Paths of which one will do, of the best kind there is. */
 struct candidates {
 	uint8_t entries[PATHS_MAX];
@@ -194,7 +185,7 @@ static void find_candidates(struct spread *s, const struct path_set *set, nsec_t
 	ret->n = 0;
 	for (unsigned i = 0; i < set->n; i++) {
 		const struct path_entry *e = &set->entries[i];
-		unsigned kind = is_active(set, i) ? LIVELY_ACTIVE : LIVELY_STANDBY;
+		unsigned kind = path_set_is_active(set, i) ? LIVELY_ACTIVE : LIVELY_STANDBY;
 
 		if (kind == LIVELY_STANDBY && e->state != HEALTH_UP)
 			continue;

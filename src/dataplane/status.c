@@ -44,9 +44,9 @@ static void fill_link(const struct link *l, struct link_status *ret)
 
 static bool is_active(const struct path_set *set, const struct path *path)
 {
-	for (unsigned i = 0; i < set->n_active; i++) {
-		if (set->entries[set->active[i]].path == path)
-			return true;
+	for (unsigned i = 0; i < set->n; i++) {
+		if (set->entries[i].path == path)
+			return path_set_is_active(set, i);
 	}
 	return false;
 }

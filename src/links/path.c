@@ -103,9 +103,9 @@ static const struct path_entry *nth_preferred(const struct path_set *set, unsign
 	return NULL;
 }
 
-static bool is_active(const struct path_set *set, unsigned i)
+bool path_set_is_active(const struct path_set *set, unsigned index)
 {
-	return memchr(set->active, (int)i, set->n_active);
+	return memchr(set->active, (int)index, set->n_active);
 }
 
 const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth)
@@ -116,7 +116,7 @@ const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth)
 		return &set->entries[set->active[nth]];
 	nth -= set->n_active;
 	for (unsigned i = 0; i < set->n; i++) {
-		if (!is_active(set, i) && nth-- == 0)
+		if (!path_set_is_active(set, i) && nth-- == 0)
 			return &set->entries[i];
 	}
 	return NULL;

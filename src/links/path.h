@@ -72,6 +72,9 @@ struct path_set {
  */
 void path_set_choose(struct path_set *set, bool is_probed);
 
+/* Does data go over entries[index]? */
+bool path_set_is_active(const struct path_set *set, unsigned index);
+
 /* The slot of the path on which a datagram came, or PATH_SLOT_NONE. `set` may be NULL. */
 uint8_t path_set_slot(const struct path_set *set, const struct link *link,
 		      const struct addr *remote);

@@ -392,6 +392,7 @@ static void tune(void *arg)
 
 	t->network->settings->mode = t->wanted->mode;
 	t->network->settings->scheduler = t->wanted->scheduler;
+	t->network->settings->max_spread = t->wanted->max_spread;
 	t->network->settings->health = t->wanted->health;
 	monitor_retune(t->network->monitor);
 }

@@ -45,7 +45,7 @@ int network_status(struct network *n, struct network_status *ret);
  * millisecond, and for each new peer about 0.1 ms.
  */
 int network_change(struct network *n, const struct network_change *change);
-/* Mode, scheduler and health checks are those of `wanted` from now on. Main thread. */
+/* Mode, scheduler, spread and health checks are those of `wanted` from now on. Main thread. */
 void network_tune(struct network *n, const struct network_settings *wanted);
 
 /*

@@ -62,6 +62,7 @@ bool probe_publish(struct probe *p)
 			.is_held = pp->is_held,
 			.is_poor = pp->is_poor,
 			.is_backup = probe_path_is_backup(pp),
+			.rate = pp->path->link->settings->rate,
 		};
 	}
 	path_set_choose(set, p->is_multilink);

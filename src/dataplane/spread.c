@@ -44,17 +44,19 @@ static bool is_controlled(const struct path_set *set)
 }
 
 /* The control of a path; NULL without memory for it, and it then goes uncontrolled. */
-static struct pathctl *control_of(struct spread *s, const struct path *p, nsec_t now)
+static struct pathctl *control_of(struct spread *s, const struct path_entry *e, nsec_t now)
 {
-	struct pathctl **c = &s->controls[p->slot];
+	struct pathctl **c = &s->controls[e->path->slot];
 
 	if (!*c) {
 		*c = malloc(sizeof(**c));
 		if (*c)
 			(*c)->path_id = 0;
 	}
-	if (*c && (*c)->path_id != p->id)
-		pathctl_init(*c, p->id, (double)p->link->settings->rate / 8, now);
+	if (*c && (*c)->path_id != e->path->id)
+		pathctl_init(*c, e->path->id, now);
+	if (*c)
+		(*c)->cap = (double)e->rate / 8;
 	return *c;
 }
 
@@ -142,7 +144,7 @@ static void consider(struct choice *best, const struct path_entry *e, struct pat
 
 static bool is_silent(struct spread *s, const struct path_entry *e, nsec_t now)
 {
-	const struct pathctl *c = control_of(s, e->path, now);
+	const struct pathctl *c = control_of(s, e, now);
 
 	return c && pathctl_is_silent(c, now);
 }
@@ -208,7 +210,7 @@ static void choose(struct spread *s, const struct path_set *set, const struct ca
 	for (unsigned i = 0; i < from->n; i++) {
 		const struct path_entry *e = &set->entries[from->entries[i]];
 
-		consider(best, e, control_of(s, e->path, now), b, now);
+		consider(best, e, control_of(s, e, now), b, now);
 	}
 }
 
@@ -220,7 +222,7 @@ static bool probe(struct spread *s, const struct path_entry *e, struct burst *b,
 	if (now < *next || !link_has_room(e->path->link))
 		return false;
 	*next = now + PROBE_INTERVAL;
-	return push_controlled(control_of(s, e->path, now), e, b, now);
+	return push_controlled(control_of(s, e, now), e, b, now);
 }
 
 /* Is it worth keeping what goes over a path? Not if there is no other, or it is too fast. */

@@ -48,6 +48,7 @@ struct path_entry {
 	bool is_held;	/* it is down only because it flaps */
 	bool is_poor;	/* beyond the thresholds of loss or latency */
 	bool is_backup;
+	uint64_t rate; /* bits per second that may be sent; 0: no cap */
 };
 
 struct path_set {

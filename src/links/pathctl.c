@@ -41,11 +41,10 @@
 /* While nothing is known of the round trip. */
 #define ROUND_TRIP_START (100 * NSEC_PER_MSEC)
 
-void pathctl_init(struct pathctl *c, uint32_t path_id, double cap, nsec_t now)
+void pathctl_init(struct pathctl *c, uint32_t path_id, nsec_t now)
 {
 	memset(c, 0, sizeof(*c));
 	c->path_id = path_id;
-	c->cap = cap;
 	c->rate = PATHCTL_RATE_START;
 	c->is_starting = true;
 	c->next_send = now;

@@ -59,7 +59,7 @@ struct pathctl {
 	uint32_t path_id; /* the caller's: whose state this is */
 	/* control */
 	double rate; /* bytes per second that may leave now: the capacity times the phase's gain */
-	double cap;  /* by configuration; 0: none */
+	double cap;  /* in bytes per second, by whoever sends; 0: none. From the next report on */
 	bool is_starting;
 	bool is_draining; /* the queue is too long: a little less than arrives, until it is short */
 	bool is_wanted;	  /* somebody wanted to send more than was allowed, since the last step */
@@ -93,8 +93,7 @@ struct pathctl {
 	unsigned head, tail; /* modulo PATHCTL_RECORDS; equal: none */
 };
 
-/* `cap` in bytes per second; 0: none. */
-void pathctl_init(struct pathctl *c, uint32_t path_id, double cap, nsec_t now);
+void pathctl_init(struct pathctl *c, uint32_t path_id, nsec_t now);
 
 /* Data was given to the path. */
 void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,

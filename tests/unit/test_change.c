@@ -414,6 +414,38 @@ START_TEST(link_changes_its_weight_and_its_endpoint)
 }
 END_TEST
 
+START_TEST(link_changes_its_role_and_its_rate)
+{
+	give_endpoint("127.0.0.2");
+	apply();
+	ck_assert(!path_over("another")->is_backup);
+	ck_assert_uint_eq(path_over("another")->rate, 0);
+	link_changes[0].settings.role = LINK_BACKUP;
+	link_changes[0].settings.rate = 5000000;
+	apply();
+	ck_assert(path_over("another")->is_backup);
+	ck_assert_uint_eq(path_over("another")->rate, 5000000);
+	ck_assert(!path_over("link 0")->is_backup);
+}
+END_TEST
+
+START_TEST(tuning_is_in_force_at_once)
+{
+	struct network_settings wanted = *net.settings;
+
+	give_endpoint("127.0.0.2");
+	apply();
+	wanted.mode = BOND_REDUNDANT;
+	wanted.max_spread = 7 * NSEC_PER_MSEC;
+	wanted.health.up = 9;
+	wanted.health.failure_loss = 20;
+	network_tune(&net, &wanted);
+	ck_assert_int_eq(rcu_own(&net.bonds[0]->paths)->mode, BOND_REDUNDANT);
+	ck_assert_int_eq(rcu_own(&net.bonds[0]->paths)->max_spread, 7 * NSEC_PER_MSEC);
+	ck_assert_mem_eq(&net.settings->health, &wanted.health, sizeof(wanted.health));
+}
+END_TEST
+
 START_TEST(disabled_link_has_no_socket_until_it_is_enabled)
 {
 	give_endpoint("127.0.0.2");
@@ -475,6 +507,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, new_link_makes_a_path_to_each_endpoint);
 	tcase_add_test(t, removed_link_takes_its_paths_along);
 	tcase_add_test(t, link_changes_its_weight_and_its_endpoint);
+	tcase_add_test(t, link_changes_its_role_and_its_rate);
+	tcase_add_test(t, tuning_is_in_force_at_once);
 	tcase_add_test(t, disabled_link_has_no_socket_until_it_is_enabled);
 	tcase_add_test(t, link_whose_port_is_taken_stays_as_it_was);
 	suite_add_tcase(s, t);

@@ -96,6 +96,72 @@ START_TEST(unknown_keys_need_a_restart)
 }
 END_TEST
 
+/* Those keys are added to the section: all of them are hot, or none is. */
+static void expect_all(const char *section, const char *keys, size_t n, bool are_hot)
+{
+	char older[1024], newer[2048];
+
+	snprintf(older, sizeof(older), "[link lte]\n%s%s%s\n", PEER, NETWORK, section);
+	strcat(strcpy(newer, older), keys);
+	compare(older, newer);
+	ck_assert_uint_eq(diff.n, n);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_msg(difference_is_hot(&diff.items[i]) == are_hot, "%s",
+			      diff.items[i].key);
+}
+
+START_TEST(running_network_takes_tuning)
+{
+	struct network_diff d;
+
+	expect_all("",
+		   "bonding_mode = failover\nscheduler = weight\nmax_spread_ms = 50\n"
+		   "error_backoff_secs = 9\nhealth_check_interval_ms = 500\n"
+		   "health_check_timeout_ms = 2500\nhealth_check_down = 2\nhealth_check_up = 2\n"
+		   "failure_loss = 20\nrecovery_loss = 10\nfailure_latency_ms = 500\n"
+		   "recovery_latency_ms = 300\nflap_hold_max_secs = 9\n",
+		   13, true);
+	ck_assert_int_eq(network_diff(&before.networks[0], &after.networks[0], &d), 0);
+	ck_assert(d.has_tuning);
+	network_diff_deinit(&d);
+}
+END_TEST
+
+START_TEST(spread_alone_is_tuning)
+{
+	struct network_diff d;
+
+	expect_all("", "max_spread_ms = 50\n", 1, true);
+	ck_assert_int_eq(network_diff(&before.networks[0], &after.networks[0], &d), 0);
+	ck_assert(d.has_tuning);
+	network_diff_deinit(&d);
+}
+END_TEST
+
+START_TEST(running_network_takes_what_a_link_is_used_for)
+{
+	struct network_diff d;
+
+	expect_all(LINK, "role = backup\nrate = 5mbit\n", 2, true);
+	ck_assert_int_eq(network_diff(&before.networks[0], &after.networks[0], &d), 0);
+	ck_assert(!d.has_tuning);
+	ck_assert_uint_eq(d.change.n_links, 1);
+	ck_assert_int_eq(d.change.links[0].settings.role, LINK_BACKUP);
+	ck_assert_uint_eq(d.change.links[0].settings.rate, 5000000);
+	network_diff_deinit(&d);
+}
+END_TEST
+
+/* Buffers have their sizes, and threads read them at any time. */
+START_TEST(what_a_network_is_made_with_needs_a_restart)
+{
+	expect_all("[network]\n",
+		   "interface = tun9\naddress = 10.9.0.1/24\nmtu = 1300\nmss_clamp = false\n"
+		   "uapi = off\ncarrier = follow\ntable = 100\nmetric = 5\nbuffer_size = 4096\n",
+		   9, false);
+}
+END_TEST
+
 START_TEST(network_change_has_what_differs_and_no_more)
 {
 	struct network_diff d;
@@ -167,6 +233,10 @@ static Suite *make_suite(void)
 	tcase_add_test(c, each_key_is_named);
 	tcase_add_test(c, list_is_compared_as_a_whole);
 	tcase_add_test(c, unknown_keys_need_a_restart);
+	tcase_add_test(c, running_network_takes_tuning);
+	tcase_add_test(c, spread_alone_is_tuning);
+	tcase_add_test(c, running_network_takes_what_a_link_is_used_for);
+	tcase_add_test(c, what_a_network_is_made_with_needs_a_restart);
 	tcase_add_test(c, network_change_has_what_differs_and_no_more);
 	tcase_add_test(c, peer_of_another_name_is_another_peer);
 	tcase_add_test(c, edited_text_is_read_back);

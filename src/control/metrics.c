@@ -19,12 +19,14 @@
 enum field_type {
 	FIELD_COUNT,	/* uint64_t */
 	FIELD_NUMBER,	/* uint32_t */
+	FIELD_LEARNT,	/* uint32_t; 0: unknown */
 	FIELD_SIZE,	/* size_t */
 	FIELD_SECONDS,	/* nsec_t; negative: unknown */
 	FIELD_MEASURED, /* nsec_t; 0: unknown */
 	FIELD_RATIO,	/* double; what is not in 0..1 is unknown */
 	FIELD_FLAG,	/* bool */
 	FIELD_BITS,	/* uint64_t bits per second, as bytes */
+	FIELD_CAP,	/* the same; 0: none */
 };
 
 struct family {
@@ -53,7 +55,13 @@ static const struct family network_families[] = {
 static const struct family link_families[] = {
 	{"link_open", "Whether the link has a socket", GAUGE, FIELD_FLAG,
 	 FIELD(link_status, is_open)},
+	{"link_carrier", "Whether its interface has a carrier, as far as is known", GAUGE,
+	 FIELD_FLAG, FIELD(link_status, has_carrier)},
 	{"link_weight", "Configured weight", GAUGE, FIELD_NUMBER, FIELD(link_status, weight)},
+	{"link_backup", "Whether it is for when no other link works", GAUGE, FIELD_FLAG,
+	 FIELD(link_status, is_backup)},
+	{"link_rate_cap_bytes_per_second", "Configured cap of what a path over it sends", GAUGE,
+	 FIELD_CAP, FIELD(link_status, rate)},
 	{"link_transmit_bytes", "UDP payload sent", COUNTER, FIELD_COUNT,
 	 FIELD(link_status, tx_bytes)},
 	{"link_receive_bytes", "UDP payload received", COUNTER, FIELD_COUNT,
@@ -92,8 +100,18 @@ static const struct family peer_families[] = {
 	 FIELD(peer_status, reseq.proven_lost), "outcome=\"lost\""},
 	{"peer_resequencer_deadlines", "Gaps given up without proof", COUNTER, FIELD_COUNT,
 	 FIELD(peer_status, reseq.deadlines)},
+	{"peer_resequencer_asked_packets", "Lost packets that the peer was asked for", COUNTER,
+	 FIELD_COUNT, FIELD(peer_status, reseq.asked)},
+	{"peer_resequencer_repaired_packets", "Of these, those that came in time", COUNTER,
+	 FIELD_COUNT, FIELD(peer_status, reseq.repaired)},
 	{"peer_resequencer_hold_seconds", "The longest that a packet is held just now", GAUGE,
 	 FIELD_SECONDS, FIELD(peer_status, reseq.hold)},
+	{"peer_resent_packets", "Packets sent again, which a path had lost or taken along", COUNTER,
+	 FIELD_COUNT, FIELD(peer_status, resend.packets)},
+	{"peer_resent_bytes", "Bytes of these", COUNTER, FIELD_COUNT,
+	 FIELD(peer_status, resend.bytes)},
+	{"peer_resend_refused_packets", "Packets that the peer asked for in vain", COUNTER,
+	 FIELD_COUNT, FIELD(peer_status, resend.refused)},
 	{NULL},
 };
 
@@ -105,6 +123,16 @@ static const struct family path_families[] = {
 	 FIELD(path_status, state_age)},
 	{"path_downs", "How often the path went down", COUNTER, FIELD_COUNT,
 	 FIELD(path_status, n_downs)},
+	{"path_flaps", "How often of these soon after it came up", COUNTER, FIELD_COUNT,
+	 FIELD(path_status, n_flaps)},
+	{"path_held_seconds", "How long it is held down yet because it flaps", GAUGE, FIELD_SECONDS,
+	 FIELD(path_status, hold)},
+	{"path_poor", "Whether its loss or latency is beyond the thresholds", GAUGE, FIELD_FLAG,
+	 FIELD(path_status, is_poor)},
+	{"path_backup", "Whether it is a backup, for either end", GAUGE, FIELD_FLAG,
+	 FIELD(path_status, is_backup)},
+	{"path_mtu_bytes", "The largest IP packet that the path carries", GAUGE, FIELD_LEARNT,
+	 FIELD(path_status, mtu)},
 	{"path_rtt_seconds", "Smoothed round-trip time", GAUGE, FIELD_MEASURED,
 	 FIELD(path_status, rtt)},
 	{"path_rtt_min_seconds", "Least round-trip time", GAUGE, FIELD_MEASURED,
@@ -221,8 +249,9 @@ static bool read_field(const void *object, const struct family *f, double *ret)
 		*ret = (double)*(const uint64_t *)at;
 		return true;
 	case FIELD_NUMBER:
+	case FIELD_LEARNT:
 		*ret = *(const uint32_t *)at;
-		return true;
+		return *ret > 0 || f->type == FIELD_NUMBER;
 	case FIELD_SIZE:
 		*ret = (double)*(const size_t *)at;
 		return true;
@@ -237,8 +266,9 @@ static bool read_field(const void *object, const struct family *f, double *ret)
 		*ret = *(const bool *)at;
 		return true;
 	case FIELD_BITS:
+	case FIELD_CAP:
 		*ret = (double)*(const uint64_t *)at / 8;
-		return true;
+		return *ret > 0 || f->type == FIELD_BITS;
 	}
 	return false;
 }

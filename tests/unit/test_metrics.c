@@ -32,6 +32,9 @@ static void make_networks(void)
 		.rx_loss = -1,
 		.tx_bytes = UINT64_MAX,
 		.tx_bps = 8000,
+		.n_flaps = 3,
+		.hold = 1500 * NSEC_PER_MSEC,
+		.mtu = 1452,
 	};
 	paths[1] = (struct path_status){.id = 2, .link = "lte\"\\\n", .tx_loss = -1, .rx_loss = -1};
 	strcpy(peers[0].name, "vps");
@@ -39,10 +42,14 @@ static void make_networks(void)
 	peers[0].handshake_age = 42 * NSEC_PER_SEC;
 	peers[0].paths = paths;
 	peers[0].n_paths = 2;
+	peers[0].reseq.repaired = 17;
+	peers[0].resend.packets = 18;
 	strcpy(peers[1].name, "phone \xff");
 	peers[1].handshake_age = -1;
 	strcpy(links[0].name, "fibre");
 	links[0].is_open = true;
+	links[0].rate = 40000000;
+	links[0].is_backup = true;
 	strcpy(links[1].name, "lte");
 	links[1].is_open = true;
 	networks[0] = (struct network_status){.name = "home",
@@ -96,9 +103,28 @@ START_TEST(numbers_are_in_base_units_under_names_of_things)
 }
 END_TEST
 
+START_TEST(what_keeps_a_path_from_being_used_is_there)
+{
+	write_all();
+	expect("vtrunkd_path_flaps_total{network=\"home\",peer=\"vps\",link=\"fibre\",path=\"1\"} "
+	       "3");
+	expect("vtrunkd_path_held_seconds{network=\"home\",peer=\"vps\",link=\"fibre\",path=\"1\"} "
+	       "1.5");
+	expect("vtrunkd_path_mtu_bytes{network=\"home\",peer=\"vps\",link=\"fibre\",path=\"1\"} "
+	       "1452");
+	expect("vtrunkd_link_backup{network=\"home\",link=\"fibre\"} 1");
+	expect("vtrunkd_link_backup{network=\"home\",link=\"lte\"} 0");
+	expect("vtrunkd_link_rate_cap_bytes_per_second{network=\"home\",link=\"fibre\"} 5000000");
+	expect("vtrunkd_peer_resequencer_repaired_packets_total{network=\"home\",peer=\"vps\"} 17");
+	expect("vtrunkd_peer_resent_packets_total{network=\"home\",peer=\"vps\"} 18");
+}
+END_TEST
+
 START_TEST(unknown_is_left_out)
 {
 	write_all();
+	ck_assert_uint_eq(count("vtrunkd_path_mtu_bytes{"), 1);
+	ck_assert_uint_eq(count("vtrunkd_link_rate_cap_bytes_per_second{"), 1);
 	ck_assert_uint_eq(count("vtrunkd_path_rtt_seconds{"), 1);
 	ck_assert_uint_eq(count("vtrunkd_path_transmit_loss_ratio{"), 1);
 	ck_assert_uint_eq(count("vtrunkd_path_receive_loss_ratio{"), 0);
@@ -201,6 +227,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(c, make_networks, end);
 	tcase_add_test(c, numbers_are_in_base_units_under_names_of_things);
+	tcase_add_test(c, what_keeps_a_path_from_being_used_is_there);
 	tcase_add_test(c, unknown_is_left_out);
 	tcase_add_test(c, labels_are_escaped);
 	tcase_add_test(c, each_family_is_explained_once);

@@ -9,18 +9,16 @@
 #include "core/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/config_check.h"
 #include "core/config_draft.h"
+#include "core/config_file.h"
 #include "core/config_secret.h"
 #include "crypto/keys.h"
 
-#define FILE_LEN_MAX (1024 * 1024)
 /* Inline keys may be read by the group, so that an unprivileged daemon can. */
 #define FILE_MODE_MOST 0640
 
@@ -193,23 +191,34 @@ static int keep_ini(struct config *ret, struct config_ini *ini, struct config_er
 	return r;
 }
 
+static int from_ini(struct config *ret, struct config_ini *ini, const struct stat *st,
+		    struct config_errors *errors)
+{
+	int r = parse_draft(ret, ini, st, errors);
+
+	if (!r)
+		r = keep_ini(ret, ini, errors);
+	if (r < 0)
+		config_ini_deinit(ini);
+	return r;
+}
+
 static int parse(struct config *ret, char *text, size_t len, const struct stat *st,
 		 struct config_errors *errors)
 {
 	struct config_ini ini;
-	int r;
+	int r = config_ini_parse(&ini, text, len, errors);
 
-	r = config_ini_parse(&ini, text, len, errors);
-	if (!r) {
-		r = parse_draft(ret, &ini, st, errors);
-		if (!r)
-			r = keep_ini(ret, &ini, errors);
-		if (r < 0)
-			config_ini_deinit(&ini);
-	}
+	if (!r)
+		r = from_ini(ret, &ini, st, errors);
 	if (r == -ENOMEM)
 		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
 	return r;
+}
+
+int config_from_ini(struct config *ret, struct config_ini *ini, struct config_errors *errors)
+{
+	return from_ini(ret, ini, NULL, errors);
 }
 
 int config_parse(struct config *ret, char *text, size_t len, struct config_errors *errors)
@@ -217,67 +226,17 @@ int config_parse(struct config *ret, char *text, size_t len, struct config_error
 	return parse(ret, text, len, NULL, errors);
 }
 
-/* Reads to the end, or until `size` bytes are full. */
-static int read_all(int fd, char *buf, size_t size, size_t *ret_len)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, buf + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
-	return 0;
-}
-
-static int read_file(struct config *ret, int fd, struct config_errors *errors)
-{
-	/* One byte more shows that the file is too long, and is the zero behind it otherwise. */
-	char *text = calloc(1, FILE_LEN_MAX + 1);
-	struct stat st;
-	size_t len = 0;
-	int r;
-
-	if (!text)
-		return -ENOMEM;
-	r = fstat(fd, &st) < 0 ? -errno : read_all(fd, text, FILE_LEN_MAX + 1, &len);
-	if (r < 0) {
-		config_errors_add(errors, 0, "cannot be read: %s", strerror(-r));
-	} else if (len > FILE_LEN_MAX) {
-		config_errors_add(errors, 0, "too long, allowed: %d bytes", FILE_LEN_MAX);
-		r = -EINVAL;
-	} else {
-		r = parse(ret, text, len, &st, errors);
-	}
-	keys_wipe(text, FILE_LEN_MAX + 1);
-	free(text);
-	return r;
-}
-
 int config_read(struct config *ret, const char *path, struct config_errors *errors)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int r = fd < 0 ? -errno : 0;
+	struct stat st;
+	char *text;
+	size_t len;
+	int r = config_file_read(path, &text, &len, &st, errors);
 
-	errors->file = NULL;
-	if (r == -ENOENT) {
-		config_errors_add(errors, 0, "Configuration file not found: %s", path);
+	if (r < 0)
 		return r;
-	}
-	errors->file = path;
-	if (r < 0) {
-		config_errors_add(errors, 0, "cannot be opened: %s", strerror(-r));
-		return r;
-	}
-	r = read_file(ret, fd, errors);
-	close(fd);
+	r = parse(ret, text, len, &st, errors);
+	config_file_free(text);
 	return r;
 }
 

@@ -57,5 +57,11 @@ int config_read(struct config *ret, const char *path, struct config_errors *erro
 /* The same for `len` bytes of text, which are cut up; there must be room for a zero behind. */
 int config_parse(struct config *ret, char *text, size_t len, struct config_errors *errors);
 
+/*
+ * The same for sections that are there already; errors name their lines. They are the
+ * configuration's from now on, or freed if it fails.
+ */
+int config_from_ini(struct config *ret, struct config_ini *ini, struct config_errors *errors);
+
 /* Frees all it holds, and wipes its keys. */
 void config_deinit(struct config *c);

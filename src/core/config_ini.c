@@ -33,7 +33,7 @@ struct parser {
 	int error;
 };
 
-static char *strip(char *text)
+char *config_strip(char *text)
 {
 	char *end;
 
@@ -137,11 +137,11 @@ static int parse_section(struct parser *p, char *text)
 	}
 
 	*close = '\0';
-	kind = strip(text + 1);
+	kind = config_strip(text + 1);
 	name = kind + strcspn(kind, BLANKS);
 	if (*name)
 		*name++ = '\0';
-	r = section_append(p->ini, kind, strip(name), p->line);
+	r = section_append(p->ini, kind, config_strip(name), p->line);
 	if (r < 0)
 		return r;
 	p->section = &p->ini->sections[p->ini->n_sections - 1];
@@ -192,7 +192,7 @@ static int parse_line(struct parser *p, char *text, size_t len)
 			return 0;
 		}
 	}
-	text = strip(text);
+	text = config_strip(text);
 	if (!*text || *text == ';' || *text == '#')
 		return 0;
 	if (*text == '[')

@@ -54,6 +54,9 @@ void config_section_deinit(struct config_section *s);
 int config_entry_replace(struct config_entry *e, const char *key, const char *value);
 void config_entry_deinit(struct config_entry *e);
 
+/* Cuts off the blanks at both ends. */
+char *config_strip(char *text);
+
 /* The first entry known as `key`, or NULL; `section` may be NULL. */
 const struct config_entry *config_section_find(const struct config_section *section,
 					       const char *key);

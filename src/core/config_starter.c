@@ -3,13 +3,13 @@
 #include "core/config_starter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/config_file.h"
 #include "core/config_secret.h"
 #include "core/config_value.h"
 #include "crypto/keys.h"
@@ -25,9 +25,6 @@ struct pair {
 	char server_public[KEY_BASE64_LEN + 1];
 	char preshared[KEY_BASE64_LEN + 1];
 };
-
-/* Writes the text of a file; errors are left to ferror(). */
-typedef void write_text(FILE *f, const void *arg);
 
 static const char starter[] =
 	"# vtrunkd: one WireGuard tunnel over several links. See vtrunkd.conf(5).\n"
@@ -134,48 +131,9 @@ static void write_server(FILE *f, const void *arg)
 		p->client_public, p->preshared);
 }
 
-/* Writes through a buffer of our own, so that no secret stays behind in one of stdio's. */
-static int write_to(int fd, write_text *write_text_to, const void *arg)
-{
-	char buffer[BUFSIZ];
-	FILE *f = fdopen(fd, "w");
-	bool has_failed;
-	int r;
-
-	if (!f) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	setvbuf(f, buffer, _IOFBF, sizeof(buffer));
-	write_text_to(f, arg);
-	has_failed = fflush(f) != 0 || ferror(f) || fsync(fd) < 0;
-	r = has_failed ? -(errno ? errno : EIO) : 0;
-	fclose(f);
-	keys_wipe(buffer, sizeof(buffer));
-	return r;
-}
-
-/* O_EXCL makes a new file, so that its mode is ours and a symbolic link is not followed. */
-static int write_file(const char *path, write_text *write_text_to, const void *arg, bool is_forced)
-{
-	int fd;
-	int r;
-
-	if (is_forced && unlink(path) < 0 && errno != ENOENT)
-		return -errno;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_to(fd, write_text_to, arg);
-	if (r < 0)
-		unlink(path);
-	return r;
-}
-
 int starter_write(const char *path, bool is_forced)
 {
-	return write_file(path, write_starter, NULL, is_forced);
+	return config_file_write(path, write_starter, NULL, is_forced);
 }
 
 static void make_key_pair(char *ret_private, char *ret_public)
@@ -233,10 +191,10 @@ static int write_pair(const struct pair *p, const char *directory, bool is_force
 	/* A pair is only of use whole, so neither is written where either is in the way. */
 	if (!is_forced && (access(client, F_OK) == 0 || access(server, F_OK) == 0))
 		return -EEXIST;
-	r = write_file(client, write_client, p, is_forced);
+	r = config_file_write(client, write_client, p, is_forced);
 	if (r < 0)
 		return r;
-	r = write_file(server, write_server, p, is_forced);
+	r = config_file_write(server, write_server, p, is_forced);
 	if (r < 0)
 		unlink(client);
 	return r;

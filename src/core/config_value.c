@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <syslog.h>
 
+#include "core/config_ini.h"
 #include "crypto/aead.h"
 #include "dataplane/settings.h"
 #include "netlink/route.h"
@@ -493,18 +494,6 @@ int value_host_prefix(struct value *v, void *field)
 	return 0;
 }
 
-static char *trim(char *text)
-{
-	char *end;
-
-	text += strspn(text, " \t");
-	end = text + strlen(text);
-	while (end > text && strchr(" \t", end[-1]))
-		end--;
-	*end = '\0';
-	return text;
-}
-
 int value_list(struct value *v, value_parse *parse, void *item, value_add *add, void *list)
 {
 	char *copy = strdup(v->text);
@@ -515,7 +504,7 @@ int value_list(struct value *v, value_parse *parse, void *item, value_add *add, 
 	while (!r && (text = strsep(&rest, ","))) {
 		struct value one = *v;
 
-		one.text = trim(text);
+		one.text = config_strip(text);
 		r = parse(&one, item);
 		if (!r)
 			r = add(&one, item, list);

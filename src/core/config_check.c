@@ -304,25 +304,37 @@ static bool is_wildcard(const struct addr *a)
 					  : IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
 }
 
-/* As the kernel sees it: no device is every device, the wildcard is every address. */
+static uint16_t port_of(const struct link_settings *s)
+{
+	return addr_is_set(&s->bind) ? addr_port(&s->bind) : s->port;
+}
+
+/* As the kernel sees it: no device is every device, the wildcard, or no address, every address. */
 static bool take_same_port(const struct link_settings *a, const struct link_settings *b)
 {
-	if (!addr_port(&a->bind) || addr_port(&a->bind) != addr_port(&b->bind) ||
-	    a->bind.sa.sa_family != b->bind.sa.sa_family)
+	if (!port_of(a) || port_of(a) != port_of(b))
 		return false;
 	if (*a->device && *b->device && strcmp(a->device, b->device) != 0)
+		return false;
+	if (!addr_is_set(&a->bind) || !addr_is_set(&b->bind))
+		return true;
+	if (a->bind.sa.sa_family != b->bind.sa.sa_family)
 		return false;
 	return is_wildcard(&a->bind) || is_wildcard(&b->bind) || addr_equal(&a->bind, &b->bind);
 }
 
 static void check_ports(struct check *c, const struct link_draft *l)
 {
+	const char *key = config_section_has(l->section, "bind") ? "bind" : "port";
+
+	if (*key == 'b' && config_section_has(l->section, "port"))
+		report(c, l->section, "port", "found beside bind, allowed: bind = ADDRESS:PORT");
 	for (const struct link_draft *other = c->d->links; other < l; other++)
 		if (take_same_port(&l->settings, &other->settings))
-			report(c, l->section, "bind",
+			report(c, l->section, key,
 			       "found %s, which %s (line %d) takes already, allowed: another port, "
 			       "address or device",
-			       value_of(l->section, "bind"), other->section->label,
+			       value_of(l->section, key), other->section->label,
 			       other->section->line);
 }
 

@@ -200,6 +200,7 @@ static const struct config_key link_keys[] = {
 	{KEY("enabled", value_bool, link_draft, is_enabled)},
 	{KEY("bind", value_bind, link_draft, settings.bind)},
 	{KEY("device", value_interface, link_draft, settings.device)},
+	{KEY("port", value_port, link_draft, settings.port)},
 	{KEY("endpoint", value_endpoint, link_draft, settings.endpoint)},
 	{KEY("weight", value_u32, link_draft, settings.weight), .min = 1, .max = WEIGHT_MAX},
 	{KEY("fwmark", value_mark, link_draft, settings.fwmark)},

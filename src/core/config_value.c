@@ -382,6 +382,16 @@ int value_loopback(struct value *v, void *field)
 	return 0;
 }
 
+int value_port(struct value *v, void *field)
+{
+	uint64_t n;
+
+	if (!parse_number(v->text, 10, &n) || n > UINT16_MAX)
+		return value_expected(v, "0..65535");
+	*(uint16_t *)field = (uint16_t)n;
+	return 0;
+}
+
 int value_bind(struct value *v, void *field)
 {
 	struct addr a;

@@ -49,6 +49,7 @@ value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */
 value_parse value_path;		/* char[CONFIG_PATH_MAX], absolute */
 value_parse value_socket_path;	/* the same, short enough for a Unix socket */
 value_parse value_loopback;	/* struct addr of 127.0.0.0/8 or ::1, with a port */
+value_parse value_port;		/* uint16_t, 0: any */
 value_parse value_bind;		/* struct addr */
 value_parse value_endpoint;	/* struct endpoint_name */
 value_parse value_ip;		/* struct prefix of one address */

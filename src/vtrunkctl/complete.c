@@ -11,8 +11,9 @@
 #include "vtrunkctl/text.h"
 
 /* Those of vtrunkd.conf(5): a test compares. */
-const char *const complete_link_keys[] = {"bind=",    "device=", "enabled=", "endpoint=", "fwmark=",
-					  "network=", "rate=",	 "role=",    "weight=",	  NULL};
+const char *const complete_link_keys[] = {
+	"bind=", "device=", "enabled=", "endpoint=", "fwmark=", "network=",
+	"port=", "rate=",   "role=",	"weight=",   NULL};
 const char *const complete_peer_keys[] = {
 	"allowed_ips=",	  "endpoint=",		 "multilink=",	"network=", "persistent_keepalive=",
 	"preshared_key=", "preshared_key_file=", "public_key=", NULL};

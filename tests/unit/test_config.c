@@ -61,6 +61,11 @@ static const struct bad_file bad_files[] = {
 	 "[link b] bind: found 1.2.3.4:5, which [link a] (line 6) takes"},
 	{NETWORK SINGLE "[link a]\nbind=0.0.0.0:5\ndevice=x\n[link b]\nbind=1.2.3.4:5\n", 10,
 	 "[link b] bind: found 1.2.3.4:5, which [link a]"},
+	{NETWORK SINGLE "[link a]\nbind=1.2.3.4\nport=5\n", 8, "[link a] port: found beside bind"},
+	{NETWORK SINGLE "[link a]\nport=5\n[link b]\nport=5\n", 9,
+	 "[link b] port: found 5, which [link a] (line 6) takes"},
+	{NETWORK SINGLE "[link a]\nport=5\n[link b]\nbind=1.2.3.4:5\n", 9,
+	 "[link b] bind: found 1.2.3.4:5, which [link a]"},
 	{NETWORK SINGLE "[link a]\nbind=[::]:5\n[link b]\nbind=[::]:5\n", 9,
 	 "[link b] bind: |[link a]"},
 	{"[network a]\n[wireguard b]\nprivate_key = " ALICE "\npeer_public_key = " BOB_PUBLIC

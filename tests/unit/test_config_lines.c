@@ -108,6 +108,9 @@ static const struct good_case good_cases[] = {
 	{single_form, "[link wifi]", "bind = 10.1.2.3"},
 	{single_form, "[link wifi]", "weight = 1000000\nfwmark = 0xffffffff"},
 	{single_form, "[link wifi]", "network = default\ndevice = wwan0"},
+	{multi_form, "[link wan]",
+	 "bind = 10.0.0.1:5\n[link wan3]\nport = 65535\n[link wan2]\nport = 65534\n[link "
+	 "any]\nport = 0"},
 	{multi_form, "[peer home]", "endpoint = [::1]:51820\nmultilink = yes"},
 	{multi_form, "[peer home]", "allowed_ips = 10.0.0.0/8\nallowed_ips = fd00::/8"},
 	{multi_form, "[peer home]", "persistent_keepalive = off\npreshared_key = " PRESHARED},

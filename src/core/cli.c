@@ -58,6 +58,7 @@ static const struct command_line command_lines[] = {
 	{"genpsk", COMMAND_GENPSK, (const int[]){'h', 0}, NULL},
 	{"genpair", COMMAND_GENPAIR,
 	 (const int[]){OPTION_ENDPOINT, OPTION_PORT, OPTION_LINKS, 'F', 'h', 0}, "DIR"},
+	{"import", COMMAND_IMPORT, (const int[]){'o', 'F', 'h', 0}, "FILE"},
 	/* The last: whatever names no command. */
 	{NULL, COMMAND_DAEMON,
 	 (const int[]){'c', 'd', 'f', 'h', 'V', OPTION_LOCK_FILE, OPTION_STATUS_FD,
@@ -89,6 +90,8 @@ static const char help[] =
 	"  genpsk                     print a new preshared key\n"
 	"  genpair DIR [--endpoint HOST] [--port N] [--links N] [--force]\n"
 	"                             write client.conf and server.conf with new keys\n"
+	"  import WG-QUICK-FILE [-o FILE] [--force]\n"
+	"                             make a configuration of a file of wg-quick(8)\n"
 	"\n"
 	"See vtrunkd(8), vtrunkd.conf(5).\n";
 
@@ -271,7 +274,7 @@ static int take_operands(struct cli *cli, const struct command_line *line, int a
 	if (cli->command == COMMAND_CONFIG && !cli->output)
 		return refuse("config needs --output FILE");
 	if (line->operand)
-		cli->directory = argv[optind];
+		cli->operand = argv[optind];
 	return 0;
 }
 

@@ -19,6 +19,7 @@ enum command {
 	COMMAND_PUBKEY,
 	COMMAND_GENPSK,
 	COMMAND_GENPAIR,
+	COMMAND_IMPORT,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
@@ -33,9 +34,9 @@ struct cli {
 	const char *lock_file;		     /* NULL: as configured */
 	int status_fd;			     /* -1: none */
 	enum lifecycle_format status_format; /* of the lines on it */
-	const char *output;		     /* of config */
-	bool is_forced;			     /* of config and genpair */
-	const char *directory;		     /* of genpair */
+	const char *output;		     /* of config and import; NULL: standard output */
+	bool is_forced;			     /* of config, genpair and import */
+	const char *operand;		     /* genpair's directory, import's file */
 	struct pair_options pair;	     /* of genpair */
 };
 

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "core/config.h"
+#include "core/config_file.h"
+#include "core/import.h"
 #include "core/paths.h"
 #include "crypto/aead.h"
 #include "crypto/keys.h"
@@ -41,7 +43,7 @@ static int run_config(const struct cli *cli)
 
 static int run_genpair(const struct cli *cli)
 {
-	int r = pair_write(cli->directory, &cli->pair, cli->is_forced);
+	int r = pair_write(cli->operand, &cli->pair, cli->is_forced);
 
 	if (r == -EINVAL) {
 		fprintf(stderr,
@@ -54,10 +56,34 @@ static int run_genpair(const struct cli *cli)
 		fprintf(stderr,
 			"vtrunkd: %s: has a client.conf or server.conf already "
 			"(--force overwrites them)\n",
-			cli->directory);
+			cli->operand);
 		return EXIT_FAILURE;
 	}
-	return report_written(cli->directory, r);
+	return report_written(cli->operand, r);
+}
+
+static int run_import(const struct cli *cli)
+{
+	struct config_errors errors = {0};
+	struct import import;
+	int status;
+
+	if (import_read(&import, cli->operand, &errors) < 0) {
+		config_errors_print(&errors, stderr);
+		config_errors_deinit(&errors);
+		return EXIT_FAILURE;
+	}
+	if (cli->output) {
+		status = report_written(cli->output, config_file_write(cli->output, import_write,
+								       &import, cli->is_forced));
+	} else {
+		import_write(stdout, &import);
+		status = finish_output();
+	}
+	if (status == EXIT_SUCCESS)
+		config_errors_print(&import.notes, stderr);
+	import_deinit(&import);
+	return status;
 }
 
 static void print_count(const char *before, size_t n, const char *what)
@@ -188,6 +214,8 @@ int command_run(const struct cli *cli)
 		return run_genpsk();
 	case COMMAND_GENPAIR:
 		return run_genpair(cli);
+	case COMMAND_IMPORT:
+		return run_import(cli);
 	case COMMAND_HELP:
 		fputs(cli_help(), stdout);
 		return finish_output();

@@ -340,10 +340,14 @@ START_TEST(commands_are_understood)
 	ck_assert_uint_eq(cli.pair.port, 51820);
 	ck_assert(!cli.is_forced);
 	ck_assert_int_eq(parse_line("vtrunkd genpair --endpoint h --port 7 /d --links 3", &cli), 0);
-	ck_assert_str_eq(cli.directory, "/d");
+	ck_assert_str_eq(cli.operand, "/d");
 	ck_assert_str_eq(cli.pair.endpoint, "h");
 	ck_assert_uint_eq(cli.pair.port, 7);
 	ck_assert_uint_eq(cli.pair.n_links, 3);
+	ck_assert_int_eq(parse_line("vtrunkd import /w.conf -o /x", &cli), 0);
+	ck_assert_int_eq(cli.command, COMMAND_IMPORT);
+	ck_assert_str_eq(cli.operand, "/w.conf");
+	ck_assert_str_eq(cli.output, "/x");
 	ck_assert_int_eq(parse_line("vtrunkd genpair --help", &cli), 0);
 	ck_assert_int_eq(cli.command, COMMAND_HELP);
 }
@@ -376,6 +380,9 @@ static const char *const bad_lines[] = {
 	"vtrunkd genpair a --links 0",
 	"vtrunkd genpair a --links 65",
 	"vtrunkd genpair a --links 99999999999999999999",
+	"vtrunkd import",
+	"vtrunkd import a b",
+	"vtrunkd import a -c b",
 };
 
 START_TEST(bad_command_line_is_refused)

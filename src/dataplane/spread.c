@@ -278,9 +278,9 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set, struct burst *b,
 				   nsec_t now, nsec_t *ret_retry)
 {
+	*ret_retry = NSEC_NEVER;
 	if (!set || !set->n_active)
 		return SPREAD_NO_PATH;
-	*ret_retry = NSEC_NEVER;
 	if (set->mode == BOND_REDUNDANT)
 		return send_all(set, b);
 	if (is_controlled(set))

@@ -28,7 +28,10 @@
 #include "wire/inner.h"
 #include "wire/mss.h"
 
-/* A burst that finds no room for so long is dropped: the path is as good as dead. */
+/*
+ * A burst that finds no room for so long is dropped: the path is as good as dead. Nor may there
+ * be a path yet: a peer that has just been heard for the first time waits for the monitor.
+ */
 #define WAITING_MAX (200 * NSEC_PER_MSEC)
 /* Packets that wait for a session longer than this are of no use to anybody. */
 #define SESSION_WAIT_MAX (10 * NSEC_PER_SEC)
@@ -223,38 +226,37 @@ static void keep_waiting(struct tx *t, struct burst *b)
 	make_busy(t, bond);
 }
 
-/* Sends a sealed burst. False: no path has room, it is still the caller's. */
-static bool try_transmit_rcu(struct tx *t, struct burst *b)
+/* Sends a sealed burst, or leaves it the caller's. */
+static enum spread_result try_transmit_rcu(struct tx *t, struct burst *b)
 {
 	struct bond *bond = b->bond;
+	enum spread_result result =
+		spread_send_rcu(bond->spread, rcu_read(&bond->paths), b, t->now, &bond->retry_at);
 
-	switch (spread_send_rcu(bond->spread, rcu_read(&bond->paths), b, t->now, &bond->retry_at)) {
-	case SPREAD_FULL:
-		return false;
-	case SPREAD_NO_PATH:
-		warn_no_path(t, bond);
-		drop(t, DROP_tx_no_path, b);
-		return true;
-	case SPREAD_SENT:
-		break;
-	}
+	if (result != SPREAD_SENT)
+		return result;
 	if (spread_deadline(bond->spread, t->now) != NSEC_NEVER)
 		make_busy(t, bond);
 	burst_put(b);
-	return true;
+	return result;
 }
 
 /* Is it sent, or has it waited too long? The second try is the one that misses no room made. */
 static bool is_off_our_hands_rcu(struct tx *t, struct burst *b)
 {
-	if (try_transmit_rcu(t, b))
+	enum spread_result result = try_transmit_rcu(t, b);
+
+	if (result == SPREAD_SENT)
 		return true;
 	spread_want_room_rcu(rcu_read(&b->bond->paths));
-	if (try_transmit_rcu(t, b))
+	result = try_transmit_rcu(t, b);
+	if (result == SPREAD_SENT)
 		return true;
 	if (t->now - b->bond->waiting_since <= WAITING_MAX)
 		return false;
-	drop(t, DROP_tx_ring_full, b);
+	if (result == SPREAD_NO_PATH)
+		warn_no_path(t, b->bond);
+	drop(t, result == SPREAD_NO_PATH ? DROP_tx_no_path : DROP_tx_ring_full, b);
 	return true;
 }
 
@@ -315,7 +317,7 @@ static void close_burst(struct tx *t)
 	keypair_put(k);
 	rcu_begin();
 	/* Behind what waits already, so that nothing overtakes. */
-	if (b->bond->waiting || !try_transmit_rcu(t, b))
+	if (b->bond->waiting || try_transmit_rcu(t, b) != SPREAD_SENT)
 		keep_waiting(t, b);
 	rcu_end();
 }

@@ -247,6 +247,10 @@ class Probed:
         self.send_inner(payload)
         return self.prober.expect_payload(session, payload, seconds)
 
+    def wait_handshakes(self, number):
+        """The packet that confirms a session may come out before the daemon sends in that session."""
+        wait_until(lambda: self.daemon.peer()["handshakes"] == number, 10, f"{number} sessions are confirmed")
+
     def sends_from(self, session, address):
         """A packet of the daemon's host comes to us; is it from there?"""
         return self.sends_in(session).source == address

@@ -169,6 +169,7 @@ def test_until_the_next_session_is_confirmed_the_current_one_is_used(lab):
     assert probed.sends_in(old)
     assert probed.delivers(old)
     assert probed.delivers(new), "which confirms it"
+    probed.wait_handshakes(2)
     assert probed.sends_in(new)
 
 
@@ -202,6 +203,7 @@ def test_of_four_sessions_the_first_is_gone(lab):
 
     latest = prober.initiate()
     assert probed.delivers(latest)
+    probed.wait_handshakes(4)
     assert probed.refuses("rx_unknown_index", current)
     assert probed.delivers(following)
 

@@ -7,52 +7,31 @@
 #include "core/daemon.h"
 
 #include <cap-ng.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "control/socket.h"
-#include "core/config.h"
-#include "core/config_edit.h"
+#include "core/config_store.h"
 #include "core/daemonize.h"
 #include "core/engine.h"
 #include "core/interface.h"
-#include "core/paths.h"
+#include "core/listeners.h"
 #include "core/pidfile.h"
-#include "crypto/keys.h"
-#include "supervisor/hooks.h"
 #include "util/log.h"
-
-/* How long the remains of a daemon that was killed are waited for. */
-#define DYING_MS 2000
-#define DYING_STEP_MS 20
 
 struct daemon {
 	const struct cli *cli;
-	struct config config;
+	struct config_store store;
 	int log_level;
 	struct daemonize launch; /* ready_fd is -1 in the foreground */
 	int signal_fd;
 	struct pidfile lock;
 	struct pidfile pidfile;
-	struct control_socket control;
-	struct control_socket *uapi; /* one for each network; fd -1: none */
-	int *uapi_fds;
-	int uapi_watch;		       /* -1: none */
-	struct control_socket metrics; /* fd -1: none */
-	int metrics_tcp;	       /* -1: none */
-	struct config next;	       /* read, and given to the engine */
-	struct hooks hooks;
+	struct listeners listeners;
 	struct lifecycle lifecycle;
 	struct sandbox_user user;
 	bool follows_crash; /* the one before us was killed */
@@ -69,8 +48,8 @@ static int open_signals(struct daemon *d)
 
 static int find_user(struct daemon *d)
 {
-	const char *name = d->config.daemon.user;
-	int r = d->config.daemon.is_sandboxed ? sandbox_find_user(name, &d->user) : 0;
+	const char *name = d->store.config.daemon.user;
+	int r = d->store.config.daemon.is_sandboxed ? sandbox_find_user(name, &d->user) : 0;
 
 	if (r == -EPERM)
 		log_error("user = %s: found a user or group with the rights of root, allowed: "
@@ -96,7 +75,7 @@ static int make_directory(const char *path, mode_t mode)
 
 static int make_state_dir(struct daemon *d)
 {
-	return make_directory(d->config.daemon.state_dir, 0700);
+	return make_directory(d->store.config.daemon.state_dir, 0700);
 }
 
 static int make_parent_directory(const char *path)
@@ -115,34 +94,6 @@ static int make_parent_directory(const char *path)
 	return r;
 }
 
-/* Also where nobody has taken note of its end yet. */
-static bool has_ended(pid_t pid)
-{
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	bool is_over;
-
-	if (fd < 0)
-		return errno == ESRCH;
-	is_over = poll(&p, 1, 0) > 0;
-	close(fd);
-	return is_over;
-}
-
-/* The engine of one that was killed holds its files a moment longer. */
-static int take_from_the_dead(struct pidfile *ret, const char *path, pid_t *owner)
-{
-	int r = pidfile_take(ret, path, owner);
-
-	for (int i = 0; r == -EBUSY && i < DYING_MS / DYING_STEP_MS; i++) {
-		if (!*owner || !has_ended(*owner))
-			break;
-		poll(NULL, 0, DYING_STEP_MS);
-		r = pidfile_take(ret, path, owner);
-	}
-	return r;
-}
-
 /* `what` as in messages. */
 static int take_file(struct daemon *d, struct pidfile *ret, const char *what, const char *path)
 {
@@ -151,7 +102,7 @@ static int take_file(struct daemon *d, struct pidfile *ret, const char *what, co
 
 	if (r < 0)
 		return r;
-	r = take_from_the_dead(ret, path, &owner);
+	r = pidfile_take_patiently(ret, path, &owner);
 	if (r == 0 && owner) {
 		log_notice("process %d was here before, and was killed", owner);
 		d->follows_crash = true;
@@ -168,7 +119,7 @@ static int take_file(struct daemon *d, struct pidfile *ret, const char *what, co
 /* Whoever has the same control socket is the same instance, unless the user says otherwise. */
 static int take_lock(struct daemon *d)
 {
-	const struct daemon_settings *s = &d->config.daemon;
+	const struct daemon_settings *s = &d->store.config.daemon;
 	char path[CONFIG_PATH_MAX + sizeof(".lock")];
 	const char *wanted = d->cli->lock_file ? d->cli->lock_file : s->lock_file;
 
@@ -179,114 +130,14 @@ static int take_lock(struct daemon *d)
 
 static int take_pidfile(struct daemon *d)
 {
-	const char *path = d->config.daemon.pid_file;
+	const char *path = d->store.config.daemon.pid_file;
 
 	return *path ? take_file(d, &d->pidfile, "PID", path) : 0;
 }
 
-static int open_control(struct daemon *d)
+static int open_listeners(struct daemon *d)
 {
-	const char *path = d->config.daemon.control_socket;
-	int r = control_socket_listen(&d->control, path);
-
-	if (r == -EADDRINUSE)
-		log_error("control socket %s: another daemon listens there", path);
-	else if (r == -EEXIST)
-		log_error("control socket %s: a file of another kind is in the way", path);
-	else if (r < 0)
-		log_error("control socket %s: %s", path, strerror(-r));
-	return r;
-}
-
-/* Where wg(8) finds the interface. Of use, but needed only where nothing else sets it up. */
-static int open_uapi_socket(struct daemon *d, const char *directory, size_t i)
-{
-	const struct network_settings *n = &d->config.networks[i];
-	char path[CONFIG_PATH_MAX];
-	int r;
-
-	d->uapi[i].fd = d->uapi_fds[i] = -1;
-	if (!n->has_uapi || !n->is_enabled)
-		return 0;
-	snprintf(path, sizeof(path), "%s/%s.sock", directory, n->interface);
-	r = control_socket_listen(&d->uapi[i], path);
-	if (r == 0)
-		d->uapi_fds[i] = d->uapi[i].fd;
-	else
-		log_write(d->cli->interface ? LOG_ERR : LOG_INFO,
-			  "network %s: wg(8) cannot reach it by %s: %s", n->name, path,
-			  r == -EADDRINUSE ? "another WireGuard listens there" : strerror(-r));
-	return d->cli->interface ? r : 0;
-}
-
-static int open_uapi(struct daemon *d)
-{
-	const char *directory = getenv("VTRUNKD_UAPI_DIR");
-	size_t n = d->config.n_networks;
-	int r = 0;
-
-	directory = directory && *directory ? directory : UAPI_DIR;
-	d->uapi = calloc(n, sizeof(*d->uapi));
-	d->uapi_fds = calloc(n, sizeof(*d->uapi_fds));
-	if (!d->uapi || !d->uapi_fds)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		d->uapi[i].fd = d->uapi_fds[i] = -1;
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = open_uapi_socket(d, directory, i);
-	if (r < 0 || !d->cli->interface)
-		return r;
-	d->uapi_watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (d->uapi_watch < 0 ||
-	    inotify_add_watch(d->uapi_watch, directory, IN_DELETE | IN_MOVED_FROM) < 0)
-		log_warn("%s: cannot be watched: %m", directory);
-	return 0;
-}
-
-static void close_uapi(struct daemon *d)
-{
-	for (size_t i = 0; d->uapi && i < d->config.n_networks; i++)
-		control_socket_close(&d->uapi[i]);
-	if (d->uapi_watch >= 0)
-		close(d->uapi_watch);
-	free(d->uapi);
-	free(d->uapi_fds);
-}
-
-static int listen_tcp(const struct addr *a)
-{
-	const int on = 1;
-	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, &a->sa, addr_len(a)) == 0 && listen(fd, SOMAXCONN) == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
-}
-
-static int open_metrics(struct daemon *d)
-{
-	const struct daemon_settings *s = &d->config.daemon;
-	char text[ADDR_TEXT_MAX];
-	int r = 0;
-
-	if (*s->metrics_socket)
-		r = control_socket_listen(&d->metrics, s->metrics_socket);
-	if (r < 0)
-		log_error("metrics socket %s: %s", s->metrics_socket, strerror(-r));
-	if (r < 0 || !addr_is_set(&s->metrics_listen))
-		return r;
-	d->metrics_tcp = listen_tcp(&s->metrics_listen);
-	r = d->metrics_tcp < 0 ? d->metrics_tcp : 0;
-	if (r < 0)
-		log_error("metrics_listen = %s: %s", addr_format(&s->metrics_listen, text),
-			  strerror(-r));
-	return r;
+	return listeners_open(&d->listeners, &d->store.config, d->cli->interface);
 }
 
 static int open_lifecycle(struct daemon *d)
@@ -301,12 +152,8 @@ static int open_lifecycle(struct daemon *d)
 static void tear_down(struct daemon *d)
 {
 	lifecycle_deinit(&d->lifecycle);
-	hooks_end(&d->hooks);
-	if (d->metrics_tcp >= 0)
-		close(d->metrics_tcp);
-	control_socket_close(&d->metrics);
-	control_socket_close(&d->control);
-	close_uapi(d);
+	config_store_end_hooks(&d->store);
+	listeners_close(&d->listeners);
 	pidfile_release(&d->pidfile);
 	pidfile_release(&d->lock);
 	if (d->signal_fd >= 0)
@@ -316,8 +163,8 @@ static void tear_down(struct daemon *d)
 static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
-		open_lifecycle, open_signals, find_user,    make_state_dir, take_lock,
-		take_pidfile,	open_control, open_metrics, open_uapi,
+		open_lifecycle, open_signals, find_user,      make_state_dir,
+		take_lock,	take_pidfile, open_listeners,
 	};
 	int r = 0;
 
@@ -331,11 +178,8 @@ static int run_engine(void *ctx, const struct engine_channels *channels)
 {
 	struct daemon *d = ctx;
 	const struct engine_settings settings = {
-		.config = &d->config,
-		.control_fd = d->control.fd,
-		.metrics_fds = {d->metrics.fd, d->metrics_tcp},
-		.uapi_fds = d->uapi_fds,
-		.uapi_watch = d->uapi_watch,
+		.config = &d->store.config,
+		.listeners = &d->listeners,
 		.ends_with_interface = d->cli->interface,
 		.instance = d->lifecycle.instance,
 		.user = d->user,
@@ -348,7 +192,7 @@ static int run_engine(void *ctx, const struct engine_channels *channels)
 	if (d->launch.ready_fd >= 0)
 		close(d->launch.ready_fd);
 	status = engine_run(&settings, channels);
-	config_deinit(&d->config);
+	config_store_forget(&d->store);
 	return status;
 }
 
@@ -356,130 +200,42 @@ static void forget_secrets(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	config_deinit(&d->config);
-	config_deinit(&d->next);
-}
-
-/* A file in memory with that text behind a letter. */
-static int memory_file(int *ret_fd, char letter, const char *text, size_t len)
-{
-	int fd = memfd_create("vtrunkd", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, &letter, 1) != 1 || write(fd, text, len) != (ssize_t)len ||
-	    lseek(fd, 0, SEEK_SET) < 0) {
-		close(fd);
-		return -EIO;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-static int tell_errors(const struct config_errors *errors, int *ret_fd)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-	int r;
-
-	if (!out)
-		return -ENOMEM;
-	config_errors_print(errors, out);
-	fclose(out);
-	r = memory_file(ret_fd, 'E', text, len);
-	free(text);
-	return r;
+	config_store_forget(&d->store);
 }
 
 static int read_config(void *ctx, int *ret_fd)
 {
 	struct daemon *d = ctx;
-	struct config_errors errors = {0};
-	struct buffer text = {0};
-	int r;
 
-	config_deinit(&d->next);
-	r = config_read(&d->next, d->cli->config, &errors);
-	if (r < 0) {
-		r = tell_errors(&errors, ret_fd);
-		config_errors_deinit(&errors);
-		return r;
-	}
-	config_errors_deinit(&errors);
-	r = config_edit_write(&d->next.ini, &text);
-	if (r == 0)
-		r = memory_file(ret_fd, 'C', text.data, text.len);
-	if (text.data)
-		keys_wipe(text.data, text.room);
-	buffer_deinit(&text);
-	return r;
+	return config_store_read(&d->store, ret_fd);
 }
 
 static int keep_config(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	if (!d->next.n_networks)
-		return -EINVAL;
-	config_deinit(&d->config);
-	d->config = d->next;
-	d->next = (struct config){0};
-	return 0;
-}
-
-static const struct network_hooks *find_hooks(const struct daemon *d, const char *network)
-{
-	for (size_t i = 0; i < d->config.n_networks; i++)
-		if (!strcmp(d->config.networks[i].name, network))
-			return &d->config.hooks[i];
-	return NULL;
-}
-
-/* "link" becomes VTRUNKD_LINK. */
-static void set_variable(struct hook *h, const char *key, const char *value)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "VTRUNKD_%s", key);
-	for (char *c = name; *c; c++)
-		*c = (char)toupper((unsigned char)*c);
-	hook_set(h, name, value);
-}
-
-static void set_variables(struct hook *h, const struct broker_hook *q,
-			  const struct network_hooks *hooks)
-{
-	struct record fields = {.len = (uint16_t)q->len};
-	struct record_field f;
-
-	memcpy(fields.text, q->fields, q->len);
-	set_variable(h, "event", q->event);
-	for (size_t pos = 0; record_next(&fields, &pos, &f);)
-		set_variable(h, f.key, f.value);
-	if (*hooks->dns)
-		set_variable(h, "dns", hooks->dns);
+	return config_store_keep(&d->store);
 }
 
 static int run_hook(void *ctx, const struct broker_hook *q)
 {
 	struct daemon *d = ctx;
-	const struct network_hooks *hooks = find_hooks(d, q->network);
-	struct hook h = {0};
-	int r = 0;
 
-	if (!hooks || !*hooks->paths[q->hook])
-		return -ENOENT;
-	strcpy(h.path, hooks->paths[q->hook]);
-	strcpy(h.event, q->event);
-	set_variables(&h, q, hooks);
-	if (d->hooks.fd < 0)
-		r = hooks_start(forget_secrets, d, &d->hooks);
-	if (r == 0)
-		r = hooks_run(&d->hooks, &h);
-	if (r < 0)
-		log_warn("hook %s (%s): not run: %s", h.path, h.event, strerror(-r));
-	return r;
+	return config_store_run_hook(&d->store, q);
+}
+
+static bool has_network(void *ctx, const char *name)
+{
+	const struct daemon *d = ctx;
+
+	return config_store_has_network(&d->store, name);
+}
+
+static bool may_route(void *ctx, const char *interface, uint32_t table)
+{
+	const struct daemon *d = ctx;
+
+	return config_store_may_route(&d->store, interface, table);
 }
 
 /* In the background messages go to syslog, and the terminal is let go before the parent returns. */
@@ -510,38 +266,6 @@ static void ignore(void *ctx, const char *what, int error)
 	log_debug("supervisor: %s: %s", what, strerror(error));
 }
 
-static bool config_has_network(const struct config *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_networks; i++)
-		if (!strcmp(c->networks[i].name, name))
-			return true;
-	return false;
-}
-
-static bool config_has_table(const struct config *c, const char *interface, uint32_t table)
-{
-	for (size_t i = 0; i < c->n_networks; i++)
-		if (!strcmp(c->networks[i].interface, interface))
-			return table && c->networks[i].route_table == table;
-	return false;
-}
-
-/* The engine may be about to take over what has been read last. */
-static bool has_network(void *ctx, const char *name)
-{
-	const struct daemon *d = ctx;
-
-	return config_has_network(&d->config, name) || config_has_network(&d->next, name);
-}
-
-static bool may_route(void *ctx, const char *interface, uint32_t table)
-{
-	const struct daemon *d = ctx;
-
-	return config_has_table(&d->config, interface, table) ||
-	       config_has_table(&d->next, interface, table);
-}
-
 static int live(struct daemon *d)
 {
 	static const struct supervisor_calls calls = {
@@ -555,11 +279,11 @@ static int live(struct daemon *d)
 		.ready = get_ready,
 	};
 	struct supervisor_settings settings = {
-		.state_dir = d->config.daemon.state_dir,
-		.is_sandboxed = d->config.daemon.is_sandboxed,
+		.state_dir = d->store.config.daemon.state_dir,
+		.is_sandboxed = d->store.config.daemon.is_sandboxed,
 		.needs_log = d->launch.ready_fd >= 0,
-		.restarts = d->config.daemon.restarts,
-		.restart_limit = d->config.daemon.restart_limit,
+		.restarts = d->store.config.daemon.restarts,
+		.restart_limit = d->store.config.daemon.restart_limit,
 		.lifecycle = &d->lifecycle,
 	};
 	int status = EXIT_FAILURE;
@@ -621,25 +345,22 @@ int daemon_run(const struct cli *cli)
 		.signal_fd = -1,
 		.lock.fd = -1,
 		.pidfile.fd = -1,
-		.control.fd = -1,
-		.metrics.fd = -1,
-		.uapi_watch = -1,
-		.metrics_tcp = -1,
-		.hooks.fd = -1,
 		.lifecycle = {.status_fd = -1, .notify_fd = -1},
 	};
 	int status = EXIT_FAILURE;
 
+	config_store_init(&d.store, cli->config);
+	listeners_init(&d.listeners);
 	umask(022);
 	if (daemonize_reserve_stdio() < 0)
 		return status;
-	if ((cli->interface ? interface_config(&d.config, cli->interface)
-			    : load_config(&d.config, cli->config)) < 0)
+	if ((cli->interface ? interface_config(&d.store.config, cli->interface)
+			    : load_config(&d.store.config, cli->config)) < 0)
 		return status;
-	d.log_level = cli->is_debug ? LOG_DEBUG : d.config.daemon.log_level;
+	d.log_level = cli->is_debug ? LOG_DEBUG : d.store.config.daemon.log_level;
 	log_init(LOG_SINK_STDERR, d.log_level);
 	if (has_capabilities())
 		status = is_foreground(cli) ? live(&d) : live_in_background(&d);
-	config_deinit(&d.config);
+	config_store_forget(&d.store);
 	return status;
 }

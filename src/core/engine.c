@@ -36,6 +36,9 @@
 #include "util/thread.h"
 #include "util/warnings.h"
 
+/* Of the metrics: a Unix socket and a port. */
+#define METRICS_FDS 2
+
 struct engine {
 	const struct engine_settings *settings;
 	const struct engine_channels *channels;
@@ -49,6 +52,7 @@ struct engine {
 	struct networks *networks;
 	nsec_t alive_at; /* when the watchdog is to be told next */
 	struct uapi_server *uapi;
+	struct uapi_networks uapi_networks;
 };
 
 /* Before there are threads that use keys. */
@@ -90,7 +94,8 @@ static int open_control(struct engine *e)
 	actions_init(&e->actions);
 	e->actions.pid = e->channels->parent;
 	e->actions.instance = e->settings->instance;
-	r = control_new(&e->control, e->settings->control_fd, e->actions.table, e->actions.n);
+	r = control_new(&e->control, e->settings->listeners->control.fd, e->actions.table,
+			e->actions.n);
 	if (r < 0)
 		log_error("control socket %s: %s", e->settings->config->daemon.control_socket,
 			  strerror(-r));
@@ -222,12 +227,14 @@ static bool survive_failures(struct engine *e)
 
 static int open_metrics(struct engine *e)
 {
+	const struct listeners *l = e->settings->listeners;
+	const int fds[METRICS_FDS] = {l->metrics.fd, l->metrics_tcp};
 	int r = 0;
 
 	for (size_t i = 0; !r && i < METRICS_FDS; i++)
-		if (e->settings->metrics_fds[i] >= 0)
-			r = metrics_server_new(&e->metrics[i], e->settings->metrics_fds[i],
-					       observe_metrics, e->networks);
+		if (fds[i] >= 0)
+			r = metrics_server_new(&e->metrics[i], fds[i], observe_metrics,
+					       e->networks);
 	if (r < 0)
 		log_error("cannot serve metrics: %s", strerror(-r));
 	return r;
@@ -235,11 +242,13 @@ static int open_metrics(struct engine *e)
 
 static int open_uapi(struct engine *e)
 {
-	int r = uapi_server_new(&e->uapi, &uapi_calls, e->networks);
+	const struct listeners *l = e->settings->listeners;
+	int r;
 
-	for (size_t i = 0; !r && i < networks_count(e->networks); i++)
-		if (e->settings->uapi_fds[i] >= 0)
-			r = uapi_server_add(e->uapi, e->settings->uapi_fds[i], i);
+	e->uapi_networks = (struct uapi_networks){e->networks, l};
+	r = uapi_server_new(&e->uapi, &uapi_calls, &e->uapi_networks);
+	for (size_t i = 0; !r && i < l->n_uapi; i++)
+		r = uapi_server_add(e->uapi, l->uapi[i].socket.fd, i);
 	if (r < 0)
 		log_error("cannot serve wg(8): %s", strerror(-r));
 	return r;
@@ -372,7 +381,7 @@ static bool is_socket_removed(const struct engine *e)
 {
 	char wanted[IFNAMSIZ + sizeof(".sock")];
 	_Alignas(struct inotify_event) char events[4096];
-	ssize_t len = read(e->settings->uapi_watch, events, sizeof(events));
+	ssize_t len = read(e->settings->listeners->uapi_watch, events, sizeof(events));
 	const struct inotify_event *event;
 
 	snprintf(wanted, sizeof(wanted), "%s.sock", e->settings->config->networks->interface);
@@ -397,7 +406,7 @@ static int main_loop(struct engine *e)
 		{.fd = metrics_fd(e, 0), .events = POLLIN},
 		{.fd = metrics_fd(e, 1), .events = POLLIN},
 		{.fd = uapi_server_fd(e->uapi), .events = POLLIN},
-		{.fd = e->settings->uapi_watch, .events = POLLIN},
+		{.fd = e->settings->listeners->uapi_watch, .events = POLLIN},
 	};
 
 	for (;;) {

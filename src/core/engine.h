@@ -7,18 +7,14 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/listeners.h"
 #include "supervisor/supervisor.h"
 
 /* What the engine has from its parent, besides the channels. Lives as long as it. */
-#define METRICS_FDS 2
-
 struct engine_settings {
-	struct config *config;	      /* the engine replaces it when it is told to reload */
-	int control_fd;		      /* listening */
-	int metrics_fds[METRICS_FDS]; /* likewise; -1: none */
-	int uapi_watch;		      /* of the directory in which they are; -1: none */
+	struct config *config; /* the engine replaces it when it is told to reload */
+	const struct listeners *listeners;
 	bool ends_with_interface; /* it is `vtrunkd INTERFACE`: without that it has nothing to do */
-	const int *uapi_fds;	  /* likewise, one for each network of `config` */
 	const char *instance;
 	struct sandbox_user user;
 	bool is_debug;

@@ -5,14 +5,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+/* How long the remains of a daemon that was killed are waited for. */
+#define DYING_MS 2000
+#define DYING_STEP_MS 20
 /* A number, a newline, and a zero behind them. */
 #define CONTENT_MAX 16
 
@@ -108,6 +113,34 @@ int pidfile_take(struct pidfile *ret, const char *path, pid_t *ret_owner)
 	}
 	*ret = p;
 	return 0;
+}
+
+/* Also where nobody has taken note of its end yet. */
+static bool has_ended(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	bool is_over;
+
+	if (fd < 0)
+		return errno == ESRCH;
+	is_over = poll(&p, 1, 0) > 0;
+	close(fd);
+	return is_over;
+}
+
+/* The engine of one that was killed holds its files a moment longer. */
+int pidfile_take_patiently(struct pidfile *ret, const char *path, pid_t *ret_owner)
+{
+	int r = pidfile_take(ret, path, ret_owner);
+
+	for (int i = 0; r == -EBUSY && i < DYING_MS / DYING_STEP_MS; i++) {
+		if (!*ret_owner || !has_ended(*ret_owner))
+			break;
+		poll(NULL, 0, DYING_STEP_MS);
+		r = pidfile_take(ret, path, ret_owner);
+	}
+	return r;
 }
 
 void pidfile_release(struct pidfile *p)

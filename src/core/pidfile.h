@@ -19,5 +19,7 @@ struct pidfile {
  * that one's number (0: unknown) in `ret_owner`; -EEXIST where the file is no PID file; or -errno.
  */
 int pidfile_take(struct pidfile *ret, const char *path, pid_t *ret_owner);
+/* The same, but what is left of one that was killed, and still holds the file, is waited for. */
+int pidfile_take_patiently(struct pidfile *ret, const char *path, pid_t *ret_owner);
 /* Removes the file, if it is still ours, and gives up the lock. */
 void pidfile_release(struct pidfile *p);

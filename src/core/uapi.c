@@ -4,12 +4,20 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct network *find_network(void *ctx, size_t interface)
 {
-	const struct network_slot *slot = networks_at(ctx, interface);
+	const struct uapi_networks *u = ctx;
+	const char *name = u->listeners->uapi[interface].interface;
 
-	return slot ? slot->network : NULL;
+	for (size_t i = 0; i < networks_count(u->networks); i++) {
+		const struct network_slot *slot = networks_at(u->networks, i);
+
+		if (!strcmp(slot->settings->interface, name))
+			return slot->network;
+	}
+	return NULL;
 }
 
 /* WireGuard has one socket and one mark for an interface: those of the first link. */

@@ -4,7 +4,13 @@
 #pragma once
 
 #include "control/uapi_server.h"
+#include "core/listeners.h"
 #include "core/networks.h"
 
-/* For the server; `ctx` is the networks, an interface's number its place among them. */
+struct uapi_networks {
+	struct networks *networks;
+	const struct listeners *listeners;
+};
+
+/* For the server; `ctx` is that, an interface's number its place among the listeners. */
 extern const struct uapi_calls uapi_calls;

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+#include "core/config_store.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/config_edit.h"
+#include "crypto/keys.h"
+#include "util/log.h"
+
+void config_store_init(struct config_store *s, const char *path)
+{
+	*s = (struct config_store){.path = path, .hooks.fd = -1};
+}
+
+void config_store_end_hooks(struct config_store *s)
+{
+	hooks_end(&s->hooks);
+}
+
+void config_store_forget(struct config_store *s)
+{
+	config_deinit(&s->config);
+	config_deinit(&s->next);
+}
+
+/* A file in memory with that text behind a letter. */
+static int memory_file(int *ret_fd, char letter, const char *text, size_t len)
+{
+	int fd = memfd_create("vtrunkd", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, &letter, 1) != 1 || write(fd, text, len) != (ssize_t)len ||
+	    lseek(fd, 0, SEEK_SET) < 0) {
+		close(fd);
+		return -EIO;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int tell_errors(const struct config_errors *errors, int *ret_fd)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	config_errors_print(errors, out);
+	fclose(out);
+	r = memory_file(ret_fd, 'E', text, len);
+	free(text);
+	return r;
+}
+
+int config_store_read(struct config_store *s, int *ret_fd)
+{
+	struct config_errors errors = {0};
+	struct buffer text = {0};
+	int r;
+
+	config_deinit(&s->next);
+	r = config_read(&s->next, s->path, &errors);
+	if (r < 0) {
+		r = tell_errors(&errors, ret_fd);
+		config_errors_deinit(&errors);
+		return r;
+	}
+	config_errors_deinit(&errors);
+	r = config_edit_write(&s->next.ini, &text);
+	if (r == 0)
+		r = memory_file(ret_fd, 'C', text.data, text.len);
+	if (text.data)
+		keys_wipe(text.data, text.room);
+	buffer_deinit(&text);
+	return r;
+}
+
+int config_store_keep(struct config_store *s)
+{
+	if (!s->next.n_networks)
+		return -EINVAL;
+	config_deinit(&s->config);
+	s->config = s->next;
+	s->next = (struct config){0};
+	return 0;
+}
+
+static const struct network_hooks *find_hooks(const struct config_store *s, const char *network)
+{
+	for (size_t i = 0; i < s->config.n_networks; i++)
+		if (!strcmp(s->config.networks[i].name, network))
+			return &s->config.hooks[i];
+	return NULL;
+}
+
+/* "link" becomes VTRUNKD_LINK. */
+static void set_variable(struct hook *h, const char *key, const char *value)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "VTRUNKD_%s", key);
+	for (char *c = name; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	hook_set(h, name, value);
+}
+
+static void set_variables(struct hook *h, const struct broker_hook *q,
+			  const struct network_hooks *hooks)
+{
+	struct record fields = {.len = (uint16_t)q->len};
+	struct record_field f;
+
+	memcpy(fields.text, q->fields, q->len);
+	set_variable(h, "event", q->event);
+	for (size_t pos = 0; record_next(&fields, &pos, &f);)
+		set_variable(h, f.key, f.value);
+	if (*hooks->dns)
+		set_variable(h, "dns", hooks->dns);
+}
+
+static void forget_secrets(void *ctx)
+{
+	config_store_forget(ctx);
+}
+
+int config_store_run_hook(struct config_store *s, const struct broker_hook *q)
+{
+	const struct network_hooks *hooks = find_hooks(s, q->network);
+	struct hook h = {0};
+	int r = 0;
+
+	if (!hooks || !*hooks->paths[q->hook])
+		return -ENOENT;
+	strcpy(h.path, hooks->paths[q->hook]);
+	strcpy(h.event, q->event);
+	set_variables(&h, q, hooks);
+	if (s->hooks.fd < 0)
+		r = hooks_start(forget_secrets, s, &s->hooks);
+	if (r == 0)
+		r = hooks_run(&s->hooks, &h);
+	if (r < 0)
+		log_warn("hook %s (%s): not run: %s", h.path, h.event, strerror(-r));
+	return r;
+}
+
+static bool config_has_network(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].name, name))
+			return true;
+	return false;
+}
+
+static bool config_has_table(const struct config *c, const char *interface, uint32_t table)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].interface, interface))
+			return table && c->networks[i].route_table == table;
+	return false;
+}
+
+bool config_store_has_network(const struct config_store *s, const char *name)
+{
+	return config_has_network(&s->config, name) || config_has_network(&s->next, name);
+}
+
+bool config_store_may_route(const struct config_store *s, const char *interface, uint32_t table)
+{
+	return config_has_table(&s->config, interface, table) ||
+	       config_has_table(&s->next, interface, table);
+}

@@ -7,7 +7,9 @@
       wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
 """
 import random
+import re
 import signal
+import socket
 
 from bond import SERVER_IP, VTRUNKCTL, Keys, Pair, network_section
 from lab import wait_until
@@ -154,6 +156,59 @@ def test_sighup_reloads_networks_and_all(lab):
         del pair.client.sections[name]
     assert "removed" in reload(pair.client).stdout
     assert not pair.client_node.has_interface("tun2")
+    assert ping_lost(pair.client_node, SERVER_IP) == 0
+
+
+def uapi_private_key(directory, interface):
+    """What wg(8) would show as the private key, in hexadecimal."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(10)
+        s.connect(str(directory / f"{interface}.sock"))
+        s.sendall(b"get=1\n\n")
+        answer = b""
+        while not answer.endswith(b"\n\n"):
+            part = s.recv(65536)
+            assert part, answer
+            answer += part
+    return re.search(r"^private_key=(\w+)$", answer.decode(), re.MULTILINE)[1]
+
+
+def test_wg_finds_an_interface_when_the_networks_before_it_go(lab):
+    pair = Pair(lab, rates=[None])
+    directory = lab.file("wg")
+    directory.mkdir()
+    sections = {"network two": network_section("10.20.0.1", interface="tun2"),
+                "wireguard two": {"private_key": Keys().private, "peer_public_key": Keys().public},
+                "link other": {"network": "two"},
+                "network default": pair.client.sections.pop("network"),
+                "wireguard default": pair.client.sections.pop("wireguard"), **pair.client.sections}
+    sections["link wan1"]["network"] = "default"
+    pair.client.stop()
+    pair.client.sections = sections
+    pair.client.launch("env", f"VTRUNKD_UAPI_DIR={directory}")
+    wait_until(pair.client.answers, 10, "the daemon answers")
+    pair.client.is_expected = True
+    keys = {name: uapi_private_key(directory, name) for name in ("tun0", "tun2")}
+    assert keys["tun0"] != keys["tun2"]
+
+    for name in ("network two", "wireguard two", "link other"):
+        del sections[name]
+    assert "removed" in reload(pair.client).stdout
+    assert uapi_private_key(directory, "tun0") == keys["tun0"]
+    wait_for_ping(pair.client_node, SERVER_IP, 25)
+    pair.client.stop()
+    assert not list(directory.iterdir())
+
+
+def test_rates_roles_and_thresholds_need_no_restart(lab):
+    pair = Pair(lab, rates=[None])
+    wait_for_ping(pair.client_node, SERVER_IP, 25)
+    done = ctl(pair.client, "link", "set", "wan1", "rate=7mbit", "role=backup")
+    assert "rate changed" in done.stdout and "role changed" in done.stdout
+    link, = pair.client.network()["links"]
+    assert link["rate_bps"] == 7000000 and link["role"] == "backup"
+    pair.client.sections["wireguard"].update(max_spread_ms=50, health_check_up=2, failure_loss=30)
+    assert reload(pair.client).returncode == 0
     assert ping_lost(pair.client_node, SERVER_IP) == 0
 
 

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "broker/channel.h"
+#include "supervisor/child.h"
 #include "util/log.h"
 
-#define DESCRIPTORS_FROM 3
 #define VARIABLES_MAX 32
 
 bool hook_set(struct hook *h, const char *key, const char *value)
@@ -99,12 +99,14 @@ static void run(struct hook *h)
 		continue;
 }
 
-static void serve(int channel)
+static void serve(void *arg, int channel)
 {
 	struct hook h;
 	size_t len;
 	int fd;
 
+	(void)arg;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	while (channel_receive(channel, &h, sizeof(h), &len, &fd) == 0) {
 		if (fd >= 0)
 			close(fd);
@@ -113,53 +115,15 @@ static void serve(int channel)
 	}
 }
 
-/* All that was inherited, but the channel and the standard streams. */
-static void close_others(int channel)
-{
-	if (channel > DESCRIPTORS_FROM)
-		close_range(DESCRIPTORS_FROM, (unsigned)channel - 1, 0);
-	close_range((unsigned)channel + 1, ~0U, 0);
-}
-
-static void become_runner(int channel)
-{
-	sigset_t none;
-
-	prctl(PR_SET_NAME, "vt-hooks");
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (chdir("/") < 0)
-		log_debug("/: %m");
-	/* A terminal's Ctrl-C is for the supervisor to judge. */
-	signal(SIGINT, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	serve(channel);
-}
-
 int hooks_start(void (*forget_secrets)(void *ctx), void *ctx, struct hooks *ret)
 {
-	int fds[2];
-	int r = channel_pair(fds);
-	pid_t child;
+	const struct child_settings s = {
+		.name = "vt-hooks", .forget_secrets = forget_secrets, .ctx = ctx, .serve = serve};
+	int r = child_start(&s, &ret->fd, &ret->runner);
 
-	if (r < 0)
-		return r;
-	child = fork();
-	if (child == 0) {
-		forget_secrets(ctx);
-		close_others(fds[1]);
-		become_runner(fds[1]);
-		_exit(EXIT_SUCCESS);
-	}
-	r = child < 0 ? -errno : 0;
-	close(fds[1]);
-	if (r < 0) {
-		close(fds[0]);
-		return r;
-	}
-	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	*ret = (struct hooks){.fd = fds[0], .runner = child};
-	return 0;
+	if (r == 0)
+		fcntl(ret->fd, F_SETFL, O_NONBLOCK);
+	return r;
 }
 
 int hooks_run(const struct hooks *hooks, const struct hook *h)

@@ -170,7 +170,7 @@ static void end_all(struct peer *p)
 	p->n_attempts = 0;
 	p->retransmit_at = NSEC_NEVER;
 	p->zero_keys_at = NSEC_NEVER;
-	p->answers_left = 0;
+	handshake_forget_answer(p);
 	session_drop_all(p);
 }
 
@@ -191,7 +191,6 @@ void device_wipe_peer(struct peer *p)
 {
 	keys_wipe(&p->remote, sizeof(p->remote));
 	keys_wipe(&p->cookies, sizeof(p->cookies));
-	keys_wipe(&p->answer, sizeof(p->answer));
 }
 
 void device_remove_peer(struct device *d, struct peer *p)

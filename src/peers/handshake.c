@@ -5,6 +5,7 @@
  * the peer; one of the peer's is opened and answered in one go and leaves nothing but a session,
  * so that the two don't disturb each other.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/keys.h"
@@ -154,13 +155,13 @@ static bool answer_copy(struct peer *p, const struct wg_initiation *msg, const s
 			nsec_t now)
 {
 	struct device *d = p->device;
+	struct answer *a = p->answer;
 
-	if (!p->answers_left || now - p->last_initiation_received >= REKEY_TIMEOUT ||
-	    !keys_equal(msg->macs.mac1, p->answered_mac1, COOKIE_LEN) ||
-	    came_from(from, &p->answered_origin))
+	if (!a || !a->n_left || now - p->last_initiation_received >= REKEY_TIMEOUT ||
+	    !keys_equal(msg->macs.mac1, a->mac1, COOKIE_LEN) || came_from(from, &a->origin))
 		return false;
-	p->answers_left--;
-	d->calls.reply(d->ctx, from, &p->answer, sizeof(p->answer));
+	a->n_left--;
+	d->calls.reply(d->ctx, from, &a->msg, sizeof(a->msg));
 	return true;
 }
 
@@ -188,6 +189,27 @@ static int create_response(struct peer *p, struct noise_handshake *hs, nsec_t no
 	return r;
 }
 
+void handshake_forget_answer(struct peer *p)
+{
+	if (p->answer)
+		keys_wipe(p->answer, sizeof(*p->answer));
+	free(p->answer);
+	p->answer = NULL;
+}
+
+/* Without memory for it, the copies of the initiation get no answer, which they can do without. */
+static void keep_answer(struct peer *p, const struct wg_response *msg,
+			const struct wg_initiation *initiation, const struct origin *from)
+{
+	struct answer *a = malloc(sizeof(*a));
+
+	if (!a)
+		return;
+	*a = (struct answer){.msg = *msg, .origin = *from, .n_left = ANSWERS_TO_COPIES};
+	memcpy(a->mac1, initiation->macs.mac1, COOKIE_LEN);
+	p->answer = a;
+}
+
 static int respond(struct peer *p, struct noise_handshake *hs, const struct wg_initiation *msg,
 		   const struct origin *from, nsec_t now)
 {
@@ -201,10 +223,7 @@ static int respond(struct peer *p, struct noise_handshake *hs, const struct wg_i
 	session_add_responded(p, k);
 	set_zero_keys(p, now);
 	cookie_jar_seal(&p->cookies, &answer, sizeof(answer), now);
-	p->answer = answer;
-	p->answered_origin = *from;
-	memcpy(p->answered_mac1, msg->macs.mac1, COOKIE_LEN);
-	p->answers_left = ANSWERS_TO_COPIES;
+	keep_answer(p, &answer, msg, from);
 	peer_mark_sent(p, now, false);
 	d->calls.heard_from(d->ctx, p, from);
 	d->calls.reply(d->ctx, from, &answer, sizeof(answer));
@@ -226,7 +245,7 @@ static bool receive_initiation(struct device *d, struct noise_handshake *hs,
 		return false;
 	memcpy(p->latest_timestamp, stamp, sizeof(stamp));
 	p->last_initiation_received = now;
-	p->answers_left = 0;
+	handshake_forget_answer(p);
 	peer_mark_received(p, now, false);
 	if (respond(p, hs, msg, from, now))
 		return false;

@@ -47,6 +47,8 @@ void handshake_send_copy(struct peer *p, nsec_t now);
 void handshake_complete(struct peer *p, nsec_t now);
 /* The answer to our initiation, should it come, is not wanted any more. */
 void handshake_forget(struct peer *p);
+/* The response that is kept for copies of its initiation. */
+void handshake_forget_answer(struct peer *p);
 
 /* session.c */
 

@@ -33,6 +33,14 @@ enum peer_poke {
 	POKE_WATCH = 4,	    /* traffic again: the timers must look at it */
 };
 
+/* A response, for the copies of its initiation that come over other links. */
+struct answer {
+	uint8_t mac1[COOKIE_LEN]; /* of the initiation */
+	struct origin origin;
+	struct wg_response msg;
+	unsigned n_left;
+};
+
 struct peer {
 	/* constant */
 	struct device *device;
@@ -70,11 +78,7 @@ struct peer {
 	nsec_t zero_keys_at;
 	nsec_t jitter; /* drawn anew for each initiation, so that two peers do not stay in step */
 	uint8_t latest_timestamp[NOISE_TIMESTAMP_LEN];
-	/* the response to the last initiation, for its copies that come over other links */
-	uint8_t answered_mac1[COOKIE_LEN];
-	struct origin answered_origin;
-	struct wg_response answer;
-	unsigned answers_left;
+	struct answer *answer; /* to the last initiation; NULL: none */
 	struct cookie_jar cookies;
 	struct timer timer;
 	struct peer *next_in_bucket;

@@ -117,7 +117,7 @@ static void retransmit(struct peer *p, nsec_t now)
 static void zero_keys(struct peer *p)
 {
 	p->zero_keys_at = NSEC_NEVER;
-	p->answers_left = 0;
+	handshake_forget_answer(p);
 	session_drop_all(p);
 }
 

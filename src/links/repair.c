@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "links/fifo.h"
+
 /* The same as the resequencer's: what was measured loses 1/32 with each tick. */
 #define DECAY_SHIFT 5
 #define PATIENCE_MAX 2
@@ -14,11 +16,6 @@ void repair_init(struct repair *r)
 	r->longest = REPAIR_WAIT_START;
 	r->patience = 1;
 	r->trust = REPAIR_TRUST;
-}
-
-static bool is_before(uint64_t a, uint64_t b)
-{
-	return (int64_t)(a - b) < 0;
 }
 
 static struct repair_gap *gap_at(struct repair *r, unsigned at)
@@ -102,9 +99,9 @@ bool repair_filled(struct repair *r, uint64_t position, nsec_t now)
 	for (unsigned at = r->tail; at != r->head; at++) {
 		const struct repair_gap *g = gap_at(r, at);
 
-		if (is_before(position, g->begin))
+		if (position_is_before(position, g->begin))
 			return false;
-		if (!is_before(position, g->end))
+		if (!position_is_before(position, g->end))
 			continue;
 		if (g->is_lost && g->tries)
 			learn(r, g, now);
@@ -121,7 +118,7 @@ nsec_t repair_deadline(const struct repair *r, uint64_t position)
 	for (unsigned at = r->tail; at != r->head; at++) {
 		const struct repair_gap *g = &r->gaps[at % REPAIR_GAPS];
 
-		if (!is_before(g->begin, position))
+		if (!position_is_before(g->begin, position))
 			break;
 		deadline = nsec_max(deadline, g->since + REPAIR_TRIES * wait_time(r));
 	}
@@ -132,7 +129,7 @@ uint64_t repair_give_up(struct repair *r, uint64_t position, nsec_t now)
 {
 	uint64_t n = 0;
 
-	while (r->head != r->tail && is_before(gap_at(r, r->tail)->begin, position)) {
+	while (r->head != r->tail && position_is_before(gap_at(r, r->tail)->begin, position)) {
 		n += gap_at(r, r->tail)->end - gap_at(r, r->tail)->begin;
 		r->tail++;
 		if (r->trust)

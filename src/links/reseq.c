@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "links/fifo.h"
 #include "links/repair.h"
 
 #define WORD_BITS 64
@@ -34,7 +35,8 @@
 
 _Static_assert((RESEQ_WINDOW & (RESEQ_WINDOW - 1)) == 0, "slots are found by masking");
 _Static_assert(RESEQ_WINDOW < NO_SLOT, "slots are numbered in 16 bits");
-_Static_assert(RESEQ_ACTIVE_TIME >= RESEQ_HOLD_MAX, "who delivered a held packet is active");
+_Static_assert(FIFO_ACTIVE_TIME >= RESEQ_HOLD_MAX, "who delivered a held packet is active");
+_Static_assert(FIFO_PATHS >= RESEQ_PATHS, "each slot has its place");
 
 char reseq_nothing[1];
 
@@ -52,19 +54,6 @@ struct window {
 	struct slot slots[RESEQ_WINDOW];
 };
 
-/* The highest position of a while ago: of one to two spans. */
-struct past {
-	uint64_t highest, next;
-	nsec_t since;
-};
-
-struct path {
-	uint64_t highest; /* position delivered by it */
-	struct past past;
-	uint64_t disorder; /* how far it was seen to run backwards; decays */
-	nsec_t last;	   /* delivery; 0: none yet */
-};
-
 struct line {
 	uint32_t session;
 	uint64_t base;	 /* position of its counter 0 */
@@ -77,8 +66,7 @@ struct reseq {
 	uint64_t next;
 	uint64_t highest; /* position seen */
 
-	struct path paths[RESEQ_PATHS];
-	unsigned n_paths; /* those beyond never delivered anything */
+	struct fifo fifo; /* what the paths have delivered */
 
 	struct window *window; /* NULL until something is held */
 	size_t n_held;	       /* in the window */
@@ -112,12 +100,6 @@ struct reseq {
 		_Atomic uint64_t asked, repaired;
 	} stats;
 };
-
-/* The line of positions is a circle of which only a small part is in use at a time. */
-static bool is_before(uint64_t a, uint64_t b)
-{
-	return (int64_t)(a - b) < 0;
-}
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -184,100 +166,12 @@ static uint64_t count_missing(const struct reseq *r, uint64_t from, uint64_t to)
 	uint64_t slack_end = r->current.base;
 	uint64_t slack_begin = slack_end - RESEQ_SESSION_SLACK;
 
-	if (is_before(slack_begin, from))
+	if (position_is_before(slack_begin, from))
 		slack_begin = from;
-	if (is_before(to, slack_end))
+	if (position_is_before(to, slack_end))
 		slack_end = to;
-	return to - from - (is_before(slack_begin, slack_end) ? slack_end - slack_begin : 0);
-}
-
-static void past_set(struct past *past, uint64_t position, nsec_t now)
-{
-	*past = (struct past){position, position, now};
-}
-
-static void past_note(struct past *past, uint64_t position, nsec_t span, nsec_t now)
-{
-	if (now - past->since < span)
-		return;
-	past->highest = past->next;
-	past->next = position;
-	past->since = now;
-}
-
-static bool is_active(const struct path *path, nsec_t now)
-{
-	return path->last && now - path->last < RESEQ_ACTIVE_TIME;
-}
-
-/* What was asked for may have been sent again: it does not tell that the path reorders. */
-static void note_delivery(struct reseq *r, unsigned slot, uint64_t position, bool was_asked,
-			  nsec_t now)
-{
-	struct path *path = &r->paths[slot];
-	uint64_t backwards = path->highest - position;
-
-	if (slot >= r->n_paths)
-		r->n_paths = slot + 1;
-	if (!is_active(path, now)) {
-		path->highest = position;
-		path->disorder = 0;
-		past_set(&path->past, position, now);
-	} else if (is_before(path->highest, position)) {
-		path->highest = position;
-	} else if (!was_asked && backwards > path->disorder && backwards <= RESEQ_DISORDER_MAX &&
-		   !is_before(position, path->past.highest)) {
-		path->disorder = backwards;
-	}
-	past_note(&path->past, path->highest, RESEQ_DISORDER_TIME, now);
-	path->last = now;
-}
-
-/* May `path` still bring something that lies before `position`? */
-static bool is_behind(const struct path *path, uint64_t position)
-{
-	return is_before(path->highest - path->disorder, position);
-}
-
-/* Everything missing before `position` is lost. */
-static bool is_proven(const struct reseq *r, uint64_t position, nsec_t now)
-{
-	for (unsigned i = 0; i < r->n_paths; i++) {
-		const struct path *path = &r->paths[i];
-
-		if (is_active(path, now) && is_behind(path, position))
-			return false;
-	}
-	return true;
-}
-
-/* When is_proven() turns true if no packet comes any more. */
-static nsec_t proof_time(const struct reseq *r, uint64_t position)
-{
-	nsec_t time = 0;
-
-	for (unsigned i = 0; i < r->n_paths; i++) {
-		const struct path *path = &r->paths[i];
-
-		if (path->last && is_behind(path, position))
-			time = nsec_max(time, path->last + RESEQ_ACTIVE_TIME);
-	}
-	return time;
-}
-
-/* All that is missing before it is lost: the least of what the active paths have reached. */
-static uint64_t proven_end(const struct reseq *r, nsec_t now)
-{
-	uint64_t end = r->highest + 1;
-
-	for (unsigned i = 0; i < r->n_paths; i++) {
-		const struct path *path = &r->paths[i];
-		uint64_t reached = path->highest - path->disorder + 1;
-
-		if (is_active(path, now) && is_before(reached, end))
-			end = reached;
-	}
-	return end;
+	return to - from -
+	       (position_is_before(slack_begin, slack_end) ? slack_end - slack_begin : 0);
 }
 
 /* Of the packets that wait, the one that came first; NULL if none does. */
@@ -377,9 +271,9 @@ static void place_jumper(struct reseq *r)
 	const struct slot *first = first_slot(r);
 	uint64_t begin = r->jumper_position - RESEQ_WINDOW + 1;
 
-	if (first && is_before(first->position, begin))
+	if (first && position_is_before(first->position, begin))
 		return;
-	if (is_before(r->next, begin)) {
+	if (position_is_before(r->next, begin)) {
 		r->next = begin;
 		repair_give_up(&r->repair, begin, r->jumper_arrival);
 		count(&r->stats.deadlines, 1);
@@ -395,11 +289,7 @@ static void decay(struct reseq *r, nsec_t now)
 	r->next_tick = now + DECAY_TICK;
 	repair_decay(&r->repair);
 	set_longest_wait(r, r->longest_wait - (r->longest_wait >> DECAY_SHIFT));
-	for (unsigned i = 0; i < r->n_paths; i++) {
-		uint64_t *disorder = &r->paths[i].disorder;
-
-		*disorder -= (*disorder + (1 << DECAY_SHIFT) - 1) >> DECAY_SHIFT;
-	}
+	fifo_decay(&r->fifo, DECAY_SHIFT);
 }
 
 /* The packet at `position` has come: whatever is held and lies behind it waited for it. */
@@ -408,7 +298,7 @@ static void learn_from_wait(struct reseq *r, uint64_t position, nsec_t now)
 	const struct slot *oldest = oldest_slot(r);
 	nsec_t wait;
 
-	if (!oldest || is_before(oldest->position, position))
+	if (!oldest || position_is_before(oldest->position, position))
 		return;
 	wait = now - oldest->arrival;
 	if (wait > r->longest_wait)
@@ -421,7 +311,7 @@ static void learn_from_late(struct reseq *r, uint64_t position, nsec_t now)
 	nsec_t hold = reseq_hold_time(r);
 
 	if (!r->expired_at || now - r->expired_at > RESEQ_HOLD_MAX ||
-	    !is_before(position, r->expired_end) || now - r->grown_at < hold)
+	    !position_is_before(position, r->expired_end) || now - r->grown_at < hold)
 		return;
 	r->grown_at = now;
 	set_longest_wait(r, hold + hold / 5); /* a quarter is added to it: 1.5 in all */
@@ -434,14 +324,14 @@ static bool can_repair(const struct reseq *r, nsec_t now)
 
 static enum reseq_verdict judge(struct reseq *r, uint64_t position, bool was_asked, nsec_t now)
 {
-	if (is_before(position, r->next)) {
+	if (position_is_before(position, r->next)) {
 		learn_from_late(r, position, now);
 		return RESEQ_LATE;
 	}
 	if (!was_asked)
 		learn_from_wait(r, position, now);
 	if (position != r->next) {
-		if (r->n_held || can_repair(r, now) || !is_proven(r, position, now))
+		if (r->n_held || can_repair(r, now) || !fifo_has_passed(&r->fifo, position, now))
 			return RESEQ_HOLD;
 		count(&r->stats.proven_lost, count_missing(r, r->next, position));
 	}
@@ -454,14 +344,14 @@ static bool is_apart(const struct reseq *r, uint64_t position)
 {
 	unsigned n = r->n_apart < RESEQ_APART ? r->n_apart : RESEQ_APART;
 
-	if (r->has_begun && !is_before(position, r->next) &&
+	if (r->has_begun && !position_is_before(position, r->next) &&
 	    (!r->n_held || position - r->next >= RESEQ_WINDOW || !is_held(r, position)))
 		return false;
 	for (unsigned i = 1; i <= n; i++) {
 		unsigned at = (r->n_apart - i) % RESEQ_APART;
 
-		if (!is_before(position, r->apart[at].begin) &&
-		    is_before(position, r->apart[at].end))
+		if (!position_is_before(position, r->apart[at].begin) &&
+		    position_is_before(position, r->apart[at].end))
 			return true;
 	}
 	return false;
@@ -486,13 +376,13 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 			r->next = r->highest = r->asked_end = position;
 			past_set(&r->past, position, now);
 		}
-		if (is_before(r->highest, position))
+		if (position_is_before(r->highest, position))
 			r->highest = position;
 		past_note(&r->past, r->highest, reseq_hold_time(r), now);
 		was_asked = repair_filled(&r->repair, position, now);
 		if (was_asked)
 			count(&r->stats.repaired, 1);
-		note_delivery(r, path, position, was_asked, now);
+		fifo_note(&r->fifo, path, position, was_asked, now);
 		verdict = judge(r, position, was_asked, now);
 	}
 	if (verdict == RESEQ_DELIVER)
@@ -516,7 +406,7 @@ static bool window_alloc(struct reseq *r)
 static void mark_range(struct reseq *r, uint64_t begin, uint64_t end, nsec_t now)
 {
 	for (; begin != end; begin++) {
-		if (is_before(begin, r->next) || begin - r->next >= RESEQ_WINDOW ||
+		if (position_is_before(begin, r->next) || begin - r->next >= RESEQ_WINDOW ||
 		    !window_alloc(r) || is_held(r, begin))
 			continue;
 		repair_filled(&r->repair, begin, now);
@@ -545,9 +435,9 @@ void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t count
 	assert(path < RESEQ_PATHS);
 	if (!r->has_begun || !find_position(r, session, counter, &position))
 		return;
-	note_delivery(r, path, position, true, now);
+	fifo_note(&r->fifo, path, position, true, now);
 	/* What came twice may have been asked for too early. */
-	if (!is_before(position, r->expired_begin))
+	if (!position_is_before(position, r->expired_begin))
 		learn_from_late(r, position, now);
 }
 
@@ -556,7 +446,7 @@ bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item,
 	uint64_t position;
 
 	assert(item);
-	if (!find_position(r, session, counter, &position) || is_before(position, r->next))
+	if (!find_position(r, session, counter, &position) || position_is_before(position, r->next))
 		return false;
 	if (!window_alloc(r)) {
 		r->next = position + 1;
@@ -576,7 +466,7 @@ bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item,
 /* The first position from `from` on that is held; `end` if none is before that. */
 static uint64_t next_held(const struct reseq *r, uint64_t from, uint64_t end)
 {
-	for (; is_before(from, end); from++) {
+	for (; position_is_before(from, end); from++) {
 		size_t index = from % RESEQ_WINDOW;
 		uint64_t bits = r->window->is_held[index / WORD_BITS] >> index % WORD_BITS;
 
@@ -586,7 +476,7 @@ static uint64_t next_held(const struct reseq *r, uint64_t from, uint64_t end)
 		}
 		from += WORD_BITS - 1 - index % WORD_BITS;
 	}
-	return is_before(from, end) ? from : end;
+	return position_is_before(from, end) ? from : end;
 }
 
 /* Puts all that is missing before `end` on the list of what to ask for, as far as it has room. */
@@ -594,12 +484,12 @@ static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
 {
 	uint64_t held;
 
-	if (is_before(r->asked_end, r->next))
+	if (position_is_before(r->asked_end, r->next))
 		r->asked_end = r->next;
 	/* Not what lies before the session, which has no counters. */
-	if (is_before(r->asked_end, r->current.base))
+	if (position_is_before(r->asked_end, r->current.base))
 		r->asked_end = r->current.base;
-	while (is_before(r->asked_end, end)) {
+	while (position_is_before(r->asked_end, end)) {
 		held = next_held(r, r->asked_end, end);
 		if (held != r->asked_end) {
 			if (!repair_add(&r->repair, r->asked_end, held, is_lost, now))
@@ -607,7 +497,7 @@ static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
 			count(&r->stats.asked, held - r->asked_end);
 		}
 		r->asked_end = held;
-		while (is_before(r->asked_end, end) && is_held(r, r->asked_end))
+		while (position_is_before(r->asked_end, end) && is_held(r, r->asked_end))
 			r->asked_end++;
 	}
 }
@@ -622,7 +512,7 @@ static void note_expiry(struct reseq *r, const struct slot *first, nsec_t now)
 		r->expired_begin = r->next;
 	r->expired_at = now;
 	r->expired_end = first->position;
-	if (is_before(r->expired_end, r->past.highest))
+	if (position_is_before(r->expired_end, r->past.highest))
 		r->expired_end = r->past.highest;
 }
 
@@ -634,7 +524,9 @@ static bool waits_for_repair(struct reseq *r, const struct slot *first, bool is_
 	if (r->jumper)
 		return false;
 	if (can_repair(r, now))
-		ask_until(r, is_lost ? proven_end(r, now) : r->expired_end, is_lost, now);
+		ask_until(r,
+			  is_lost ? fifo_proven_end(&r->fifo, r->highest + 1, now) : r->expired_end,
+			  is_lost, now);
 	return now < repair_deadline(&r->repair, first->position) &&
 	       (!oldest || now - oldest->arrival < RESEQ_HOLD_MAX);
 }
@@ -643,7 +535,7 @@ static bool waits_for_repair(struct reseq *r, const struct slot *first, bool is_
 static bool give_up(struct reseq *r, const struct slot *first, nsec_t now)
 {
 	const struct slot *oldest = oldest_slot(r);
-	bool is_lost = is_proven(r, first->position, now);
+	bool is_lost = fifo_has_passed(&r->fifo, first->position, now);
 	bool is_overdue = oldest && now - oldest->arrival >= reseq_hold_time(r);
 
 	if (!is_lost && !is_overdue && !r->jumper && !repair_deadline(&r->repair, first->position))
@@ -681,7 +573,7 @@ unsigned reseq_ask(struct reseq *r, nsec_t now, struct reseq_gap *ret, unsigned 
 	if (repair_is_empty(&r->repair) || !repair_may_ask(&r->repair, now))
 		return 0;
 	while (n < max && (g = repair_next(&r->repair, &at, now))) {
-		if (is_before(g->begin, r->current.base))
+		if (position_is_before(g->begin, r->current.base))
 			continue; /* of the session before: too late for that */
 		ret[n++] = (struct reseq_gap){r->current.session, g->begin - r->current.base,
 					      (uint32_t)(g->end - g->begin)};
@@ -705,7 +597,7 @@ void reseq_hurry(struct reseq *r, uint32_t session, uint64_t counter)
 	uint64_t position;
 
 	if (r->n_hurried < RESEQ_HURRIED && find_position(r, session, counter, &position) &&
-	    !is_before(position, r->next))
+	    !position_is_before(position, r->next))
 		r->hurried[r->n_hurried++] = position;
 }
 
@@ -718,10 +610,10 @@ static struct slot *find_hurried(struct reseq *r, uint64_t end)
 	for (unsigned i = 0; i < r->n_hurried; i++) {
 		uint64_t position = r->hurried[i];
 
-		if (is_before(position, r->next))
+		if (position_is_before(position, r->next))
 			continue;
-		if (is_before(position, end) &&
-		    (best == RESEQ_HURRIED || is_before(position, r->hurried[best])))
+		if (position_is_before(position, end) &&
+		    (best == RESEQ_HURRIED || position_is_before(position, r->hurried[best])))
 			best = n;
 		r->hurried[n++] = position;
 	}
@@ -736,7 +628,9 @@ static struct slot *find_hurried(struct reseq *r, uint64_t end)
 /* A packet that does not wait for what is being repaired; its place is kept by a mark. */
 static void *pop_hurried(struct reseq *r, nsec_t now)
 {
-	struct slot *slot = r->n_hurried ? find_hurried(r, proven_end(r, now)) : NULL;
+	struct slot *slot =
+		r->n_hurried ? find_hurried(r, fifo_proven_end(&r->fifo, r->highest + 1, now))
+			     : NULL;
 	void *item;
 
 	if (!slot || slot->is_mark)
@@ -785,7 +679,7 @@ nsec_t reseq_deadline(const struct reseq *r)
 	if (!oldest)
 		return NSEC_NEVER;
 	return nsec_min(oldest->arrival + reseq_hold_time(r),
-			proof_time(r, first_slot(r)->position));
+			fifo_proof_time(&r->fifo, first_slot(r)->position));
 }
 
 size_t reseq_held(const struct reseq *r)

@@ -36,16 +36,10 @@
 #define RESEQ_HOLD_MIN (2 * NSEC_PER_MSEC)
 #define RESEQ_HOLD_START (50 * NSEC_PER_MSEC)
 #define RESEQ_HOLD_MAX (400 * NSEC_PER_MSEC)
-/* A path is active this long after a delivery; below the health check's usual interval. */
-#define RESEQ_ACTIVE_TIME RESEQ_HOLD_MAX
 /* Packets that wait but not for repairs; more than these wait like all others. */
 #define RESEQ_HURRIED 64
 /* Ranges apart from the order that are remembered. */
 #define RESEQ_APART 64
-/* Positions by which a path may run backwards and still give proof: two bursts. */
-#define RESEQ_DISORDER_MAX 128
-/* A packet that its path has overtaken for longer than this was sent again. */
-#define RESEQ_DISORDER_TIME (30 * NSEC_PER_MSEC)
 
 struct reseq;
 

@@ -7,6 +7,7 @@
  */
 #include "bondsim.h"
 #include "check_main.h"
+#include "links/fifo.h"
 
 #define MSEC NSEC_PER_MSEC
 #define SEEDS 2500
@@ -170,7 +171,7 @@ START_TEST(dead_path_delays_the_others_for_a_moment_only)
 		send_steadily(b, 1000, NSEC_PER_SEC);
 		simnet_path(b->net, 1)->dead_from = simnet_now(b->net);
 		simnet_path(b->net, 1)->dead_to = NSEC_NEVER;
-		send_steadily(b, 1000, RESEQ_ACTIVE_TIME + 100 * MSEC);
+		send_steadily(b, 1000, FIFO_ACTIVE_TIME + 100 * MSEC);
 		reseq_stats(b->reseq, &before);
 		send_steadily(b, 1000, NSEC_PER_SEC);
 		reseq_stats(b->reseq, &after);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "links/fifo.h"
 #include "links/reseq.h"
 
 #define MSEC NSEC_PER_MSEC
@@ -152,7 +153,7 @@ END_TEST
 START_TEST(silent_path_does_not_take_part_in_the_proof)
 {
 	begin_two_paths();
-	now += RESEQ_ACTIVE_TIME;
+	now += FIFO_ACTIVE_TIME;
 	ck_assert_int_eq(come(0, 1, 3), RESEQ_DELIVER);
 	expect("3 ");
 	ck_assert_int_eq(stats().proven_lost, 1);
@@ -162,7 +163,7 @@ END_TEST
 START_TEST(path_that_falls_silent_frees_what_waited_for_it)
 {
 	begin_two_paths();
-	now += RESEQ_ACTIVE_TIME - MSEC;
+	now += FIFO_ACTIVE_TIME - MSEC;
 	come(0, 1, 3);
 	ck_assert_int_eq(reseq_deadline(reseq), now + MSEC);
 	now += MSEC;

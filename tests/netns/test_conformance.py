@@ -139,6 +139,7 @@ def test_an_answer_that_comes_after_the_peers_own_session_does_no_harm(lab):
     opened, _ = prober.expect_initiation()
     session = prober.initiate()
     assert probed.delivers(session)
+    probed.wait_handshakes(1)
 
     prober.send(prober.seal_macs(opened.respond()[0]))
 
@@ -218,6 +219,7 @@ def test_a_session_that_the_initiator_made_keeps_the_one_before(lab):
 
     assert probed.delivers(second)
     assert probed.delivers(first)
+    probed.wait_handshakes(2)
     assert probed.sends_in(second)
 
 

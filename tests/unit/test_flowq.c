@@ -111,6 +111,18 @@ static bool has_good_checksum(const uint8_t *packet)
 	return (sum & 0xffff) + (sum >> 16) == 0xffff;
 }
 
+/* At the latest when the turn of another is over. */
+static void assert_flow_is_soon(uint16_t flow)
+{
+	size_t len;
+
+	for (int i = 0; i < 3; i++) {
+		if (flow_of(flowq_pop(q, MS, &len)) == flow)
+			return;
+	}
+	ck_abort_msg("flow %u waits", flow);
+}
+
 START_TEST(a_flow_keeps_its_order_and_its_bytes)
 {
 	uint8_t expected[1500];
@@ -139,12 +151,7 @@ START_TEST(a_new_flow_does_not_wait_behind_a_full_one)
 	for (int i = 0; i < 10; i++)
 		ck_assert_uint_eq(flow_of(flowq_pop(q, MS, &len)), 1);
 	ck_assert(push(2, 0, 80, 0, MS));
-	/* At the latest when the other's turn is over. */
-	for (int i = 0; i < 3; i++) {
-		if (flow_of(flowq_pop(q, MS, &len)) == 2)
-			return;
-	}
-	ck_abort_msg("the new flow waits");
+	assert_flow_is_soon(2);
 }
 END_TEST
 
@@ -289,11 +296,7 @@ START_TEST(a_new_flow_does_not_wait_behind_a_super_packet)
 	ck_assert(flowq_push_whole(q, make_read(1, 0, 60), 0));
 	ck_assert_uint_eq(flow_of(flowq_pop(q, MS, &len)), 1);
 	ck_assert(push(2, 0, 80, 0, MS));
-	for (int i = 0; i < 3; i++) {
-		if (flow_of(flowq_pop(q, MS, &len)) == 2)
-			return;
-	}
-	ck_abort_msg("the new flow waits");
+	assert_flow_is_soon(2);
 }
 END_TEST
 

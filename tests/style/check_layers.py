@@ -17,7 +17,7 @@ RANKS = {
     "util": 0,
     "wire": 1,
     "crypto": 2, "tun": 2, "netlink": 2, "sandbox": 2,
-    "peers": 3, "links": 3, "nat": 3,
+    "peers": 3, "links": 3,
     "broker": 4,
     "dataplane": 5,
     "control": 6, "supervisor": 6,

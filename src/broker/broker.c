@@ -104,9 +104,10 @@ static int put_text(char *to, size_t size, const char *text)
 }
 
 int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const char *interface,
-		    bool offloads)
+		    struct tun_wants wants)
 {
-	struct broker_request q = {.kind = BROKER_OPEN_TUN, .tun.wants_offloads = offloads};
+	struct broker_request q = {
+		.kind = BROKER_OPEN_TUN, .tun.wants_tso = wants.tso, .tun.wants_uso = wants.uso};
 	struct broker_reply reply;
 	int fd;
 	int r = put_text(q.tun.interface, sizeof(q.tun.interface), interface);
@@ -187,7 +188,9 @@ int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_
 			.port = s->port,
 			.fwmark = s->fwmark,
 			.bytes = (uint32_t)bytes,
-			.family = family},
+			.family = family,
+			.wants_gso = s->gso != OFFLOAD_OFF,
+			.wants_gro = s->gro != OFFLOAD_OFF},
 	};
 	struct broker_reply reply;
 	int fd;

@@ -26,7 +26,7 @@ void broker_free(struct broker *b);
  * that; *ret_was_kept then tells the next one that the interface has its addresses already.
  */
 int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const char *interface,
-		    bool offloads);
+		    struct tun_wants wants);
 int broker_close_tun(struct broker *b, const char *interface);
 
 /* As those of netlink/address.h, for the interfaces that broker_open_tun() has opened. */

@@ -45,7 +45,7 @@ enum broker_kind {
 
 struct broker_tun {
 	char interface[IFNAMSIZ];
-	uint8_t wants_offloads; /* 0 or 1 */
+	uint8_t wants_tso, wants_uso; /* 0 or 1 */
 };
 
 struct broker_interface {
@@ -70,7 +70,8 @@ struct broker_udp {
 	char device[IFNAMSIZ];
 	uint32_t fwmark;
 	uint32_t bytes;
-	int32_t family; /* AF_INET, AF_INET6 or AF_UNSPEC */
+	int32_t family;		      /* AF_INET, AF_INET6 or AF_UNSPEC */
+	uint8_t wants_gso, wants_gro; /* 0 or 1 */
 };
 
 struct broker_stamp {

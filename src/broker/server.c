@@ -88,11 +88,12 @@ static int open_tun(struct broker_server *s, const struct broker_tun *q, struct 
 		    int *ret_fd)
 {
 	struct tun *tun = find_tun(s, q->interface);
+	const struct tun_wants wants = {.tso = q->wants_tso == 1, .uso = q->wants_uso == 1};
 	int r;
 
-	if (!is_name(q->interface, sizeof(q->interface)) || q->wants_offloads > 1)
+	if (!is_name(q->interface, sizeof(q->interface)) || q->wants_tso > 1 || q->wants_uso > 1)
 		return -EINVAL;
-	if (tun && tun_set_offloads(tun, q->wants_offloads) == 0)
+	if (tun && tun_set_offloads(tun, wants) == 0)
 		return give_tun(tun, true, ret, ret_fd);
 	if (tun)
 		drop_tun(s, tun); /* somebody has deleted the interface */
@@ -100,7 +101,7 @@ static int open_tun(struct broker_server *s, const struct broker_tun *q, struct 
 		return -EMFILE;
 	tun = &s->tuns[s->n_tuns];
 	do
-		r = tun_open(tun, q->interface, q->wants_offloads);
+		r = tun_open(tun, q->interface, wants);
 	while (r == -EEXIST && wait_patiently(s));
 	if (r < 0)
 		return r;
@@ -165,11 +166,16 @@ static int open_udp(struct broker_server *s, const struct broker_udp *q, struct 
 		    int *ret_fd)
 {
 	struct link_settings settings = {
-		.bind = q->bind, .port = (uint16_t)q->port, .fwmark = q->fwmark};
+		.bind = q->bind,
+		.port = (uint16_t)q->port,
+		.fwmark = q->fwmark,
+		.gso = q->wants_gso ? OFFLOAD_AUTO : OFFLOAD_OFF,
+		.gro = q->wants_gro ? OFFLOAD_AUTO : OFFLOAD_OFF,
+	};
 	int r;
 
-	if (q->port > UINT16_MAX || !is_family(q->family) || !is_family(q->bind.sa.sa_family) ||
-	    q->bytes > BURST_BYTES_LIMIT)
+	if (q->wants_gso > 1 || q->wants_gro > 1 || q->port > UINT16_MAX || !is_family(q->family) ||
+	    !is_family(q->bind.sa.sa_family) || q->bytes > BURST_BYTES_LIMIT)
 		return -EINVAL;
 	if (q->device[0] && !is_name(q->device, sizeof(q->device)))
 		return -EINVAL;

@@ -133,6 +133,9 @@ static struct json_object *link_json(const struct link_status *s)
 	add_bool(o, "carrier", s->has_carrier);
 	add_bool(o, "gso", s->has_gso);
 	add_bool(o, "gro", s->has_gro);
+	add_text(o, "gso_setting", offload_name(s->gso));
+	add_text(o, "gro_setting", offload_name(s->gro));
+	add_count(o, "gso_refused", s->gso_refused);
 	add_error(o, s->last_error);
 	add_count(o, "weight", s->weight);
 	add_text(o, "role", role_name(s->is_backup));
@@ -300,6 +303,8 @@ static void add_machine(struct json_object *o, const struct network_status *s)
 	if (offloads) {
 		add_bool(offloads, "tso", s->can_tso);
 		add_bool(offloads, "uso", s->can_uso);
+		add_text(offloads, "tso_setting", offload_name(s->tso));
+		add_text(offloads, "uso_setting", offload_name(s->uso));
 	}
 	if (buffers) {
 		add_count(buffers, "total", s->buffers);

@@ -94,6 +94,15 @@ static void check_sizes(struct check *c, const struct network_draft *n)
 		       IPV6_MTU_MIN);
 }
 
+/* What is on in any case must fit the buffers. */
+static void check_buffers(struct check *c, const struct network_settings *set,
+			  const struct config_section *s, const char *key, enum offload wanted)
+{
+	if (wanted == OFFLOAD_ON && set->buffer_size < BUFFER_SIZE_DEFAULT)
+		report(c, s, key, "found on, allowed: auto or off with a buffer_size below %u (%u)",
+		       BUFFER_SIZE_DEFAULT, set->buffer_size);
+}
+
 static void check_recovery(struct check *c, const struct network_draft *n)
 {
 	const struct health_settings *h = &n->settings.health;
@@ -248,6 +257,8 @@ static int check_network(struct check *c, const struct network_draft *n)
 	if (n->network) {
 		check_addresses(c, n);
 		check_sizes(c, n);
+		check_buffers(c, &n->settings, n->network, "tso", n->settings.tso);
+		check_buffers(c, &n->settings, n->network, "uso", n->settings.uso);
 	}
 	if (!n->wireguard)
 		return 0;
@@ -431,6 +442,9 @@ int config_check(struct config_draft *d, struct config_errors *errors)
 	for (size_t i = 0; i < d->n_links; i++) {
 		check_families(&c, &d->links[i]);
 		check_ports(&c, &d->links[i]);
+		if (d->links[i].network)
+			check_buffers(&c, &d->links[i].network->settings, d->links[i].section,
+				      "gro", d->links[i].settings.gro);
 	}
 	for (size_t i = 0; i < d->n_peers; i++)
 		check_peer(&c, &d->peers[i]);

@@ -149,6 +149,8 @@ static const struct config_key network_keys[] = {
 	{KEY("metric", value_u32, network_draft, settings.route_metric), .max = UINT32_MAX},
 	{KEY("buffer_size", value_u32, network_draft, settings.buffer_size), .min = MTU_MIN,
 	 .max = BUFFER_SIZE_MAX},
+	{KEY("tso", value_offload, network_draft, settings.tso)},
+	{KEY("uso", value_offload, network_draft, settings.uso)},
 	{KEY("dns", parse_dns, network_draft, hooks.dns), .is_list = true},
 #define X(key, event) {KEY(#key, value_path, network_draft, hooks.paths[HOOK_##key])},
 	HOOK_KINDS(X)
@@ -206,6 +208,8 @@ static const struct config_key link_keys[] = {
 	{KEY("fwmark", value_mark, link_draft, settings.fwmark)},
 	{KEY("role", value_role, link_draft, settings.role)},
 	{KEY("rate", value_rate, link_draft, settings.rate)},
+	{KEY("gso", value_offload, link_draft, settings.gso)},
+	{KEY("gro", value_offload, link_draft, settings.gro)},
 	{NULL},
 };
 

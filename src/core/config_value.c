@@ -229,6 +229,22 @@ int value_scheduler(struct value *v, void *field)
 	return 0;
 }
 
+int value_offload(struct value *v, void *field)
+{
+	static const struct choice choices[] = {
+		{"auto", OFFLOAD_AUTO},
+		{"on", OFFLOAD_ON},
+		{"off", OFFLOAD_OFF},
+		{NULL, 0},
+	};
+	int choice;
+
+	if (!choose(v, choices, &choice))
+		return -EINVAL;
+	*(enum offload *)field = (enum offload)choice;
+	return 0;
+}
+
 int value_role(struct value *v, void *field)
 {
 	static const struct choice choices[] = {

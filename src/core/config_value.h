@@ -38,6 +38,7 @@ value_parse value_keepalive;	/* uint16_t seconds, or "off" for 0 */
 value_parse value_bool;		/* bool */
 value_parse value_mode;		/* enum bond_mode */
 value_parse value_scheduler;	/* enum bond_scheduler */
+value_parse value_offload;	/* enum offload */
 value_parse value_role;		/* enum link_role */
 value_parse value_rate;		/* uint64_t bits per second: 500kbit, 50mbit, 1gbit, or 0 */
 value_parse value_multilink;	/* enum multilink */

@@ -62,6 +62,18 @@ void lane_worker_init(struct lane_worker *w, struct network *n)
 	merge_init(&w->merge, write_tun, n, n->tun.can_tso, n->tun.can_uso);
 }
 
+/* The interface has refused super-packets: are there to be any more of that kind? */
+static void note_refused_runs(struct lane_worker *w)
+{
+	struct network *n = w->network;
+
+	w->merge.n_runs_refused = 0;
+	if (n->tun.can_tso && !w->merge.can_tcp)
+		atomic_store_explicit(&n->is_tso_refused, true, memory_order_relaxed);
+	if (n->tun.can_uso && !w->merge.can_udp)
+		atomic_store_explicit(&n->is_uso_refused, true, memory_order_relaxed);
+}
+
 /* Writes what is open, then gives back what it lay in. */
 static void flush(struct lane_worker *w)
 {
@@ -70,6 +82,8 @@ static void flush(struct lane_worker *w)
 	merge_flush(&w->merge);
 	if (w->merge.n_refused)
 		drops_add(&w->network->drops, DROP_rx_tun_write, w->merge.n_refused);
+	if (w->merge.n_runs_refused)
+		note_refused_runs(w);
 	w->merge.n_refused = 0;
 	w->merge.n_written = 0;
 	while ((b = w->bursts)) {

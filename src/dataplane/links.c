@@ -191,7 +191,8 @@ static int add_link(struct network *n, const struct link_settings *s)
 static bool is_other_socket(const struct link_settings *a, const struct link_settings *b)
 {
 	return !addr_equal(&a->bind, &b->bind) || a->port != b->port || a->fwmark != b->fwmark ||
-	       a->is_disabled != b->is_disabled || strcmp(a->device, b->device) != 0;
+	       a->is_disabled != b->is_disabled || a->gso != b->gso || a->gro != b->gro ||
+	       strcmp(a->device, b->device) != 0;
 }
 
 /* Of the settings, what the socket is made from. */
@@ -201,6 +202,8 @@ static void take_socket_settings(struct link_settings *to, const struct link_set
 	to->port = from->port;
 	to->fwmark = from->fwmark;
 	to->is_disabled = from->is_disabled;
+	to->gso = from->gso;
+	to->gro = from->gro;
 	memcpy(to->device, from->device, sizeof(to->device));
 }
 

@@ -11,6 +11,7 @@
 #include "dataplane/bonds.h"
 #include "dataplane/mtu.h"
 #include "dataplane/network_state.h"
+#include "dataplane/news.h"
 #include "dataplane/probe.h"
 #include "dataplane/status_fill.h"
 #include "dataplane/uplink.h"
@@ -33,6 +34,7 @@ struct monitor {
 	nsec_t last_sample;
 	struct resolver *resolver;
 	int watch; /* of interfaces and addresses; -1: none, the uplinks look now and then */
+	bool has_told_tso, has_told_uso;
 	struct uplink *uplinks; /* NETWORK_LINKS_MAX, by number; link NULL: none */
 };
 
@@ -86,6 +88,15 @@ void monitor_free(struct monitor *m)
 	free(m);
 }
 
+static void tell_refused(struct monitor *m, const char *what, const _Atomic bool *is_refused,
+			 bool *has_told)
+{
+	if (*has_told || !atomic_load_explicit(is_refused, memory_order_relaxed))
+		return;
+	*has_told = true;
+	news_tun_refused(m->network, what);
+}
+
 static void sample_tick(struct timer *t, nsec_t now)
 {
 	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, sample_timer));
@@ -98,6 +109,12 @@ static void sample_tick(struct timer *t, nsec_t now)
 		probe_sample(p, now - m->last_sample, now);
 		probe_judge_peer(p, now);
 	}
+	for (size_t i = 0; i < m->network->n_links; i++) {
+		if (m->uplinks[i].link)
+			uplink_sample(&m->uplinks[i]);
+	}
+	tell_refused(m, "tso", &m->network->is_tso_refused, &m->has_told_tso);
+	tell_refused(m, "uso", &m->network->is_uso_refused, &m->has_told_uso);
 	mtu_update(m->network, now);
 	m->last_sample = now;
 	timerq_arm(&m->timers, t, now + SAMPLE_INTERVAL);

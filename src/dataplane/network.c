@@ -84,11 +84,23 @@ static int set_addresses(struct network *n)
 	return 0;
 }
 
-static int make_interface(struct network *n)
+static int refuse_offload(const struct network *n, const char *key, const char *what)
+{
+	log_error("network %s: %s is 'on', but the kernel has no %s for tunnel interfaces; 'auto' "
+		  "does without",
+		  n->settings->name, key, what);
+	return -EOPNOTSUPP;
+}
+
+static int open_interface(struct network *n)
 {
 	const struct network_settings *s = n->settings;
-	bool offloads = s->buffer_size >= BUFFER_SIZE_DEFAULT;
-	int r = broker_open_tun(n->broker, &n->tun, &n->was_kept, s->interface, offloads);
+	bool has_room = s->buffer_size >= BUFFER_SIZE_DEFAULT;
+	const struct tun_wants wants = {
+		.tso = has_room && s->tso != OFFLOAD_OFF,
+		.uso = has_room && s->uso != OFFLOAD_OFF,
+	};
+	int r = broker_open_tun(n->broker, &n->tun, &n->was_kept, s->interface, wants);
 
 	if (r < 0) {
 		n->tun.fd = -1;
@@ -96,6 +108,20 @@ static int make_interface(struct network *n)
 			  s->name, s->interface, strerror(-r));
 		return r;
 	}
+	if (s->tso == OFFLOAD_ON && !n->tun.can_tso)
+		return refuse_offload(n, "tso", "TSO");
+	if (s->uso == OFFLOAD_ON && !n->tun.can_uso)
+		return refuse_offload(n, "uso", "USO (Linux 6.2 has)");
+	return 0;
+}
+
+static int make_interface(struct network *n)
+{
+	const struct network_settings *s = n->settings;
+	int r = open_interface(n);
+
+	if (r < 0)
+		return r;
 	r = broker_set_mtu(n->broker, n->tun.name, s->mtu);
 	if (r < 0)
 		return fail(n, "cannot set the MTU of the tunnel interface", r);

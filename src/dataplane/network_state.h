@@ -77,7 +77,8 @@ struct network {
 	} started;
 	/* atomic */
 	_Atomic bool has_failed;
-	_Atomic uint32_t mtu; /* of the interface; the monitor writes */
+	_Atomic bool is_tso_refused, is_uso_refused; /* by the interface, of what was merged */
+	_Atomic uint32_t mtu;			     /* of the interface; the monitor writes */
 	struct drops drops;
 };
 

@@ -149,6 +149,26 @@ void news_link_carrier(struct network *n, const struct link *l, bool has_carrier
 	     &r);
 }
 
+void news_link_gso(struct network *n, const struct link *l)
+{
+	struct record r;
+
+	begin_link(&r, "link_gso_refused", n, l, "open");
+	record_add(&r, "setting", offload_name(l->settings->gso));
+	tell(n, l->settings->gso == OFFLOAD_ON ? LOG_WARNING : LOG_NOTICE,
+	     "link's device does not cut bursts (UDP_SEGMENT): datagrams are sent one by one", &r);
+}
+
+void news_tun_refused(struct network *n, const char *what)
+{
+	struct record r;
+
+	begin(&r, "offload_refused", n);
+	record_add(&r, "offload", what);
+	tell(n, LOG_WARNING,
+	     "tunnel interface refuses super-packets: packets are written one by one", &r);
+}
+
 void news_handshake(const struct bond *bond)
 {
 	struct record r;

@@ -22,6 +22,10 @@ void news_path_removed(const struct probe_path *pp);
 void news_link_open(struct network *n, const struct link *l, const struct addr *local);
 void news_link_closed(struct network *n, const struct link *l, const char *reason);
 void news_link_carrier(struct network *n, const struct link *l, bool has_carrier);
+/* Its device refuses to cut bursts. */
+void news_link_gso(struct network *n, const struct link *l);
+/* The tunnel interface refuses super-packets of that kind: "tso" or "uso". */
+void news_tun_refused(struct network *n, const char *what);
 
 /* There is a new session with a peer. */
 void news_handshake(const struct bond *bond);

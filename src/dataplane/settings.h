@@ -57,6 +57,7 @@ struct network_settings {
 	uint32_t route_table;  /* of routes to the allowed IPs; 0: there are none */
 	uint32_t route_metric; /* 0: the kernel's default */
 	uint32_t buffer_size;
+	enum offload tso, uso; /* the interface takes and gives super-packets of TCP, and of UDP */
 	uint8_t private_key[32];
 	enum bond_mode mode;
 	enum bond_scheduler scheduler;

@@ -31,6 +31,9 @@ static void fill_link(const struct link *l, struct link_status *ret)
 	ret->has_carrier = atomic_load_explicit(&l->has_carrier, memory_order_relaxed);
 	ret->has_gso = atomic_load_explicit(&l->has_gso, memory_order_relaxed);
 	ret->has_gro = atomic_load_explicit(&l->has_gro, memory_order_relaxed);
+	ret->gso = l->settings->gso;
+	ret->gro = l->settings->gro;
+	ret->gso_refused = load(&l->gso_refused);
 	ret->last_error = atomic_load_explicit(&l->last_error, memory_order_relaxed);
 	ret->weight = l->settings->weight;
 	ret->is_backup = l->settings->role == LINK_BACKUP;
@@ -173,8 +176,12 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	ret->mode = n->settings->mode;
 	memcpy(ret->public_key, device_public_key(n->device), sizeof(ret->public_key));
 	ret->aead = aead_backend();
-	ret->can_tso = n->tun.can_tso;
-	ret->can_uso = n->tun.can_uso;
+	ret->can_tso =
+		n->tun.can_tso && !atomic_load_explicit(&n->is_tso_refused, memory_order_relaxed);
+	ret->can_uso =
+		n->tun.can_uso && !atomic_load_explicit(&n->is_uso_refused, memory_order_relaxed);
+	ret->tso = n->settings->tso;
+	ret->uso = n->settings->uso;
 	ret->buffers = pool_cells(n->bursts) - n->n_put_by;
 	ret->buffers_free = pool_available(n->bursts);
 	copy_drops(&ret->drops, &n->drops);
@@ -201,6 +208,8 @@ void network_status_idle(const struct network_settings *settings, struct network
 	strcpy(ret->interface, settings->interface);
 	ret->mtu = settings->mtu;
 	ret->mode = settings->mode;
+	ret->tso = settings->tso;
+	ret->uso = settings->uso;
 	ret->aead = aead_backend();
 	keys_public(ret->public_key, settings->private_key);
 }

@@ -69,9 +69,11 @@ struct link_status {
 	struct addr local; /* as bound; AF_UNSPEC while there is no socket */
 	bool is_open;
 	bool has_carrier;
-	bool has_gso;	/* sends by UDP_SEGMENT */
-	bool has_gro;	/* receives by UDP_GRO */
-	int last_error; /* errno of the last failure to open or send; 0: none */
+	bool has_gso;	       /* sends by UDP_SEGMENT */
+	bool has_gro;	       /* receives by UDP_GRO */
+	enum offload gso, gro; /* as configured */
+	uint64_t gso_refused;  /* bursts that the kernel would not cut */
+	int last_error;	       /* errno of the last failure to open or send; 0: none */
 	uint32_t weight;
 	bool is_backup;
 	uint64_t rate; /* its cap, bits per second; 0: none */
@@ -87,8 +89,9 @@ struct network_status {
 	uint32_t mtu;
 	enum bond_mode mode;
 	uint8_t public_key[32];
-	const char *aead; /* name of the back-end, a constant */
-	bool can_tso, can_uso;
+	const char *aead;      /* name of the back-end, a constant */
+	bool can_tso, can_uso; /* in force */
+	enum offload tso, uso; /* as configured */
 	size_t buffers, buffers_free;
 	struct drops drops; /* those that belong to no link */
 	struct link_status *links;

@@ -71,6 +71,16 @@ static int link_family(const struct network *n, const struct link_settings *s)
 	return AF_UNSPEC;
 }
 
+/* What the settings want to have in any case, and the kernel does not know. */
+static const char *find_refused(const struct link_settings *s, const struct udp_socket *socket)
+{
+	if (s->gso == OFFLOAD_ON && !socket->has_gso)
+		return "gso is 'on', but the kernel has no UDP_SEGMENT";
+	if (s->gro == OFFLOAD_ON && !socket->has_gro)
+		return "gro is 'on', but the kernel has no UDP_GRO";
+	return NULL;
+}
+
 static int open_socket(struct uplink *u, nsec_t now)
 {
 	struct link *l = u->link;
@@ -78,9 +88,10 @@ static int open_socket(struct uplink *u, nsec_t now)
 	int r = broker_open_udp(u->network->broker, &s, l->settings,
 				link_family(u->network, l->settings), l->burst_bytes);
 
+	u->refused = r == 0 ? find_refused(l->settings, &s) : NULL;
 	if (r == 0) {
 		udp_local_addr(&s, &u->local);
-		r = link_set_socket(l, &s);
+		r = u->refused ? -EOPNOTSUPP : link_set_socket(l, &s);
 		if (r < 0)
 			close(s.fd);
 	}
@@ -123,7 +134,8 @@ static void report_open_failure(struct uplink *u, int r, const char *what_now)
 	u->last_error = -r;
 	log_warn("network %s: link %s: cannot open its socket (bind %s, device %s): %s; %s",
 		 u->network->settings->name, s->name, addr_format(&s->bind, text),
-		 s->device[0] ? s->device : "any", strerror(-r), what_now);
+		 s->device[0] ? s->device : "any", u->refused ? u->refused : strerror(-r),
+		 what_now);
 }
 
 static void try_open(struct uplink *u, nsec_t now)
@@ -349,6 +361,17 @@ int uplink_reopen(struct uplink *u, nsec_t now)
 	if (!is_open(u))
 		tell_paths(u, "the link has no socket", now);
 	return r;
+}
+
+void uplink_sample(struct uplink *u)
+{
+	uint64_t refused = atomic_load_explicit(&u->link->gso_refused, memory_order_relaxed);
+
+	if (refused == u->gso_told || atomic_load_explicit(&u->link->has_gso, memory_order_relaxed))
+		return;
+	if (!u->gso_told)
+		news_link_gso(u->network, u->link);
+	u->gso_told = refused;
 }
 
 void uplink_failed(struct uplink *u, int error, nsec_t now)

@@ -18,9 +18,11 @@ struct uplink {
 	struct network *network;
 	struct timerq *timers;
 	struct link *link;
-	struct addr local; /* of the socket; AF_UNSPEC: there is none */
-	unsigned ifindex;  /* of its device, or of that with its address; 0: none, or unknown */
-	int last_error;	   /* what has been reported */
+	struct addr local;   /* of the socket; AF_UNSPEC: there is none */
+	unsigned ifindex;    /* of its device, or of that with its address; 0: none, or unknown */
+	int last_error;	     /* what has been reported */
+	const char *refused; /* the offload that must be and cannot be had; NULL: none */
+	uint64_t gso_told;   /* refusals that have been told of */
 	nsec_t opened;
 	nsec_t patience; /* without any answer, before another source port is tried */
 };
@@ -44,5 +46,7 @@ int uplink_reopen(struct uplink *u, nsec_t now);
 void uplink_netif(struct uplink *u, const struct netif_change *change, nsec_t now);
 /* Changes were missed: looks for itself. */
 void uplink_look(struct uplink *u, nsec_t now);
+/* Now and then: tells, the first time, that the device refuses to cut bursts. */
+void uplink_sample(struct uplink *u);
 /* Sending or receiving on the socket has failed. */
 void uplink_failed(struct uplink *u, int error, nsec_t now);

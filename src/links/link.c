@@ -15,6 +15,9 @@
  */
 #define SENDS_PER_TURN 8
 
+/* What fails for every packet is told of no more often: there is one queue for all such news. */
+#define FAILURE_INTERVAL (50 * NSEC_PER_MSEC)
+
 /* When the pool of buffers was empty, the next try. */
 #define BUFFER_RETRY NSEC_PER_MSEC
 
@@ -147,6 +150,19 @@ static void tell_room(struct link *l)
 		l->calls->has_room(l->ctx, l);
 }
 
+static void tell_failure(struct link *l, uint32_t path_id, int error)
+{
+	_Atomic nsec_t *told = &l->failures_told[path_id % LINK_FAILURES_TOLD];
+	nsec_t now = clock_now();
+	nsec_t before = atomic_load_explicit(told, memory_order_relaxed);
+
+	atomic_store_explicit(&l->last_error, error, memory_order_relaxed);
+	if (before && now - before < FAILURE_INTERVAL)
+		return;
+	atomic_store_explicit(told, now, memory_order_relaxed);
+	l->calls->failed(l->ctx, l, path_id, error);
+}
+
 /* The pending burst cannot be sent; a full queue is no fault of the link. */
 static void fail_tx(struct link *l, int error)
 {
@@ -160,8 +176,7 @@ static void fail_tx(struct link *l, int error)
 	l->pending.burst = NULL;
 	if (error == ENOBUFS || error == EMSGSIZE)
 		return;
-	atomic_store_explicit(&l->last_error, error, memory_order_relaxed);
-	l->calls->failed(l->ctx, l, path_id, error);
+	tell_failure(l, path_id, error);
 }
 
 static void count_sent(struct link *l, const struct burst *b, uint32_t first, uint32_t n)
@@ -178,6 +193,7 @@ static void count_sent(struct link *l, const struct burst *b, uint32_t first, ui
 static bool send_pending(struct link *l)
 {
 	struct burst *b = l->pending.burst;
+	uint32_t refused = l->socket.gso_refused;
 	int r;
 
 	if (l->socket.fd < 0) {
@@ -188,6 +204,8 @@ static bool send_pending(struct link *l)
 	r = udp_send(&l->socket, b, l->pending_sent, &l->pending.to);
 	if (r == -EAGAIN || r == -EINTR)
 		return false;
+	if (l->socket.gso_refused != refused)
+		atomic_fetch_add_explicit(&l->gso_refused, 1, memory_order_relaxed);
 	atomic_store_explicit(&l->has_gso, l->socket.has_gso, memory_order_relaxed);
 	if (r < 0) {
 		fail_tx(l, -r);
@@ -294,6 +312,7 @@ static int receive_some(struct link *l)
 	int n = fill_spare(l);
 	uint64_t datagrams = 0;
 	uint64_t bytes = 0;
+	uint32_t overflow = l->socket.overflow;
 	nsec_t now;
 	int got;
 
@@ -306,11 +325,12 @@ static int receive_some(struct link *l)
 	l->may_read = got == n;
 	if (got <= 0) {
 		if (got < 0 && got != -EAGAIN && got != -EINTR) {
-			atomic_store_explicit(&l->last_error, -got, memory_order_relaxed);
-			l->calls->failed(l->ctx, l, 0, -got);
+			tell_failure(l, 0, -got);
 		}
 		return 0;
 	}
+	if (l->socket.overflow != overflow)
+		drops_add(&l->drops, DROP_rx_socket_overflow, l->socket.overflow - overflow);
 	now = clock_now();
 	for (int i = 0; i < got; i++) {
 		struct burst *b = l->spare[i];

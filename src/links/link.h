@@ -23,6 +23,8 @@
 #define LINK_QUEUE_BYTES (192 << 10)
 /* Of the slots, those that data leaves for pings, their answers and handshake messages. */
 #define LINK_CONTROL_SLOTS 8
+/* Paths whose failures are told of on their own. */
+#define LINK_FAILURES_TOLD 32
 
 struct link;
 
@@ -32,7 +34,8 @@ struct link_calls {
 	/* The batch is over; and whenever the worker is about to sleep: returns when it must not
 	 * sleep any longer (NSEC_NEVER: no matter). */
 	nsec_t (*batch_done)(void *ctx, struct link *l, nsec_t now);
-	/* Sending over path `path_id` (0: none) failed by `error`, or receiving did. */
+	/* Sending over path `path_id` (0: none) failed by `error`, or receiving did. Not of each
+	 * datagram: once, and then now and then for as long as it goes on. */
 	void (*failed)(void *ctx, struct link *l, uint32_t path_id, int error);
 	/* There is room in the ring again after link_push() has refused. */
 	void (*has_room)(void *ctx, struct link *l);
@@ -77,6 +80,9 @@ struct link {
 	_Atomic bool is_open;
 	_Atomic bool has_carrier; /* its interface has; true where that is not known */
 	_Atomic bool has_gso, has_gro;
+	_Atomic uint64_t gso_refused; /* bursts, by all its sockets */
+	/* when a failure was last told of, by path id; 0: receiving */
+	_Atomic nsec_t failures_told[LINK_FAILURES_TOLD];
 	_Atomic int last_error;
 	_Atomic uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
 	struct drops drops;

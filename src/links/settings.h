@@ -9,6 +9,7 @@
 
 #include "util/addr.h"
 #include "util/clock.h"
+#include "util/offload.h"
 
 #define LINK_NAME_MAX 63
 #define HOST_NAME_MAX_LEN 255
@@ -47,6 +48,8 @@ struct link_settings {
 	enum link_role role;
 	uint64_t rate;	  /* bits per second that may be sent on a path over it; 0: no cap */
 	bool is_disabled; /* without a socket until further notice */
+	enum offload gso; /* sending by UDP_SEGMENT */
+	enum offload gro; /* receiving by UDP_GRO */
 };
 
 struct health_settings {

@@ -18,10 +18,17 @@
 #define RECEIVE_BUFFER_BYTES (4 << 20)
 #define SEND_BUFFER_BYTES (512 << 10)
 
+/*
+ * So many refusals in a row, and a device that cannot cut bursts is not asked any more, but for
+ * each so-and-so-many-eth burst: the route may lead elsewhere by then.
+ */
+#define GSO_REFUSALS_MAX 16
+#define GSO_RETRY 256
+
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-		   CMSG_SPACE(sizeof(int))];
+		   CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
 };
 
 static void wildcard_of(struct addr *ret, int family)
@@ -80,8 +87,11 @@ static int set_options(struct udp_socket *u, const struct link_settings *s, size
 		set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	else if (u->is_wildcard)
 		set_int(u->fd, IPPROTO_IP, IP_PKTINFO, 1);
-	u->has_gro = bytes >= BURST_BYTES_MAX && set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
-	u->has_gso = set_int(u->fd, IPPROTO_UDP, UDP_SEGMENT, 0) == 0;
+	set_int(u->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+	u->has_gro = s->gro != OFFLOAD_OFF && bytes >= BURST_BYTES_MAX &&
+		     set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
+	u->wants_gso = s->gso != OFFLOAD_OFF && set_int(u->fd, IPPROTO_UDP, UDP_SEGMENT, 0) == 0;
+	u->has_gso = u->wants_gso;
 	return 0;
 }
 
@@ -223,32 +233,59 @@ static int send_mtu_probe(struct udp_socket *u, const struct burst *b, const str
 	return r;
 }
 
+static bool is_gso_retry(struct udp_socket *u)
+{
+	return u->wants_gso && ++u->gso_skipped % GSO_RETRY == 0;
+}
+
+/* EIO: not on this device. The others may be about datagrams of this size only. */
+static bool is_gso_refusal(int r)
+{
+	return r == -EIO || r == -EMSGSIZE || r == -EINVAL;
+}
+
+/* What the kernel would not cut by `refusal` has left one by one. */
+static void note_gso_refusal(struct udp_socket *u, int refusal)
+{
+	u->gso_refused++;
+	if (refusal == -EIO || ++u->gso_in_a_row >= GSO_REFUSALS_MAX)
+		u->has_gso = false;
+}
+
 int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first, const struct endpoint *to)
 {
 	uint32_t n = b->n - first;
 	uint32_t sent = 0;
+	int refusal = 0;
 	int r;
 
 	if (b->is_mtu_probe)
 		return send_mtu_probe(u, b, to);
-	if (n > 1 && u->has_gso) {
+	if (n > 1 && (u->has_gso || is_gso_retry(u))) {
 		r = send_run(u, b, first, n, to);
-		if (r != -EIO && r != -EMSGSIZE && r != -EINVAL)
+		if (r > 0) {
+			u->has_gso = true;
+			u->gso_in_a_row = 0;
+		}
+		if (!is_gso_refusal(r))
 			return r;
-		/* EIO: this device cannot cut at all; the others: not datagrams of this size. */
-		if (r == -EIO)
-			u->has_gso = false;
+		refusal = r;
 	}
 	for (; sent < n; sent++) {
 		r = send_run(u, b, first + sent, 1, to);
 		if (r < 0)
 			return sent ? (int)sent : r;
+		if (sent == 0 && refusal)
+			note_gso_refusal(u, refusal);
 	}
 	return (int)sent;
 }
 
-/* Where a received message was sent to, and the length of the datagrams in it. */
-static void read_control(struct msghdr *msg, struct burst *b)
+/*
+ * Where a received message was sent to, and the length of the datagrams in it. With it the kernel
+ * tells, once there is something to tell, what it has dropped before for want of room.
+ */
+static void read_control(struct udp_socket *u, struct msghdr *msg, struct burst *b)
 {
 	struct addr *local = &b->from.local;
 
@@ -272,6 +309,8 @@ static void read_control(struct msghdr *msg, struct burst *b)
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
 			local->v4.sin_family = AF_INET;
 			local->v4.sin_addr = info.ipi_spec_dst;
+		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+			memcpy(&u->overflow, CMSG_DATA(c), sizeof(u->overflow));
 		}
 	}
 }
@@ -304,7 +343,7 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 		/* A datagram that did not fit is none of ours: it will be counted as malformed. */
 		b->len = msgs[i].msg_hdr.msg_flags & MSG_TRUNC ? 1 : msgs[i].msg_len;
 		b->stride = b->len;
-		read_control(&msgs[i].msg_hdr, b);
+		read_control(u, &msgs[i].msg_hdr, b);
 		burst_count(b);
 		addr_unmap(&b->from.remote);
 	}

@@ -12,8 +12,13 @@ struct udp_socket {
 	int fd;
 	bool is_v6;	  /* then IPv4 goes through it in mapped form */
 	bool is_wildcard; /* then the source address matters per datagram */
-	bool has_gso;
+	bool wants_gso;	  /* the kernel knows it, and we may ask for it */
+	bool has_gso;	  /* bursts leave by one call; a device may turn out to refuse it */
 	bool has_gro;
+	uint32_t gso_refused; /* bursts that the kernel would not cut */
+	uint32_t gso_in_a_row;
+	uint32_t gso_skipped;  /* bursts sent one by one without asking */
+	uint32_t overflow;     /* messages that the kernel had no room for, as it counts them */
 	unsigned device_index; /* of the device that it is bound to; 0: none */
 };
 
@@ -23,7 +28,8 @@ struct udp_socket {
 /*
  * Opens and binds. `family` is that of the endpoint, AF_UNSPEC if there is none: then, without
  * a bind address, the socket takes both families. `bytes` is the size of burst buffers: below
- * 64 KB coalesced receives would not fit, and are not asked for.
+ * 64 KB coalesced receives would not fit, and are not asked for. What of gso and gro the settings
+ * allow is used where the kernel has it; whether that is enough is for the caller to say.
  * 0; -ENODEV: no such device; -EADDRNOTAVAIL: the address is not (yet) ours; -EADDRINUSE; -EPERM.
  */
 int udp_open(struct udp_socket *ret, const struct link_settings *s, int family, size_t bytes);

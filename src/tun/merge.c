@@ -12,6 +12,7 @@
  */
 #include "tun/merge.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -216,20 +217,20 @@ static void open_run(struct merge *m, const struct merge_packet *p)
 	append(m, p);
 }
 
-static void write_out(struct merge *m, int n_iov, size_t n_packets)
+static int write_out(struct merge *m, int n_iov)
 {
 	m->iov[0] = (struct iovec){.iov_base = &m->hdr, .iov_len = sizeof(m->hdr)};
-	if (m->write(m->ctx, m->iov, n_iov) == 0)
-		m->n_written += n_packets;
-	else
-		m->n_refused += n_packets;
+	return m->write(m->ctx, m->iov, n_iov);
 }
 
 static void write_single(struct merge *m, uint8_t *packet, size_t len)
 {
 	m->hdr = (struct virtio_net_hdr){.gso_type = VIRTIO_NET_HDR_GSO_NONE};
 	m->iov[1] = (struct iovec){.iov_base = packet, .iov_len = len};
-	write_out(m, 2, 1);
+	if (write_out(m, 2) == 0)
+		m->n_written++;
+	else
+		m->n_refused++;
 }
 
 static struct virtio_net_hdr describe_run(const struct merge *m)
@@ -282,13 +283,47 @@ static void set_headers(const struct merge *m, uint8_t *headers)
 	tcp->checksum = pseudo;
 }
 
+/* The packets of a run lie as they came. */
+static void write_apart(struct merge *m)
+{
+	size_t headers_len = m->first.headers_len;
+
+	for (size_t i = 0; i < m->n_segments; i++) {
+		const struct iovec *payload = &m->iov[2 + i];
+
+		write_single(m, (uint8_t *)payload->iov_base - headers_len,
+			     headers_len + payload->iov_len);
+	}
+}
+
+/* EINVAL: a kernel that does not know such super-packets, or has something against this one. */
+static void note_run(struct merge *m, bool is_refused)
+{
+	bool is_tcp = m->first.protocol == IPPROTO_TCP;
+	unsigned *in_a_row = is_tcp ? &m->tcp_refused : &m->udp_refused;
+
+	*in_a_row = is_refused ? *in_a_row + 1 : 0;
+	m->n_runs_refused += is_refused;
+	if (*in_a_row == MERGE_REFUSALS_MAX)
+		*(is_tcp ? &m->can_tcp : &m->can_udp) = false;
+}
+
 static void write_run(struct merge *m)
 {
+	int r;
+
 	memcpy(m->headers, m->first.data, m->first.headers_len);
 	set_headers(m, m->headers);
 	m->hdr = describe_run(m);
 	m->iov[1] = (struct iovec){.iov_base = m->headers, .iov_len = m->first.headers_len};
-	write_out(m, (int)(2 + m->n_segments), m->n_segments);
+	r = write_out(m, (int)(2 + m->n_segments));
+	if (r == 0)
+		m->n_written += m->n_segments;
+	else if (r == -EINVAL)
+		write_apart(m);
+	else
+		m->n_refused += m->n_segments;
+	note_run(m, r == -EINVAL);
 }
 
 void merge_flush(struct merge *m)

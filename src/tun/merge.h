@@ -17,6 +17,9 @@
 #define MERGE_SEGMENTS_MAX 64
 #define MERGE_HEADERS_MAX 100 /* IPv6, and TCP with all the options it can have */
 
+/* So many runs refused one after the other, and no more are made. */
+#define MERGE_REFUSALS_MAX 16
+
 /* Writes one packet behind its virtio_net_hdr (iov[0]) to the interface. 0 or -errno. */
 typedef int (*merge_write_fn)(void *ctx, const struct iovec *iov, int n);
 
@@ -33,8 +36,10 @@ struct merge {
 	/* constant */
 	merge_write_fn write;
 	void *ctx;
-	bool can_tcp; /* the interface takes TCP super-packets */
-	bool can_udp; /* ... and UDP ones */
+	/* until it refuses too many of them */
+	bool can_tcp;			   /* the interface takes TCP super-packets */
+	bool can_udp;			   /* ... and UDP ones */
+	unsigned tcp_refused, udp_refused; /* of late, in a row */
 	/* the open run; the rest of this group means nothing while n_segments is 0 */
 	size_t n_segments;
 	struct iovec iov[2 + MERGE_SEGMENTS_MAX]; /* virtio header, packet headers, payloads */
@@ -49,8 +54,9 @@ struct merge {
 	struct virtio_net_hdr hdr;
 	uint8_t headers[MERGE_HEADERS_MAX];
 	/* results since the caller last took them */
-	size_t n_written; /* packets, counted as they came in */
-	size_t n_refused; /* packets that the interface did not take */
+	size_t n_written;      /* packets, counted as they came in */
+	size_t n_refused;      /* packets that the interface did not take */
+	size_t n_runs_refused; /* their packets have been written one by one */
 };
 
 void merge_init(struct merge *m, merge_write_fn write, void *ctx, bool can_tcp, bool can_udp);

@@ -41,17 +41,27 @@ static bool set_offloads(int fd, unsigned long offloads)
 	return ioctl(fd, TUNSETOFFLOAD, offloads) == 0;
 }
 
-/* A kernel refuses the whole set for one bit that it does not know. */
-int tun_set_offloads(struct tun *t, bool offloads)
+static bool try_offloads(struct tun *t, bool tso, bool uso)
 {
-	t->can_uso = offloads && set_offloads(t->fd, TUN_F_CSUM | OFFLOAD_TSO | OFFLOAD_USO);
-	t->can_tso = t->can_uso || (offloads && set_offloads(t->fd, TUN_F_CSUM | OFFLOAD_TSO));
-	if (t->can_tso || set_offloads(t->fd, 0))
+	unsigned long bits = (tso ? OFFLOAD_TSO : 0) | (uso ? OFFLOAD_USO : 0);
+
+	if (!set_offloads(t->fd, bits ? TUN_F_CSUM | bits : 0))
+		return false;
+	t->can_tso = tso;
+	t->can_uso = uso;
+	return true;
+}
+
+/* A kernel refuses the whole set for one bit that it does not know. */
+int tun_set_offloads(struct tun *t, struct tun_wants wants)
+{
+	if (try_offloads(t, wants.tso, wants.uso) || try_offloads(t, wants.tso, false) ||
+	    try_offloads(t, false, false))
 		return 0;
 	return -errno;
 }
 
-int tun_open(struct tun *ret, const char *name, bool offloads)
+int tun_open(struct tun *ret, const char *name, struct tun_wants wants)
 {
 	struct tun t = {};
 	int r;
@@ -61,7 +71,7 @@ int tun_open(struct tun *ret, const char *name, bool offloads)
 		return -errno;
 	r = create(t.fd, &t, name);
 	if (r == 0)
-		r = tun_set_offloads(&t, offloads);
+		r = tun_set_offloads(&t, wants);
 	if (r < 0) {
 		close(t.fd);
 		return r;

@@ -14,15 +14,21 @@ struct tun {
 	bool can_uso; /* ... and UDP ones (Linux 6.2) */
 };
 
+/* What to ask for; packets are single ones without (still behind a virtio_net_hdr). */
+struct tun_wants {
+	bool tso;
+	bool uso;
+};
+
 /*
- * Creates the interface `name`; it vanishes when closed. `offloads` false gives and takes only
- * single packets (still behind a virtio_net_hdr).
+ * Creates the interface `name`; it vanishes when closed. What the kernel does not have of what is
+ * wanted is no error, see can_tso and can_uso.
  * 0, -EEXIST if an interface of that name is there already, -EPERM without CAP_NET_ADMIN,
  * -ENOENT/-ENODEV without /dev/net/tun, or another -errno.
  */
-int tun_open(struct tun *ret, const char *name, bool offloads);
+int tun_open(struct tun *ret, const char *name, struct tun_wants wants);
 /* The same for an interface that is open; -EBADFD if it has been deleted. */
-int tun_set_offloads(struct tun *t, bool offloads);
+int tun_set_offloads(struct tun *t, struct tun_wants wants);
 /* Is there a carrier? Needs no privilege. 0, or -errno. */
 int tun_set_carrier(struct tun *t, bool is_on);
 void tun_close(struct tun *t);

@@ -255,6 +255,28 @@ static bool is_tunnel(const struct doctor *d, const char *interface)
 	       !strncmp(interface, "tailscale", 9);
 }
 
+/* What is switched off is no finding. */
+static bool lacks(struct json_object *link, const char *offload, const char *setting)
+{
+	return !field_bool(link, offload) && strcmp(field_text(link, setting, "").s, "off") != 0;
+}
+
+static void check_offloads(struct doctor *d, struct json_object *link, const struct text *name)
+{
+	bool lacks_gso = lacks(link, "gso", "gso_setting");
+
+	if (lacks_gso && field_count(link, "gso_refused"))
+		find(d, RESULT_NOTE, "offloads",
+		     "IPsec on the way, or a device without checksums (ethtool -k)?",
+		     "link %s: the kernel refuses UDP_SEGMENT there: more CPU for each byte",
+		     name->s);
+	else if (lacks_gso || lacks(link, "gro", "gro_setting"))
+		find(d, RESULT_NOTE, "offloads",
+		     "a newer kernel; ethtool -K the device gso on gro on",
+		     "link %s works without %s: more CPU for each byte", name->s,
+		     lacks_gso ? "UDP_SEGMENT" : "UDP_GRO");
+}
+
 static void check_link(struct doctor *d, struct json_object *network, struct json_object *link)
 {
 	struct text name = field_text(link, "name", "-");
@@ -268,11 +290,8 @@ static void check_link(struct doctor *d, struct json_object *network, struct jso
 			     : "is the device there, has it the address of bind = ...?",
 		     "link %s has no socket: %s", name.s,
 		     field_text(error, "text", "no reason known").s);
-	else if (!field_bool(link, "gso") || !field_bool(link, "gro"))
-		find(d, RESULT_NOTE, "offloads",
-		     "a newer kernel; ethtool -K the device gso on gro on",
-		     "link %s works without %s: more CPU for each byte", name.s,
-		     field_bool(link, "gso") ? "UDP_GRO" : "UDP_SEGMENT");
+	else
+		check_offloads(d, link, &name);
 	if (!*device.s)
 		return;
 	check_rp_filter(d, device.s);

@@ -29,6 +29,19 @@ static bool has_lost_carrier(struct json_object *link)
 	       !json_object_get_boolean(carrier);
 }
 
+/* What is in force, not what is configured. */
+static struct text offloads_of(struct json_object *link)
+{
+	bool has_gso = field_bool(link, "gso");
+	bool has_gro = field_bool(link, "gro");
+
+	return text_format("%s%s%s",
+			   has_gso   ? "gso"
+			   : has_gro ? ""
+				     : "-",
+			   has_gso && has_gro ? " " : "", has_gro ? "gro" : "");
+}
+
 static void add_link(struct table *t, struct json_object *link)
 {
 	bool is_open = field_bool(link, "open");
@@ -42,6 +55,7 @@ static void add_link(struct table *t, struct json_object *link)
 					      : "closed"));
 	table_add(t, STYLE_PLAIN, field_text(link, "local", "-"));
 	table_add(t, STYLE_PLAIN, field_text(link, "device", "-"));
+	table_add(t, STYLE_PLAIN, offloads_of(link));
 	table_add(t, STYLE_PLAIN, text_bytes(field_count(link, "tx_bytes")));
 	table_add(t, STYLE_PLAIN, text_bytes(field_count(link, "rx_bytes")));
 	table_add(t, is_open ? STYLE_UNSURE : STYLE_BAD, field_text(error, "text", ""));
@@ -50,9 +64,13 @@ static void add_link(struct table *t, struct json_object *link)
 static void render_links(const struct screen *screen, struct json_object *network)
 {
 	static const struct table_column columns[] = {
-		{.title = "link", .may_shrink = true},	     {.title = "state"},
-		{.title = "local", .may_shrink = true},	     {.title = "device"},
-		{.title = "tx", .is_right = true},	     {.title = "rx", .is_right = true},
+		{.title = "link", .may_shrink = true},
+		{.title = "state"},
+		{.title = "local", .may_shrink = true},
+		{.title = "device"},
+		{.title = "offload"},
+		{.title = "tx", .is_right = true},
+		{.title = "rx", .is_right = true},
 		{.title = "last error", .may_shrink = true},
 	};
 	struct json_object *link;
@@ -351,13 +369,17 @@ static void render_state(const struct screen *screen, struct json_object *networ
 static void render_network(const struct screen *screen, struct json_object *network)
 {
 	struct text mode = field_text(network, "mode", "-");
+	struct json_object *offloads = field_object(network, "offloads");
 	struct json_object *peer;
 
 	screen_print(screen, STYLE_NAME, "network %s", field_text(network, "name", "-").s);
 	fprintf(screen->out, ": ");
 	render_state(screen, network);
-	fprintf(screen->out, "%s, %s, mtu %u, AEAD %s\n", field_text(network, "interface", "-").s,
-		mode.s, (unsigned)field_count(network, "mtu"), field_text(network, "aead", "-").s);
+	fprintf(screen->out, "%s, %s, mtu %u, AEAD %s%s%s\n",
+		field_text(network, "interface", "-").s, mode.s,
+		(unsigned)field_count(network, "mtu"), field_text(network, "aead", "-").s,
+		field_bool(offloads, "tso") ? ", TSO" : "",
+		field_bool(offloads, "uso") ? ", USO" : "");
 	screen_print(screen, STYLE_FAINT, "  key %s", field_text(network, "public_key", "-").s);
 	fputs("\n\n", screen->out);
 	if (field_entry(network, "links", 0))

@@ -91,8 +91,9 @@ static void use(struct broker *b)
 	ck_assert_int_eq(saved, 4711);
 
 	ck_assert_int_eq(broker_open_resolver(b, &fd), -EOPNOTSUPP);
-	ck_assert_int_eq(broker_open_tun(b, &tun, &was_kept, "far-too-long-name", true),
-			 -ENAMETOOLONG);
+	ck_assert_int_eq(
+		broker_open_tun(b, &tun, &was_kept, "far-too-long-name", (struct tun_wants){0}),
+		-ENAMETOOLONG);
 	/* None of these is ours. */
 	ck_assert_int_eq(broker_set_mtu(b, "lo", 1280), -ENODEV);
 	ck_assert_int_eq(broker_set_up(b, "lo"), -ENODEV);
@@ -229,7 +230,7 @@ START_TEST(values_out_of_range_are_refused)
 	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
 	ck_assert_int_eq(result_of(&tun, broker_request_len(tun.kind)), -EINVAL);
 	strcpy(tun.tun.interface, "tun77");
-	tun.tun.wants_offloads = 2;
+	tun.tun.wants_tso = 2;
 	ck_assert_int_eq(result_of(&tun, broker_request_len(tun.kind)), -EINVAL);
 }
 END_TEST

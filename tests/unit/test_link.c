@@ -403,6 +403,28 @@ START_TEST(send_error_is_told_with_its_path)
 }
 END_TEST
 
+/* All news of a network go through one queue. */
+START_TEST(what_fails_on_and_on_is_told_now_and_then)
+{
+	struct endpoint to = {0};
+	nsec_t begun = clock_now();
+	uint32_t n = 0;
+
+	ck_assert_int_eq(addr_parse(&to.remote, "192.0.2.1:9", 0), 0);
+	open_end(&near);
+	start(&near);
+	do {
+		wait_until(link_has_room(&near.link));
+		ck_assert(push(&near, make_burst(1, 1, 40), &to));
+		n++;
+	} while (atomic_load(&near.n_failed) < 3);
+	wait_until(dropped(&near, DROP_tx_send_error) == n);
+	/* Not asked how fast: two of the three had to wait. */
+	ck_assert_int_ge(clock_now() - begun, 2 * 50 * NSEC_PER_MSEC);
+	ck_assert_uint_gt(n, 3);
+}
+END_TEST
+
 START_TEST(datagram_too_long_is_no_fault_of_the_link)
 {
 	struct endpoint to = open_end(&remote);
@@ -489,6 +511,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, socket_is_replaced_under_traffic);
 	tcase_add_test(t, socket_that_was_never_taken_is_closed);
 	tcase_add_test(t, send_error_is_told_with_its_path);
+	tcase_add_test(t, what_fails_on_and_on_is_told_now_and_then);
 	tcase_add_test(t, datagram_too_long_is_no_fault_of_the_link);
 	tcase_add_test(t, receiving_goes_on_after_the_pool_was_empty);
 	tcase_add_test(t, worker_wakes_up_when_it_was_told_to);

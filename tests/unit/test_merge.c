@@ -511,13 +511,60 @@ START_TEST(refused_packets_are_counted)
 
 	make(0, &p);
 	make(1, &p);
-	write_result = -EINVAL;
+	write_result = -EIO;
 	ck_assert_uint_eq(writes_of_pair(), 1);
 	ck_assert_uint_eq(merge.n_refused, 2);
 	ck_assert_uint_eq(merge.n_written, 0);
 	packets[0][36] ^= 1;
 	add(0);
 	ck_assert_uint_eq(merge.n_refused, 3);
+}
+END_TEST
+
+/* A kernel that knows no super-packets, though it said so. */
+static int refuse_runs(void *ctx, const struct iovec *iov, int n)
+{
+	const struct virtio_net_hdr *hdr = iov[0].iov_base;
+	int r = record(ctx, iov, n);
+
+	return hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE ? r : -EINVAL;
+}
+
+START_TEST(packets_of_a_refused_run_are_written_one_by_one)
+{
+	struct test_packet p = tcp(500);
+
+	merge_init(&merge, refuse_runs, NULL, true, true);
+	make(0, &p);
+	make(1, &p);
+	ck_assert_uint_eq(writes_of_pair(), 3);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_ptr_eq(written[1 + i].first_iov, packets[i]);
+		ck_assert_uint_eq(written[1 + i].len, lens[i]);
+	}
+	ck_assert_uint_eq(merge.n_refused, 0);
+	ck_assert_uint_eq(merge.n_written, 2);
+	ck_assert_uint_eq(merge.n_runs_refused, 1);
+}
+END_TEST
+
+START_TEST(too_many_refused_runs_and_none_of_that_kind_are_made)
+{
+	struct test_packet p = tcp(500);
+
+	merge_init(&merge, refuse_runs, NULL, true, true);
+	make(0, &p);
+	make(1, &p);
+	for (int i = 1; i < MERGE_REFUSALS_MAX; i++)
+		ck_assert_uint_eq(writes_of_pair(), 3);
+	merge.write = record; /* one that is taken in between, and they count anew */
+	ck_assert_uint_eq(writes_of_pair(), 1);
+	merge.write = refuse_runs;
+	for (int i = 0; i < MERGE_REFUSALS_MAX; i++)
+		ck_assert_uint_eq(writes_of_pair(), 3);
+	ck_assert(!merge.can_tcp && merge.can_udp);
+	ck_assert_uint_eq(writes_of_pair(), 2);
+	ck_assert_uint_eq(merge.n_refused, 0);
 }
 END_TEST
 
@@ -692,6 +739,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, super_packet_has_at_most_64_segments);
 	tcase_add_test(tc, nothing_is_joined_for_an_interface_that_cannot);
 	tcase_add_test(tc, refused_packets_are_counted);
+	tcase_add_test(tc, packets_of_a_refused_run_are_written_one_by_one);
+	tcase_add_test(tc, too_many_refused_runs_and_none_of_that_kind_are_made);
 	tcase_add_test(tc, random_streams_come_out_as_they_went_in);
 	tcase_add_test(tc, damaged_packets_are_passed_on);
 	suite_add_tcase(suite, tc);

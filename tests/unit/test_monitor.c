@@ -6,12 +6,29 @@
 #include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "handmade.h"
 
+static bool has_no_offloads; /* the system is too old to know them */
+
+/* In place of libc's. */
+int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	if (level == IPPROTO_UDP && has_no_offloads) {
+		errno = ENOPROTOOPT;
+		return -1;
+	}
+	return (int)syscall(SYS_setsockopt, fd, level, option, value, len);
+}
+
 static void setup(void)
 {
+	has_no_offloads = false;
 	handmade_settings(1, 2);
 	for (unsigned i = 0; i < 2; i++)
 		must(addr_parse(&link_settings[i].bind, "127.0.0.1", 0) == 0);
@@ -70,6 +87,27 @@ static unsigned count_threads(const char *name)
 
 START_TEST(sockets_are_opened_before_the_threads_run)
 {
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	ck_assert(is_open(0) && is_open(1));
+}
+END_TEST
+
+/* gso and gro in turn. */
+START_TEST(offload_that_must_be_there_is_an_error_where_it_is_not)
+{
+	has_no_offloads = true;
+	*(_i ? &link_settings[1].gro : &link_settings[1].gso) = OFFLOAD_ON;
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), -EOPNOTSUPP);
+	ck_assert(is_open(0) && !is_open(1));
+}
+END_TEST
+
+START_TEST(links_do_without_what_an_old_system_does_not_know)
+{
+	has_no_offloads = true;
+	link_settings[1].gso = link_settings[1].gro = OFFLOAD_OFF;
 	handmade_begin();
 	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
 	ck_assert(is_open(0) && is_open(1));
@@ -168,6 +206,8 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, sockets_are_opened_before_the_threads_run);
+	tcase_add_loop_test(t, offload_that_must_be_there_is_an_error_where_it_is_not, 0, 2);
+	tcase_add_test(t, links_do_without_what_an_old_system_does_not_know);
 	tcase_add_test(t, device_that_is_missing_is_waited_for);
 	tcase_add_test(t, address_that_is_missing_is_waited_for);
 	tcase_add_test(t, socket_of_a_vanished_device_is_closed_and_opened_anew);

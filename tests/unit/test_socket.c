@@ -4,14 +4,50 @@
 #include "check_main.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "links/socket.h"
 
 #define CAPACITY BURST_BYTES_MAX
 #define CELLS (UDP_BATCH + 4)
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+/* How the system refuses to cut bursts: the errno of sendmsg(); or it is too old to know of that.
+ */
+static int refusal;
+static bool is_old;
+static uint32_t n_asked; /* to cut */
+
+/* These take the place of libc's. */
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)msg, c)) {
+		if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_SEGMENT)
+			continue;
+		n_asked++;
+		if (refusal) {
+			errno = refusal;
+			return -1;
+		}
+	}
+	return syscall(SYS_sendmsg, fd, msg, flags);
+}
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	if (level == IPPROTO_UDP && is_old) {
+		errno = ENOPROTOOPT;
+		return -1;
+	}
+	return (int)syscall(SYS_setsockopt, fd, level, option, value, len);
+}
 
 static struct pool *pool;
 static struct udp_socket here, there;
@@ -22,6 +58,9 @@ static void setup(void)
 {
 	ck_assert_int_eq(pool_new(&pool, CELLS, sizeof(struct burst) + CAPACITY), 0);
 	here.fd = there.fd = -1;
+	refusal = 0;
+	is_old = false;
+	n_asked = 0;
 	out = burst_take(pool);
 	for (int i = 0; i < UDP_BATCH; i++)
 		in[i] = burst_take(pool);
@@ -156,6 +195,127 @@ START_TEST(burst_is_sent_one_by_one_where_the_system_cannot_cut)
 	fill(20, 1000, 999);
 	send_all(&here, &to);
 	ck_assert_int_gt(receive_all(&there), 1);
+}
+END_TEST
+
+static void send_and_receive(const struct endpoint *to)
+{
+	fill(20, 1000, 999);
+	send_all(&here, to);
+	receive_all(&there);
+}
+
+START_TEST(device_that_cannot_cut_is_asked_again_only_now_and_then)
+{
+	struct endpoint to;
+
+	connect_over("127.0.0.1");
+	to = endpoint_of(&there, "127.0.0.1");
+	refusal = EIO;
+	for (int i = 0; i < 300; i++)
+		send_and_receive(&to);
+	ck_assert(!here.has_gso);
+	ck_assert_uint_eq(n_asked, 2);
+	ck_assert_uint_eq(here.gso_refused, 2);
+	refusal = 0; /* another route */
+	for (int i = 0; i < 300; i++)
+		send_and_receive(&to);
+	ck_assert(here.has_gso);
+	ck_assert_uint_eq(here.gso_refused, 2);
+}
+END_TEST
+
+/* That may be about datagrams of this size only: the system is asked on, until it is too often. */
+START_TEST(bursts_are_refused_for_long_before_they_are_given_up)
+{
+	static const int refusals[] = {EINVAL, EMSGSIZE};
+	struct endpoint to;
+
+	connect_over("127.0.0.1");
+	to = endpoint_of(&there, "127.0.0.1");
+	for (int i = 0; i < 15; i++) {
+		refusal = refusals[_i];
+		send_and_receive(&to);
+		ck_assert(here.has_gso);
+	}
+	refusal = 0;
+	send_and_receive(&to);
+	refusal = refusals[_i];
+	for (int i = 0; i < 15; i++)
+		send_and_receive(&to);
+	ck_assert(here.has_gso);
+	send_and_receive(&to);
+	ck_assert(!here.has_gso);
+	ck_assert_uint_eq(here.gso_refused, 31);
+}
+END_TEST
+
+START_TEST(what_fails_one_by_one_as_well_is_no_refusal_to_cut)
+{
+	struct endpoint to;
+
+	connect_over("127.0.0.1");
+	to = endpoint_of(&there, "127.0.0.1");
+	to.remote.v4.sin_port = 0; /* EINVAL */
+	fill(20, 1000, 999);
+	for (int i = 0; i < 40; i++)
+		ck_assert_int_eq(udp_send(&here, out, 0, &to), -EINVAL);
+	ck_assert(here.has_gso);
+	ck_assert_uint_eq(here.gso_refused, 0);
+}
+END_TEST
+
+START_TEST(old_system_is_not_asked_to_cut_or_coalesce)
+{
+	struct endpoint to;
+
+	is_old = true;
+	connect_over("127.0.0.1");
+	ck_assert(!here.has_gso && !there.has_gro);
+	to = endpoint_of(&there, "127.0.0.1");
+	send_and_receive(&to);
+	ck_assert_uint_eq(n_asked, 0);
+}
+END_TEST
+
+START_TEST(what_is_off_is_not_asked_for)
+{
+	const struct link_settings s = {
+		.name = "test",
+		.bind = address("127.0.0.1"),
+		.gso = OFFLOAD_OFF,
+		.gro = OFFLOAD_OFF,
+	};
+	struct endpoint to;
+
+	ck_assert_int_eq(udp_open(&here, &s, AF_INET, BURST_BYTES_MAX), 0);
+	ck_assert_int_eq(udp_open(&there, &s, AF_INET, BURST_BYTES_MAX), 0);
+	ck_assert(!here.has_gso && !there.has_gro);
+	to = endpoint_of(&there, "127.0.0.1");
+	for (int i = 0; i < 300; i++)
+		send_and_receive(&to);
+	ck_assert_uint_eq(n_asked, 0);
+}
+END_TEST
+
+START_TEST(what_the_system_had_no_room_for_is_told)
+{
+	struct endpoint to;
+	int small = 1;
+	int got, n = 0;
+
+	connect_over("127.0.0.1");
+	to = endpoint_of(&there, "127.0.0.1");
+	ck_assert_int_eq(setsockopt(there.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	fill(1, 1000, 1000);
+	for (int i = 0; i < 100; i++)
+		send_all(&here, &to);
+	while ((got = udp_receive(&there, in, UDP_BATCH, CAPACITY)) > 0)
+		n += got;
+	ck_assert_int_lt(n, 100);
+	send_all(&here, &to); /* what comes after the loss tells of it */
+	ck_assert_int_eq(receive(&there), 1);
+	ck_assert_uint_eq(there.overflow + n, 100);
 }
 END_TEST
 
@@ -430,6 +590,12 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, burst_crosses_in_one_piece, 0, 2);
 	tcase_add_loop_test(t, burst_is_sent_one_by_one_where_the_system_cannot_cut, 0, 2);
 	tcase_add_test(t, burst_is_received_one_by_one_with_small_buffers);
+	tcase_add_test(t, device_that_cannot_cut_is_asked_again_only_now_and_then);
+	tcase_add_test(t, what_fails_one_by_one_as_well_is_no_refusal_to_cut);
+	tcase_add_test(t, old_system_is_not_asked_to_cut_or_coalesce);
+	tcase_add_test(t, what_is_off_is_not_asked_for);
+	tcase_add_test(t, what_the_system_had_no_room_for_is_told);
+	tcase_add_loop_test(t, bursts_are_refused_for_long_before_they_are_given_up, 0, 2);
 	tcase_add_loop_test(t, longest_coalesced_message_fits, 0, 2);
 	tcase_add_test(t, rest_of_a_burst_is_sent);
 	tcase_add_test(t, datagrams_beyond_the_mtu_are_fragmented);

@@ -102,6 +102,8 @@ static void make_network(void)
 		.is_open = true,
 		.has_carrier = true,
 		.has_gso = true,
+		.gro = OFFLOAD_OFF,
+		.gso_refused = 3,
 		.rate = 50000000,
 		.weight = 4,
 		.tx_datagrams = 1,
@@ -120,6 +122,7 @@ static void make_network(void)
 		.mode = BOND_FAILOVER,
 		.aead = "openssl",
 		.can_tso = true,
+		.uso = OFFLOAD_OFF,
 		.buffers = 256,
 		.buffers_free = 200,
 		.links = links,
@@ -162,7 +165,8 @@ START_TEST(network_tells_its_settings_and_totals)
 		  "\"totals\":{\"peers\":2,\"peers_active\":1,\"peers_healthy\":1,"
 		  "\"tx_packets\":10,\"tx_bytes\":101,\"rx_packets\":20,\"rx_bytes\":200},"
 		  "\"aead\":\"openssl\","
-		  "\"offloads\":{\"tso\":true,\"uso\":false},"
+		  "\"offloads\":{\"tso\":true,\"uso\":false,\"tso_setting\":\"auto\","
+		  "\"uso_setting\":\"off\"},"
 		  "\"buffers\":{\"total\":256,\"free\":200}}");
 	json_object_put(o);
 }
@@ -192,7 +196,9 @@ START_TEST(links_are_listed)
 	link = json_object_array_get_idx(array, 0);
 	json_object_put(take(link, "drops"));
 	expect(link, "{\"name\":\"fibre\",\"device\":\"eth0\",\"local\":\"[2001:db8::2]:4000\","
-		     "\"open\":true,\"carrier\":true,\"gso\":true,\"gro\":false,\"last_error\":"
+		     "\"open\":true,\"carrier\":true,\"gso\":true,\"gro\":false,"
+		     "\"gso_setting\":\"auto\",\"gro_setting\":\"off\",\"gso_refused\":3,"
+		     "\"last_error\":"
 		     "null,\"weight\":4,"
 		     "\"role\":\"primary\",\"rate_bps\":50000000,"
 		     "\"tx_datagrams\":1,\"tx_bytes\":2,\"rx_datagrams\":3,\"rx_bytes\":4}");
@@ -200,6 +206,7 @@ START_TEST(links_are_listed)
 	json_object_put(take(link, "drops"));
 	expect(link, "{\"name\":\"lte/5g\",\"device\":null,\"local\":null,"
 		     "\"open\":false,\"carrier\":false,\"gso\":false,\"gro\":false,"
+		     "\"gso_setting\":\"auto\",\"gro_setting\":\"auto\",\"gso_refused\":0,"
 		     "\"last_error\":{\"errno\":19,\"text\":\"No such device\"},\"weight\":0,"
 		     "\"role\":\"primary\",\"rate_bps\":null,"
 		     "\"tx_datagrams\":0,\"tx_bytes\":0,\"rx_datagrams\":0,\"rx_bytes\":0}");

@@ -18,10 +18,12 @@
 static const char status_text[] =
 	"{'schema':1,'version':'0.1.0','pid':1,'networks':[{"
 	"'name':'default','interface':'tun0','mode':'aggregate','mtu':1420,'aead':'ipsec-mb',"
+	"'offloads':{'tso':true,'uso':false},"
 	"'public_key':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=',"
 	"'drops':{'rx_bad_mac1':3,'rx_replay':0,'some_new_reason':1},"
 	"'links':["
-	"{'name':'fibre','device':'eth0','local':'192.168.1.20:40001','open':true,"
+	"{'name':'fibre','device':'eth0','local':'192.168.1.20:40001','open':true,'gso':true,'gro':"
+	"true,"
 	"'last_error':null,'tx_bytes':1214000000,'rx_bytes':34500000,'drops':{'tx_ring_full':120}},"
 	"{'name':'lte/5g','device':'wwan0','local':null,'open':false,"
 	"'last_error':{'errno':19,'text':'No such device'},'tx_bytes':999,'rx_bytes':0}],"
@@ -48,12 +50,12 @@ static const char status_text[] =
 
 /* clang-format off */
 static const char expected_text[] =
-	"network default: tun0, aggregate, mtu 1420, AEAD ipsec-mb\n"
+	"network default: tun0, aggregate, mtu 1420, AEAD ipsec-mb, TSO\n"
 	"  key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
 	"\n"
-	"  link    state   local               device       tx       rx  last error\n"
-	"  fibre   open    192.168.1.20:40001  eth0    1.21 GB  34.5 MB\n"
-	"  lte/5g  closed  -                   wwan0     999 B      0 B  No such device\n"
+	"  link    state   local               device  offload       tx       rx  last error\n"
+	"  fibre   open    192.168.1.20:40001  eth0    gso gro  1.21 GB  34.5 MB\n"
+	"  lte/5g  closed  -                   wwan0   -          999 B      0 B  No such device\n"
 	"\n"
 	"peer vps: session 42 s old, multilink, tx 1.16 GB, rx 33.0 MB\n"
 	"  key BBBB\n"

@@ -266,6 +266,20 @@ int broker_keep_config(struct broker *b)
 	return tell(b, BROKER_KEEP_CONFIG);
 }
 
+int broker_open_uapi(struct broker *b, const char *interface, int *ret_fd)
+{
+	struct broker_request q = {.kind = BROKER_OPEN_UAPI};
+	struct broker_reply reply;
+	int r = put_text(q.interface.interface, sizeof(q.interface.interface), interface);
+
+	return r < 0 ? r : ask(b, &q, &reply, ret_fd);
+}
+
+int broker_close_uapi(struct broker *b, const char *interface)
+{
+	return ask_of_interface(b, BROKER_CLOSE_UAPI, interface, 0);
+}
+
 int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
 		    const struct record *record)
 {

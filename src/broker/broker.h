@@ -60,5 +60,7 @@ int broker_alive(struct broker *b);
 /* See those of struct broker_calls. */
 int broker_read_config(struct broker *b, int *ret_fd);
 int broker_keep_config(struct broker *b);
+int broker_open_uapi(struct broker *b, const char *interface, int *ret_fd);
+int broker_close_uapi(struct broker *b, const char *interface);
 int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
 		    const struct record *r);

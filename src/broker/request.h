@@ -39,6 +39,8 @@ enum broker_kind {
 	BROKER_READ_CONFIG,
 	BROKER_KEEP_CONFIG,
 	BROKER_RUN_HOOK,
+	BROKER_OPEN_UAPI,
+	BROKER_CLOSE_UAPI,
 };
 
 /* All texts end with a zero within their arrays. */

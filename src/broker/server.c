@@ -251,6 +251,20 @@ static int keep_config(struct broker_server *s)
 	return s->calls ? s->calls->keep_config(s->ctx) : -EOPNOTSUPP;
 }
 
+static int open_uapi(struct broker_server *s, const struct broker_interface *q, int *ret_fd)
+{
+	if (!is_name(q->interface, sizeof(q->interface)))
+		return -EINVAL;
+	return s->calls ? s->calls->open_uapi(s->ctx, q->interface, ret_fd) : -EOPNOTSUPP;
+}
+
+static int close_uapi(struct broker_server *s, const struct broker_interface *q)
+{
+	if (!is_name(q->interface, sizeof(q->interface)))
+		return -EINVAL;
+	return s->calls ? s->calls->close_uapi(s->ctx, q->interface) : -EOPNOTSUPP;
+}
+
 /* They become the environment of a program: keys of letters, values without control characters. */
 static bool are_fields(const struct broker_hook *q)
 {
@@ -293,6 +307,8 @@ size_t broker_request_len(uint32_t kind)
 	case BROKER_CLOSE_TUN:
 	case BROKER_SET_MTU:
 	case BROKER_SET_UP:
+	case BROKER_OPEN_UAPI:
+	case BROKER_CLOSE_UAPI:
 		return head + sizeof(struct broker_interface);
 	case BROKER_ADD_ADDRESS:
 		return head + sizeof(struct broker_address);
@@ -351,6 +367,10 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 		return keep_config(s);
 	case BROKER_RUN_HOOK:
 		return run_hook(s, &q->hook);
+	case BROKER_OPEN_UAPI:
+		return open_uapi(s, &q->interface, ret_fd);
+	case BROKER_CLOSE_UAPI:
+		return close_uapi(s, &q->interface);
 	}
 	return -EINVAL;
 }
@@ -383,6 +403,11 @@ int broker_server_new(struct broker_server **ret, const char *state_dir,
 	s->ctx = ctx;
 	*ret = s;
 	return 0;
+}
+
+void broker_server_adopt_tun(struct broker_server *s, const struct tun *tun)
+{
+	s->tuns[s->n_tuns++] = *tun;
 }
 
 void broker_server_be_patient(struct broker_server *s, nsec_t until)

@@ -34,6 +34,12 @@ struct broker_calls {
 	 */
 	int (*read_config)(void *ctx, int *ret_fd);
 	int (*keep_config)(void *ctx);
+	/*
+	 * The listening socket where wg(8) finds an interface of the configuration: a duplicate of
+	 * the one there is, or a new one; and away with it. 0 or -errno.
+	 */
+	int (*open_uapi)(void *ctx, const char *interface, int *ret_fd);
+	int (*close_uapi)(void *ctx, const char *interface);
 	/* Runs a hook of the configuration, sometime. 0 or -errno. */
 	int (*run_hook)(void *ctx, const struct broker_hook *h);
 };
@@ -41,6 +47,8 @@ struct broker_calls {
 /* `state_dir` and `calls` (NULL: none of them) must live as long as it. 0 or -errno. */
 int broker_server_new(struct broker_server **ret, const char *state_dir,
 		      const struct broker_calls *calls, void *ctx);
+/* Takes over an interface that we were given: it is the first of its name. Before any request. */
+void broker_server_adopt_tun(struct broker_server *s, const struct tun *tun);
 /* Removes the interfaces that it has made. NULL is fine. */
 void broker_server_free(struct broker_server *s);
 

@@ -3,6 +3,7 @@
 #include "control/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -127,6 +128,38 @@ int control_socket_listen(struct control_socket *ret, const char *path)
 	if (r < 0) {
 		control_socket_close(&s);
 		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+static int get_option(int fd, int option)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -errno : value;
+}
+
+int control_socket_adopt(struct control_socket *ret, int fd)
+{
+	struct control_socket s = {.fd = fd};
+	socklen_t len = sizeof(s.address) - 1; /* the path ends with a zero in any case */
+	int domain = get_option(fd, SO_DOMAIN);
+	struct stat st;
+
+	if (domain < 0)
+		return domain;
+	if (domain != AF_UNIX || get_option(fd, SO_TYPE) != SOCK_STREAM)
+		return -EPROTOTYPE;
+	if (get_option(fd, SO_ACCEPTCONN) != 1)
+		return -EINVAL;
+	if (getsockname(fd, (struct sockaddr *)&s.address, &len) < 0 ||
+	    fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	if (lstat(s.address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		s.device = st.st_dev;
+		s.inode = st.st_ino;
 	}
 	*ret = s;
 	return 0;

@@ -28,5 +28,11 @@ int control_socket_address(struct sockaddr_un *ret, const char *path);
  * there; -EEXIST when a file of another kind is in the way; or -errno.
  */
 int control_socket_listen(struct control_socket *ret, const char *path);
+/*
+ * One that somebody else has opened, and left to us; it becomes non-blocking, and is closed on
+ * exec. Takes over `fd` with 0; else -EBADF, -ENOTSOCK; -EPROTOTYPE: no stream socket of Unix;
+ * -EINVAL: it does not listen.
+ */
+int control_socket_adopt(struct control_socket *ret, int fd);
 /* Closes it and removes the file, if that is still ours. */
 void control_socket_close(struct control_socket *s);

@@ -12,7 +12,7 @@
 
 #include "crypto/keys.h"
 
-#define LISTENERS_MAX 64
+#define LISTENERS_MAX 64 /* their numbers are below */
 #define READ_BYTES (16 * 1024)
 #define EVENTS 8
 
@@ -25,7 +25,7 @@ struct client {
 };
 
 struct listener {
-	int fd;
+	int fd; /* -1: a free place */
 	size_t interface;
 };
 
@@ -33,8 +33,7 @@ struct uapi_server {
 	const struct uapi_calls *calls;
 	void *ctx;
 	int epoll_fd;
-	struct listener listeners[LISTENERS_MAX];
-	size_t n_listeners;
+	struct listener listeners[LISTENERS_MAX]; /* by the number of their interface */
 	struct client clients[UAPI_CLIENTS_MAX];
 };
 
@@ -49,6 +48,8 @@ int uapi_server_new(struct uapi_server **ret, const struct uapi_calls *calls, vo
 	s->ctx = ctx;
 	for (size_t i = 0; i < UAPI_CLIENTS_MAX; i++)
 		s->clients[i].fd = -1;
+	for (size_t i = 0; i < LISTENERS_MAX; i++)
+		s->listeners[i].fd = -1;
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0) {
 		r = -errno;
@@ -97,16 +98,26 @@ static int watch(struct uapi_server *s, int op, int fd, uint32_t events, void *w
 
 int uapi_server_add(struct uapi_server *s, int listen_fd, size_t interface)
 {
-	struct listener *l = &s->listeners[s->n_listeners];
+	struct listener *l = &s->listeners[interface];
 	int r;
 
-	if (s->n_listeners == LISTENERS_MAX)
+	if (interface >= LISTENERS_MAX)
 		return -EMFILE;
-	*l = (struct listener){listen_fd, interface};
 	r = watch(s, EPOLL_CTL_ADD, listen_fd, EPOLLIN, l);
 	if (r == 0)
-		s->n_listeners++;
+		*l = (struct listener){listen_fd, interface};
 	return r;
+}
+
+void uapi_server_remove(struct uapi_server *s, size_t interface)
+{
+	struct listener *l = &s->listeners[interface];
+
+	for (size_t i = 0; i < UAPI_CLIENTS_MAX; i++)
+		if (s->clients[i].fd >= 0 && s->clients[i].interface == interface)
+			disconnect(&s->clients[i]);
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, l->fd, NULL);
+	l->fd = -1;
 }
 
 int uapi_server_fd(const struct uapi_server *s)

@@ -27,6 +27,8 @@ int uapi_server_new(struct uapi_server **ret, const struct uapi_calls *calls, vo
 void uapi_server_free(struct uapi_server *s);
 /* Serves those who connect to `listen_fd` for the interface of that number. 0 or -errno. */
 int uapi_server_add(struct uapi_server *s, int listen_fd, size_t interface);
+/* Nobody is served for that interface any more; the caller closes its socket after that. */
+void uapi_server_remove(struct uapi_server *s, size_t interface);
 
 int uapi_server_fd(const struct uapi_server *s);
 void uapi_server_dispatch(struct uapi_server *s);

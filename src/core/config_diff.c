@@ -15,6 +15,7 @@ static const struct {
 } hot[] = {
 	{"daemon", "log_level"},
 	{"network", "enabled"},
+	{"network", "uapi"},
 	{"wireguard", "private_key"},
 	{"wireguard", "peer_public_key"},
 	{"wireguard", "preshared_key"},

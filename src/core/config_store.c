@@ -169,6 +169,19 @@ static bool config_has_table(const struct config *c, const char *interface, uint
 	return false;
 }
 
+static bool config_has_uapi(const struct config *c, const char *interface)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].interface, interface) && c->networks[i].has_uapi)
+			return true;
+	return false;
+}
+
+bool config_store_has_uapi(const struct config_store *s, const char *interface)
+{
+	return config_has_uapi(&s->config, interface) || config_has_uapi(&s->next, interface);
+}
+
 bool config_store_has_network(const struct config_store *s, const char *name)
 {
 	return config_has_network(&s->config, name) || config_has_network(&s->next, name);

@@ -18,6 +18,7 @@
 #include "core/config_store.h"
 #include "core/daemonize.h"
 #include "core/engine.h"
+#include "core/inherited.h"
 #include "core/interface.h"
 #include "core/listeners.h"
 #include "core/pidfile.h"
@@ -32,6 +33,7 @@ struct daemon {
 	struct pidfile lock;
 	struct pidfile pidfile;
 	struct listeners listeners;
+	struct inherited inherited;
 	struct lifecycle lifecycle;
 	struct sandbox_user user;
 	bool follows_crash; /* the one before us was killed */
@@ -137,7 +139,12 @@ static int take_pidfile(struct daemon *d)
 
 static int open_listeners(struct daemon *d)
 {
-	return listeners_open(&d->listeners, &d->store.config, d->cli->interface);
+	int r = listeners_open(&d->listeners, &d->store.config);
+
+	if (r == 0 && d->cli->interface)
+		r = listeners_open_watched_uapi(&d->listeners, d->store.config.networks->interface,
+						&d->inherited.uapi);
+	return r;
 }
 
 static int open_lifecycle(struct daemon *d)
@@ -189,6 +196,7 @@ static int run_engine(void *ctx, const struct engine_channels *channels)
 	};
 	int status;
 
+	listeners_forget_uapi(&d->listeners);
 	if (d->launch.ready_fd >= 0)
 		close(d->launch.ready_fd);
 	status = engine_run(&settings, channels);
@@ -222,6 +230,22 @@ static int run_hook(void *ctx, const struct broker_hook *q)
 	struct daemon *d = ctx;
 
 	return config_store_run_hook(&d->store, q);
+}
+
+static int open_uapi(void *ctx, const char *interface, int *ret_fd)
+{
+	struct daemon *d = ctx;
+
+	if (!config_store_has_uapi(&d->store, interface))
+		return -EPERM;
+	return listeners_give_uapi(&d->listeners, interface, ret_fd);
+}
+
+static int close_uapi(void *ctx, const char *interface)
+{
+	struct daemon *d = ctx;
+
+	return listeners_close_uapi(&d->listeners, interface);
 }
 
 static bool has_network(void *ctx, const char *name)
@@ -276,10 +300,13 @@ static int live(struct daemon *d)
 		.read_config = read_config,
 		.keep_config = keep_config,
 		.run_hook = run_hook,
+		.open_uapi = open_uapi,
+		.close_uapi = close_uapi,
 		.ready = get_ready,
 	};
 	struct supervisor_settings settings = {
 		.state_dir = d->store.config.daemon.state_dir,
+		.tun = d->inherited.tun,
 		.is_sandboxed = d->store.config.daemon.is_sandboxed,
 		.needs_log = d->launch.ready_fd >= 0,
 		.restarts = d->store.config.daemon.restarts,
@@ -292,6 +319,7 @@ static int live(struct daemon *d)
 	if (set_up(d) == 0) {
 		settings.user = d->user;
 		settings.follows_crash = d->follows_crash;
+		d->inherited.tun.fd = -1; /* the supervisor's now */
 		status = supervisor_run(&settings, d->signal_fd, &calls, d);
 	}
 	tear_down(d);
@@ -337,6 +365,22 @@ static bool is_foreground(const struct cli *cli)
 	return cli->is_foreground || (wanted && !strcmp(wanted, "1"));
 }
 
+/* What the daemon is to be; the cause of a failure is told. */
+static int configure(struct daemon *d)
+{
+	const char *interface = d->cli->interface;
+	int r;
+
+	if (!interface)
+		return load_config(&d->store.config, d->cli->config);
+	r = inherited_take(&d->inherited);
+	if (r < 0)
+		return r;
+	/* As with wireguard-go, an interface that is there already has its name. */
+	return interface_config(&d->store.config,
+				d->inherited.tun.fd >= 0 ? d->inherited.tun.name : interface);
+}
+
 int daemon_run(const struct cli *cli)
 {
 	struct daemon d = {
@@ -351,16 +395,17 @@ int daemon_run(const struct cli *cli)
 
 	config_store_init(&d.store, cli->config);
 	listeners_init(&d.listeners);
+	inherited_init(&d.inherited);
 	umask(022);
 	if (daemonize_reserve_stdio() < 0)
 		return status;
-	if ((cli->interface ? interface_config(&d.store.config, cli->interface)
-			    : load_config(&d.store.config, cli->config)) < 0)
-		return status;
-	d.log_level = cli->is_debug ? LOG_DEBUG : d.store.config.daemon.log_level;
-	log_init(LOG_SINK_STDERR, d.log_level);
-	if (has_capabilities())
-		status = is_foreground(cli) ? live(&d) : live_in_background(&d);
+	if (configure(&d) == 0) {
+		d.log_level = cli->is_debug ? LOG_DEBUG : d.store.config.daemon.log_level;
+		log_init(LOG_SINK_STDERR, d.log_level);
+		if (has_capabilities())
+			status = is_foreground(cli) ? live(&d) : live_in_background(&d);
+	}
+	inherited_close(&d.inherited);
 	config_store_forget(&d.store);
 	return status;
 }

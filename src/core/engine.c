@@ -51,8 +51,7 @@ struct engine {
 	struct metrics_server *metrics[METRICS_FDS]; /* NULL: none */
 	struct networks *networks;
 	nsec_t alive_at; /* when the watchdog is to be told next */
-	struct uapi_server *uapi;
-	struct uapi_networks uapi_networks;
+	struct uapi uapi;
 };
 
 /* Before there are threads that use keys. */
@@ -242,15 +241,12 @@ static int open_metrics(struct engine *e)
 
 static int open_uapi(struct engine *e)
 {
-	const struct listeners *l = e->settings->listeners;
-	int r;
+	int r = uapi_init(&e->uapi, e->networks, e->broker);
 
-	e->uapi_networks = (struct uapi_networks){e->networks, l};
-	r = uapi_server_new(&e->uapi, &uapi_calls, &e->uapi_networks);
-	for (size_t i = 0; !r && i < l->n_uapi; i++)
-		r = uapi_server_add(e->uapi, l->uapi[i].socket.fd, i);
 	if (r < 0)
 		log_error("cannot serve wg(8): %s", strerror(-r));
+	else
+		uapi_follow(&e->uapi);
 	return r;
 }
 
@@ -303,7 +299,7 @@ static void tear_down(struct engine *e)
 {
 	for (size_t i = 0; i < METRICS_FDS; i++)
 		metrics_server_free(e->metrics[i]);
-	uapi_server_free(e->uapi);
+	uapi_deinit(&e->uapi);
 	networks_free(e->networks);
 	if (e->events && e->control)
 		events_dispatch(e->events);
@@ -379,12 +375,12 @@ static void tell_alive(struct engine *e, nsec_t now)
 /* That is how wg-quick(8) and its like end a WireGuard in user space. */
 static bool is_socket_removed(const struct engine *e)
 {
-	char wanted[IFNAMSIZ + sizeof(".sock")];
+	const struct listeners *l = e->settings->listeners;
+	const char *wanted = strrchr(l->uapi->socket.address.sun_path, '/') + 1;
 	_Alignas(struct inotify_event) char events[4096];
-	ssize_t len = read(e->settings->listeners->uapi_watch, events, sizeof(events));
+	ssize_t len = read(l->uapi_watch, events, sizeof(events));
 	const struct inotify_event *event;
 
-	snprintf(wanted, sizeof(wanted), "%s.sock", e->settings->config->networks->interface);
 	for (char *at = events; at < events + len; at += sizeof(*event) + event->len) {
 		event = (const void *)at;
 		if (event->len && !strcmp(event->name, wanted)) {
@@ -405,7 +401,7 @@ static int main_loop(struct engine *e)
 		{.fd = events_fd(e->events), .events = POLLIN},
 		{.fd = metrics_fd(e, 0), .events = POLLIN},
 		{.fd = metrics_fd(e, 1), .events = POLLIN},
-		{.fd = uapi_server_fd(e->uapi), .events = POLLIN},
+		{.fd = uapi_server_fd(e->uapi.server), .events = POLLIN},
 		{.fd = e->settings->listeners->uapi_watch, .events = POLLIN},
 	};
 
@@ -431,9 +427,10 @@ static int main_loop(struct engine *e)
 		if (fds[3].revents)
 			events_dispatch(e->events);
 		if (fds[6].revents)
-			uapi_server_dispatch(e->uapi);
+			uapi_server_dispatch(e->uapi.server);
 		if (fds[7].revents && is_socket_removed(e))
 			return EXIT_SUCCESS;
+		uapi_follow(&e->uapi);
 	}
 }
 

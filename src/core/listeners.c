@@ -3,6 +3,7 @@
 #include "core/listeners.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,65 +68,108 @@ static int open_metrics(struct listeners *l, const struct daemon_settings *s)
 	return r;
 }
 
-/* Where wg(8) finds the interface. Of use, but needed only where nothing else sets it up. */
-static int open_uapi_socket(struct listeners *l, const struct network_settings *n,
-			    const char *directory, bool is_needed)
+static struct uapi_listener *find_uapi(struct listeners *l, const char *interface)
+{
+	for (size_t i = 0; i < l->n_uapi; i++)
+		if (!strcmp(l->uapi[i].interface, interface))
+			return &l->uapi[i];
+	return NULL;
+}
+
+/* Where wg(8) finds the interface. */
+static int open_uapi(struct listeners *l, const char *interface, int level)
 {
 	struct uapi_listener *u = &l->uapi[l->n_uapi];
+	const char *directory = getenv("VTRUNKD_UAPI_DIR");
 	char path[CONFIG_PATH_MAX];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/%s.sock", directory, n->interface);
+	if (l->n_uapi == UAPI_LISTENERS_MAX)
+		return -EMFILE;
+	snprintf(path, sizeof(path), "%s/%s.sock", directory && *directory ? directory : UAPI_DIR,
+		 interface);
 	r = control_socket_listen(&u->socket, path);
-	if (r == 0) {
-		strcpy(u->interface, n->interface);
-		l->n_uapi++;
-		return 0;
+	if (r < 0) {
+		log_write(level, "interface %s: wg(8) cannot reach it by %s: %s", interface, path,
+			  r == -EADDRINUSE ? "another WireGuard listens there" : strerror(-r));
+		return r;
 	}
-	log_write(is_needed ? LOG_ERR : LOG_INFO, "network %s: wg(8) cannot reach it by %s: %s",
-		  n->name, path,
-		  r == -EADDRINUSE ? "another WireGuard listens there" : strerror(-r));
-	return is_needed ? r : 0;
+	strcpy(u->interface, interface);
+	l->n_uapi++;
+	return 0;
 }
 
 /* wg-quick(8) ends a daemon of the form `vtrunkd IFACE` by removing its socket. */
-static void watch_uapi(struct listeners *l, const char *directory)
+static void watch_uapi(struct listeners *l)
 {
+	char directory[CONTROL_PATH_MAX + 1];
+	char *slash;
+
+	strcpy(directory, l->uapi->socket.address.sun_path);
+	slash = strrchr(directory, '/');
+	if (!slash)
+		return; /* one that was given to us, without a name */
+	*slash = '\0';
 	l->uapi_watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (l->uapi_watch < 0 ||
 	    inotify_add_watch(l->uapi_watch, directory, IN_DELETE | IN_MOVED_FROM) < 0)
 		log_warn("%s: cannot be watched: %m", directory);
 }
 
-static int open_uapi(struct listeners *l, const struct config *config, bool is_needed)
+int listeners_open_watched_uapi(struct listeners *l, const char *interface,
+				struct control_socket *given)
 {
-	const char *directory = getenv("VTRUNKD_UAPI_DIR");
 	int r = 0;
 
-	directory = directory && *directory ? directory : UAPI_DIR;
-	l->uapi = calloc(config->n_networks, sizeof(*l->uapi));
-	if (!l->uapi)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < config->n_networks; i++) {
-		const struct network_settings *n = &config->networks[i];
-
-		if (n->has_uapi && n->is_enabled)
-			r = open_uapi_socket(l, n, directory, is_needed);
+	if (given->fd >= 0) {
+		strcpy(l->uapi->interface, interface);
+		l->uapi->socket = *given;
+		l->n_uapi = 1;
+		given->fd = -1;
+	} else {
+		r = open_uapi(l, interface, LOG_ERR);
 	}
-	if (r == 0 && is_needed)
-		watch_uapi(l, directory);
+	if (r == 0)
+		watch_uapi(l);
 	return r;
 }
 
-int listeners_open(struct listeners *l, const struct config *config, bool needs_uapi)
+int listeners_give_uapi(struct listeners *l, const char *interface, int *ret_fd)
+{
+	int r = find_uapi(l, interface) ? 0 : open_uapi(l, interface, LOG_INFO);
+	int fd;
+
+	if (r < 0)
+		return r;
+	fd = fcntl(find_uapi(l, interface)->socket.fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+int listeners_close_uapi(struct listeners *l, const char *interface)
+{
+	struct uapi_listener *u = find_uapi(l, interface);
+
+	if (!u)
+		return -ENOENT;
+	control_socket_close(&u->socket);
+	*u = l->uapi[--l->n_uapi];
+	return 0;
+}
+
+void listeners_forget_uapi(struct listeners *l)
+{
+	for (size_t i = 0; i < l->n_uapi; i++)
+		close(l->uapi[i].socket.fd);
+}
+
+int listeners_open(struct listeners *l, const struct config *config)
 {
 	int r = open_control(l, config->daemon.control_socket);
 
-	if (r == 0)
-		r = open_metrics(l, &config->daemon);
-	if (r == 0)
-		r = open_uapi(l, config, needs_uapi);
-	return r;
+	return r < 0 ? r : open_metrics(l, &config->daemon);
 }
 
 void listeners_close(struct listeners *l)
@@ -138,5 +182,4 @@ void listeners_close(struct listeners *l)
 		control_socket_close(&l->uapi[i].socket);
 	if (l->uapi_watch >= 0)
 		close(l->uapi_watch);
-	free(l->uapi);
 }

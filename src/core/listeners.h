@@ -2,7 +2,8 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * The sockets at which a daemon is spoken to: the control socket, those of wg(8), and those of the
- * metrics. They are opened once, before any right is given up, and outlive every engine.
+ * metrics. The supervisor opens them, those of wg(8) when the engine asks, and they outlive every
+ * engine.
  */
 #pragma once
 
@@ -13,7 +14,9 @@
 #include "control/socket.h"
 #include "core/config.h"
 
-/* Belongs to an interface and not to a network's number: a reload may put them in another order. */
+/* As many as there may be interfaces. */
+#define UAPI_LISTENERS_MAX 64
+
 struct uapi_listener {
 	char interface[IFNAMSIZ];
 	struct control_socket socket;
@@ -23,17 +26,29 @@ struct listeners {
 	struct control_socket control;
 	struct control_socket metrics; /* fd -1: none */
 	int metrics_tcp;	       /* -1: none */
-	struct uapi_listener *uapi;
+	struct uapi_listener uapi[UAPI_LISTENERS_MAX];
 	size_t n_uapi;
 	int uapi_watch; /* of the directory in which they are; -1: none */
 };
 
 /* Nothing is open yet. */
 void listeners_init(struct listeners *l);
-/*
- * Opens what the configuration wants. Where `needs_uapi` is not set the daemon does without the
- * sockets of wg(8) that cannot be had. 0 or -errno, the cause being logged; then listeners_close()
- * has still to be called.
+/* Opens what the configuration wants, but for those of wg(8). 0 or -errno, the cause being logged.
  */
-int listeners_open(struct listeners *l, const struct config *config, bool needs_uapi);
+int listeners_open(struct listeners *l, const struct config *config);
+/*
+ * Of `vtrunkd INTERFACE`, which cannot do without: the one of wg(8), `given` if that is open, and a
+ * watch for its removal. The same errors.
+ */
+int listeners_open_watched_uapi(struct listeners *l, const char *interface,
+				struct control_socket *given);
+/*
+ * A duplicate of the socket of wg(8) for that interface, which is opened if there is none yet. 0;
+ * or -errno, the cause being logged: the daemon can do without.
+ */
+int listeners_give_uapi(struct listeners *l, const char *interface, int *ret_fd);
+/* Closes and removes it. 0 or -ENOENT. */
+int listeners_close_uapi(struct listeners *l, const char *interface);
+/* In the engine, which asks for them: closes its copies of those of wg(8). */
+void listeners_forget_uapi(struct listeners *l);
 void listeners_close(struct listeners *l);

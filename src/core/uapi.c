@@ -5,19 +5,30 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static struct network *find_network(void *ctx, size_t interface)
+#include "broker/broker.h"
+#include "util/log.h"
+
+/* The network that runs on that interface, if there is one that wants a socket. */
+static const struct network_slot *find_slot(const struct uapi *u, const char *interface)
 {
-	const struct uapi_networks *u = ctx;
-	const char *name = u->listeners->uapi[interface].interface;
-
 	for (size_t i = 0; i < networks_count(u->networks); i++) {
 		const struct network_slot *slot = networks_at(u->networks, i);
 
-		if (!strcmp(slot->settings->interface, name))
-			return slot->network;
+		if (slot->network && slot->settings->has_uapi &&
+		    !strcmp(slot->settings->interface, interface))
+			return slot;
 	}
 	return NULL;
+}
+
+static struct network *find_network(void *ctx, size_t interface)
+{
+	const struct uapi *u = ctx;
+	const struct network_slot *slot = find_slot(u, u->places[interface].interface);
+
+	return slot ? slot->network : NULL;
 }
 
 /* WireGuard has one socket and one mark for an interface: those of the first link. */
@@ -114,4 +125,73 @@ static int set(void *ctx, size_t interface, const struct uapi_set *set)
 	return r;
 }
 
-const struct uapi_calls uapi_calls = {.get = get, .set = set};
+int uapi_init(struct uapi *u, struct networks *networks, struct broker *broker)
+{
+	static const struct uapi_calls calls = {.get = get, .set = set};
+
+	u->networks = networks;
+	u->broker = broker;
+	return uapi_server_new(&u->server, &calls, u);
+}
+
+/* The place of that interface; with "", a free one. NULL if there is none. */
+static struct uapi_place *find_place(struct uapi *u, const char *interface)
+{
+	for (size_t i = 0; i < UAPI_LISTENERS_MAX; i++)
+		if (!strcmp(u->places[i].interface, interface))
+			return &u->places[i];
+	return NULL;
+}
+
+/* Once for each start of the network: the supervisor says why there is no socket. */
+static void open_place(struct uapi *u, const char *interface)
+{
+	struct uapi_place *p = find_place(u, "");
+	int r;
+
+	if (!p)
+		return;
+	strcpy(p->interface, interface);
+	if (broker_open_uapi(u->broker, interface, &p->fd) < 0) {
+		p->fd = -1;
+		return;
+	}
+	r = uapi_server_add(u->server, p->fd, (size_t)(p - u->places));
+	if (r < 0) {
+		log_warn("interface %s: cannot serve wg(8): %s", interface, strerror(-r));
+		close(p->fd);
+		p->fd = -1;
+	}
+}
+
+static void close_place(struct uapi *u, struct uapi_place *p)
+{
+	if (p->fd >= 0) {
+		uapi_server_remove(u->server, (size_t)(p - u->places));
+		close(p->fd);
+		broker_close_uapi(u->broker, p->interface);
+	}
+	*p->interface = '\0';
+}
+
+void uapi_follow(struct uapi *u)
+{
+	for (size_t i = 0; i < UAPI_LISTENERS_MAX; i++)
+		if (*u->places[i].interface && !find_slot(u, u->places[i].interface))
+			close_place(u, &u->places[i]);
+	for (size_t i = 0; i < networks_count(u->networks); i++) {
+		const struct network_settings *s = networks_at(u->networks, i)->settings;
+
+		if (find_slot(u, s->interface) && !find_place(u, s->interface))
+			open_place(u, s->interface);
+	}
+}
+
+/* The supervisor keeps its own for the next engine, or removes them. */
+void uapi_deinit(struct uapi *u)
+{
+	uapi_server_free(u->server);
+	for (size_t i = 0; i < UAPI_LISTENERS_MAX; i++)
+		if (*u->places[i].interface && u->places[i].fd >= 0)
+			close(u->places[i].fd);
+}

@@ -7,10 +7,21 @@
 #include "core/listeners.h"
 #include "core/networks.h"
 
-struct uapi_networks {
+struct uapi {
+	struct uapi_server *server;
 	struct networks *networks;
-	const struct listeners *listeners;
+	struct broker *broker;
+	struct uapi_place {
+		char interface[IFNAMSIZ]; /* "": a free place */
+		int fd;			  /* listening; -1: it cannot be had */
+	} places[UAPI_LISTENERS_MAX];
 };
 
-/* For the server; `ctx` is that, an interface's number its place among the listeners. */
-extern const struct uapi_calls uapi_calls;
+/* Of all zeros. 0 or -errno. */
+int uapi_init(struct uapi *u, struct networks *networks, struct broker *broker);
+void uapi_deinit(struct uapi *u);
+/*
+ * Opens the sockets of networks that have started since the last call, and closes those of networks
+ * that have stopped, or do not want one any more.
+ */
+void uapi_follow(struct uapi *u);

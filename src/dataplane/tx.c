@@ -597,17 +597,18 @@ static bool is_held_up(const struct tx *t)
 /* 1: read something; 0: nothing there; -errno: the interface is gone. */
 static int read_tun(struct tx *t)
 {
-	struct virtio_net_hdr header;
-	struct iovec iov[2] = {{&header, sizeof(header)}, {t->read->data, t->read_bytes}};
+	struct virtio_net_hdr header = {0};
+	size_t header_len = t->network->tun.has_header ? sizeof(header) : 0;
+	struct iovec iov[2] = {{&header, header_len}, {t->read->data, t->read_bytes}};
 	ssize_t n = readv(t->network->tun.fd, iov, 2);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if ((size_t)n <= sizeof(header)) {
+	if ((size_t)n <= header_len) {
 		drops_add(&t->network->drops, DROP_tx_malformed, 1);
 		return 1;
 	}
-	take_read(t, &header, (size_t)n - sizeof(header));
+	take_read(t, &header, (size_t)n - header_len);
 	return 1;
 }
 

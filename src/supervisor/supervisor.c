@@ -232,6 +232,20 @@ static int run_hook(void *ctx, const struct broker_hook *h)
 	return s->calls->run_hook(s->ctx, h);
 }
 
+static int open_uapi(void *ctx, const char *interface, int *ret_fd)
+{
+	const struct supervisor *s = ctx;
+
+	return s->calls->open_uapi(s->ctx, interface, ret_fd);
+}
+
+static int close_uapi(void *ctx, const char *interface)
+{
+	const struct supervisor *s = ctx;
+
+	return s->calls->close_uapi(s->ctx, interface);
+}
+
 static const struct broker_calls broker_calls = {
 	.open_resolver = open_resolver,
 	.has_network = has_network,
@@ -241,6 +255,8 @@ static const struct broker_calls broker_calls = {
 	.read_config = read_config,
 	.keep_config = keep_config,
 	.run_hook = run_hook,
+	.open_uapi = open_uapi,
+	.close_uapi = close_uapi,
 };
 
 /* The engine does what ours would never do. */
@@ -483,6 +499,8 @@ int supervisor_run(const struct supervisor_settings *settings, int signal_fd,
 	int status = EXIT_FAILURE;
 	int r = broker_server_new(&s.server, settings->state_dir, &broker_calls, &s);
 
+	if (r == 0 && settings->tun.fd >= 0)
+		broker_server_adopt_tun(s.server, &settings->tun);
 	if (r == 0 && settings->follows_crash)
 		broker_server_be_patient(s.server, clock_now() + PATIENCE);
 	if (r == 0)

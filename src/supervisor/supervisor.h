@@ -33,12 +33,15 @@ struct supervisor_calls {
 	int (*read_config)(void *ctx, int *ret_fd);
 	int (*keep_config)(void *ctx);
 	int (*run_hook)(void *ctx, const struct broker_hook *h);
+	int (*open_uapi)(void *ctx, const char *interface, int *ret_fd);
+	int (*close_uapi)(void *ctx, const char *interface);
 	/* The first engine is up. 0, or -errno where nobody has waited for that: then it ends. */
 	int (*ready)(void *ctx);
 };
 
 struct supervisor_settings {
 	const char *state_dir;
+	struct tun tun; /* that we were given open; fd -1: none. Taken over */
 	struct sandbox_user user;
 	bool is_sandboxed;
 	bool follows_crash; /* another one was killed here just now */

@@ -18,22 +18,27 @@
 #define OFFLOAD_TSO (TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 #define OFFLOAD_USO (TUN_F_USO4 | TUN_F_USO6)
 
+static int set_header_len(int fd)
+{
+	int header_len = sizeof(struct virtio_net_hdr);
+
+	return ioctl(fd, TUNSETVNETHDRSZ, &header_len) < 0 ? -errno : 0;
+}
+
 static int create(int fd, struct tun *t, const char *name)
 {
 	struct ifreq ifr = {
 		.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL),
 	};
-	int header_len = sizeof(struct virtio_net_hdr);
 
 	if (strlen(name) >= sizeof(ifr.ifr_name))
 		return -ENAMETOOLONG;
 	strcpy(ifr.ifr_name, name);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
 		return errno == EBUSY ? -EEXIST : -errno;
-	if (ioctl(fd, TUNSETVNETHDRSZ, &header_len) < 0)
-		return -errno;
 	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
-	return 0;
+	t->has_header = true;
+	return set_header_len(fd);
 }
 
 static bool set_offloads(int fd, unsigned long offloads)
@@ -55,6 +60,8 @@ static bool try_offloads(struct tun *t, bool tso, bool uso)
 /* A kernel refuses the whole set for one bit that it does not know. */
 int tun_set_offloads(struct tun *t, struct tun_wants wants)
 {
+	if (!t->has_header) /* nothing could tell of them */
+		wants = (struct tun_wants){0};
 	if (try_offloads(t, wants.tso, wants.uso) || try_offloads(t, wants.tso, false) ||
 	    try_offloads(t, false, false))
 		return 0;
@@ -76,6 +83,57 @@ int tun_open(struct tun *ret, const char *name, struct tun_wants wants)
 		close(t.fd);
 		return r;
 	}
+	*ret = t;
+	return 0;
+}
+
+/*
+ * TUNGETIFF does not tell: IFF_NOFILTER, which it adds, has the bit of IFF_NO_PI. But a kernel that
+ * expects packet information refuses a write that is too short for it, while the first byte of an
+ * IPv4 packet is merely no packet (or the interface is down).
+ */
+static bool has_packet_info(int fd, bool has_header)
+{
+	char bytes[sizeof(struct virtio_net_hdr) + 1] = {0};
+	size_t header_len = has_header ? sizeof(bytes) - 1 : 0;
+
+	bytes[header_len] = 0x45;
+	return write(fd, bytes, header_len + 1) < 0 && errno == EINVAL;
+}
+
+/* Which interface it is, and that it gives whole packets of IP and nothing else. */
+static int identify(int fd, struct tun *t)
+{
+	struct ifreq ifr = {};
+	int r;
+
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return errno == EBADFD ? -EBADFD : -ENOTTY;
+	if (!(ifr.ifr_flags & IFF_TUN))
+		return -EPROTOTYPE;
+	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
+	t->has_header = ifr.ifr_flags & IFF_VNET_HDR;
+	r = t->has_header ? set_header_len(fd) : 0;
+	if (r == 0 && has_packet_info(fd, t->has_header))
+		r = -EPROTO;
+	return r;
+}
+
+int tun_adopt(struct tun *ret, int fd)
+{
+	struct tun t = {.fd = fd};
+	int flags = fcntl(fd, F_GETFL);
+	int r;
+
+	if (flags < 0)
+		return -errno;
+	if ((flags & O_ACCMODE) != O_RDWR)
+		return -EACCES;
+	r = identify(fd, &t);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
 	*ret = t;
 	return 0;
 }

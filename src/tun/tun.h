@@ -10,8 +10,9 @@
 struct tun {
 	int fd;
 	char name[IFNAMSIZ];
-	bool can_tso; /* reads and writes TCP super-packets */
-	bool can_uso; /* ... and UDP ones (Linux 6.2) */
+	bool has_header; /* a virtio_net_hdr is before each packet */
+	bool can_tso;	 /* reads and writes TCP super-packets */
+	bool can_uso;	 /* ... and UDP ones (Linux 6.2) */
 };
 
 /* What to ask for; packets are single ones without (still behind a virtio_net_hdr). */
@@ -27,6 +28,13 @@ struct tun_wants {
  * -ENOENT/-ENODEV without /dev/net/tun, or another -errno.
  */
 int tun_open(struct tun *ret, const char *name, struct tun_wants wants);
+/*
+ * An interface that somebody else has opened, and left to us; it becomes non-blocking, and is
+ * closed on exec. Takes over `fd` with 0; else -EBADF: it is not open; -ENOTTY: no TUN device;
+ * -EBADFD: one without an interface; -EACCES: not open for both reading and writing; -EPROTOTYPE: a
+ * TAP interface; -EPROTO: without IFF_NO_PI; or another -errno.
+ */
+int tun_adopt(struct tun *ret, int fd);
 /* The same for an interface that is open; -EBADFD if it has been deleted. */
 int tun_set_offloads(struct tun *t, struct tun_wants wants);
 /* Is there a carrier? Needs no privilege. 0, or -errno. */

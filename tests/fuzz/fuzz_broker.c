@@ -28,6 +28,20 @@ static bool refuse_route(void *ctx, const char *interface, uint32_t table)
 	return false;
 }
 
+static int refuse_uapi(void *ctx, const char *interface, int *ret_fd)
+{
+	(void)ctx;
+	(void)interface;
+	(void)ret_fd;
+	return -1;
+}
+
+static int close_uapi(void *ctx, const char *interface)
+{
+	(void)ctx;
+	return *interface ? 0 : -1;
+}
+
 static int refuse(void *ctx, int *ret_fd)
 {
 	(void)ctx;
@@ -73,7 +87,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						  .alive = take_alive,
 						  .read_config = refuse,
 						  .keep_config = succeed,
-						  .run_hook = take_hook};
+						  .run_hook = take_hook,
+						  .open_uapi = refuse_uapi,
+						  .close_uapi = close_uapi};
 	static struct broker_server *server;
 	struct broker_reply reply;
 	int fd = -1;

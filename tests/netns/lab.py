@@ -105,10 +105,10 @@ class Node:
     def command(self, *arguments):
         return ["nsenter", f"--net={self.path}", *map(str, arguments)]
 
-    def run(self, *arguments, check=True, seconds=30, text=""):
+    def run(self, *arguments, check=True, seconds=30, text="", pass_fds=()):
         """Runs a program to its end, `text` being its input; returns a CompletedProcess with text output."""
         done = subprocess.run(self.command(*arguments), capture_output=True, text=True,
-                              timeout=seconds, input=text)
+                              timeout=seconds, input=text, pass_fds=pass_fds)
         if check and done.returncode != 0:
             raise AssertionError(f"{self.name}: {' '.join(map(str, arguments))}: "
                                  f"status {done.returncode}: {done.stderr.strip()}")

@@ -200,6 +200,44 @@ def test_wg_finds_an_interface_when_the_networks_before_it_go(lab):
     assert not list(directory.iterdir())
 
 
+def test_wg_finds_a_network_that_comes_and_loses_one_that_goes(lab):
+    pair = Pair(lab)
+    client = pair.client
+    sockets = lab.file("sockets")
+    client.stop()
+    client.launch("env", f"VTRUNKD_UAPI_DIR={sockets}")
+    wait_until(client.answers, 10, "the client answers")
+    client.is_expected = True
+
+    def names():
+        return sorted(path.name for path in sockets.iterdir())
+
+    wait_until(lambda: names() == ["tun0.sock"], 5, "wg finds the first network")
+    sections = client.sections
+    for kind in ("network", "wireguard"):
+        sections[f"{kind} default"] = sections.pop(kind)
+    for cable in pair.cables:
+        sections[f"link {cable.name}"]["network"] = "default"
+    sections["network extra"] = network_section("10.99.0.1", interface="tun9")
+    sections["wireguard extra"] = {"private_key": Keys().private}
+    sections["link extra"] = {"network": "extra"}
+    sections["peer nobody"] = {"network": "extra", "public_key": Keys().public, "allowed_ips": "10.99.0.2/32"}
+    assert reload(client).returncode == 0
+    wait_until(lambda: names() == ["tun0.sock", "tun9.sock"], 5, "wg finds the network that came")
+    assert uapi_private_key(sockets, "tun9")
+    ctl(client, "disconnect", "extra")
+    wait_until(lambda: names() == ["tun0.sock"], 5, "a network that is stopped has no socket")
+    ctl(client, "connect", "extra")
+    wait_until(lambda: names() == ["tun0.sock", "tun9.sock"], 5, "it has one again")
+    sections["network default"]["uapi"] = "off"
+    assert reload(client).returncode == 0
+    wait_until(lambda: names() == ["tun9.sock"], 5, "wg does not find what it is not to find")
+    for section in ("network extra", "wireguard extra", "link extra", "peer nobody"):
+        del sections[section]
+    assert reload(client).returncode == 0
+    wait_until(lambda: names() == [], 5, "wg finds nothing any more")
+
+
 def test_rates_roles_and_thresholds_need_no_restart(lab):
     pair = Pair(lab, rates=[None])
     wait_for_ping(pair.client_node, SERVER_IP, 25)

@@ -8,16 +8,21 @@
 Each host has a mount namespace with directories of its own at /run/wireguard and /run/vtrunkd, since
 these names are built into wg.
 """
+import fcntl
 import os
 import shutil
+import socket
+import struct
 
 import pytest
 
 from bond import BUILD, Keys, new_psk
 from lab import wait_until
-from traffic import wait_for_ping
+from traffic import transfer, wait_for_ping
 
 PORTS = {"left": 51820, "right": 51821}
+TUNSETIFF = 0x400454CA
+IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x1, 0x2, 0x1000, 0x4000
 ADDRESSES = {"left": "10.77.0.1", "right": "10.77.0.2"}
 OWN = ("mount --bind {0}/wireguard /run/wireguard && mount --bind {0}/vtrunkd /run/vtrunkd && "
        "mount --bind {0}/state /var/lib/vtrunkd && exec \"$@\"")
@@ -143,3 +148,63 @@ def test_a_second_instance_is_refused_and_the_socket_s_end_is_the_daemon_s(pair)
     pair.ping()
     (pair.right.own / "wireguard" / "wg0.sock").unlink()
     wait_until(lambda: not pair.right.node.has_interface("wg0"), 10, "the interface is gone")
+
+
+def open_tun(host, flags, name="wg0", mode=os.O_RDWR):
+    """The descriptor of an interface; of none, without flags. Whoever asks closes it."""
+    with host.node.entered():
+        descriptor = os.open("/dev/net/tun", mode)
+    if flags:
+        fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    return descriptor
+
+
+@pytest.mark.parametrize("extra", [0, IFF_VNET_HDR], ids=["plain", "vnet_hdr"])
+def test_an_interface_and_a_socket_that_are_handed_over_are_taken(pair, extra):
+    left, right = pair.left, pair.right
+    left.down()
+    wait_until(lambda: not left.has_socket(), 10, "the daemon ends")
+    tun = open_tun(left, IFF_TUN | IFF_NO_PI | extra)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(left.own / "wireguard" / "wg0.sock"))
+        listener.listen()
+        given = [tun, listener.fileno()]
+        # The name is the interface's, whatever is asked for.
+        left.run(f"WG_TUN_FD={tun}", f"WG_UAPI_FD={given[1]}", "vtrunkd", "other", pass_fds=given)
+        os.close(tun)
+    secrets = left.own / "secrets.conf"
+    secrets.write_text(left.run("wg-quick", "strip", left.config).stdout)
+    left.wg("setconf", "wg0", secrets)
+    left.node.ip(f"addr add {ADDRESSES['left']}/24 dev wg0")
+    pair.ping()
+    transfer(left.node, right.node, ADDRESSES["right"])
+    transfer(right.node, left.node, ADDRESSES["left"])
+    (left.own / "wireguard" / "wg0.sock").unlink()
+    wait_until(lambda: not left.node.has_interface("wg0"), 10, "the interface is gone")
+
+
+def test_what_is_handed_over_and_is_none_is_told(pair):
+    left = pair.left
+
+    def refused(variable, descriptor):
+        passed = [descriptor] if isinstance(descriptor, int) and descriptor < 1000 else []
+        done = left.run(f"{variable}={descriptor}", "vtrunkd", "-f", "wg9", check=False, pass_fds=passed)
+        assert done.returncode == 1
+        return done.stderr
+
+    opened = [open_tun(left, 0), open_tun(left, IFF_TAP | IFF_NO_PI, "tap9"), open_tun(left, IFF_TUN, "tun9"),
+              open_tun(left, IFF_TUN | IFF_NO_PI, "tun8", os.O_RDONLY), os.open("/dev/null", os.O_RDWR)]
+    for descriptor, why in zip(opened, ["without an interface", "a TAP interface", "IFF_NO_PI",
+                                        "not open for both", "no TUN device"]):
+        assert why in refused("WG_TUN_FD", descriptor)
+        os.close(descriptor)
+    for wrong in ("", "2", "three", "-1"):
+        assert "no number of a descriptor" in refused("WG_TUN_FD", wrong)
+    assert "no such open descriptor" in refused("WG_TUN_FD", 1999)
+    assert "no such open descriptor" in refused("WG_UAPI_FD", 1999)
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_INET) as other, \
+            open("/dev/null", encoding="ascii") as file:
+        assert "does not listen" in refused("WG_UAPI_FD", silent.fileno())
+        assert "another kind" in refused("WG_UAPI_FD", other.fileno())
+        assert "no socket" in refused("WG_UAPI_FD", file.fileno())
+    pair.ping()

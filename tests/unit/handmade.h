@@ -134,6 +134,7 @@ static inline void handmade_begin(void)
 	net.burst_bytes = HANDMADE_BURST_BYTES;
 	net.cell_bytes = 1500;
 	net.tun.fd = memfd_create("tunnel", MFD_CLOEXEC);
+	net.tun.has_header = true;
 	must(net.tun.fd >= 0);
 	must(pool_new(&net.bursts, HANDMADE_BURSTS,
 		      sizeof(struct burst) + HANDMADE_BURST_BYTES + 64) == 0);

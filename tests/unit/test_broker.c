@@ -235,6 +235,45 @@ START_TEST(values_out_of_range_are_refused)
 }
 END_TEST
 
+static int open_uapi(void *ctx, const char *interface, int *ret_fd)
+{
+	(void)ctx;
+	if (strcmp(interface, "tun77") != 0)
+		return -EPERM;
+	*ret_fd = dup(STDERR_FILENO);
+	return 0;
+}
+
+static int close_uapi(void *ctx, const char *interface)
+{
+	(void)ctx;
+	return strcmp(interface, "tun77") ? -ENOENT : 0;
+}
+
+START_TEST(sockets_of_wg_are_asked_for_by_interface)
+{
+	static const struct broker_calls calls = {.open_uapi = open_uapi, .close_uapi = close_uapi};
+	struct broker_request q = {.kind = BROKER_OPEN_UAPI, .interface.interface = "../tun77"};
+	struct broker_server *own = server;
+	struct broker *b;
+	int fd;
+
+	ck_assert_int_eq(broker_server_new(&server, directory, &calls, NULL), 0);
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -EINVAL);
+	q.kind = BROKER_CLOSE_UAPI;
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -EINVAL);
+	ck_assert_int_eq(broker_new_direct(&b, server), 0);
+	ck_assert_int_eq(broker_open_uapi(b, "tun0", &fd), -EPERM);
+	ck_assert_int_eq(broker_open_uapi(b, "tun77", &fd), 0);
+	close(fd);
+	ck_assert_int_eq(broker_close_uapi(b, "tun77"), 0);
+	ck_assert_int_eq(broker_close_uapi(b, "tun0"), -ENOENT);
+	broker_free(b);
+	broker_server_free(server);
+	server = own;
+}
+END_TEST
+
 static bool allow_table_7(void *ctx, const char *interface, uint32_t table)
 {
 	(void)ctx;
@@ -362,6 +401,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, names_that_leave_the_state_directory_are_refused);
 	tcase_add_test(t, values_out_of_range_are_refused);
 	tcase_add_test(t, times_of_other_networks_are_refused);
+	tcase_add_test(t, sockets_of_wg_are_asked_for_by_interface);
 	tcase_add_test(t, routes_of_other_interfaces_are_refused);
 	tcase_add_test(t, surplus_descriptors_are_refused_and_closed);
 	tcase_add_test(t, names_are_looked_up_at_the_other_end);

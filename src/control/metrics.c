@@ -112,6 +112,12 @@ static const struct family peer_families[] = {
 	 FIELD(peer_status, resend.bytes)},
 	{"peer_resend_refused_packets", "Packets that the peer asked for in vain", COUNTER,
 	 FIELD_COUNT, FIELD(peer_status, resend.refused)},
+	{"peer_copied_packets", "Urgent packets that went over a second path too", COUNTER,
+	 FIELD_COUNT, FIELD(peer_status, copied.packets)},
+	{"peer_copied_bytes", "Bytes of these", COUNTER, FIELD_COUNT,
+	 FIELD(peer_status, copied.bytes)},
+	{"peer_copies_refused_packets", "Urgent packets beyond the copies' share", COUNTER,
+	 FIELD_COUNT, FIELD(peer_status, copied.refused)},
 	{NULL},
 };
 

@@ -15,6 +15,7 @@ static const char *const mode_names[] = {
 	[BOND_AGGREGATE] = "aggregate",
 	[BOND_REDUNDANT] = "redundant",
 	[BOND_FAILOVER] = "failover",
+	[BOND_AUTO] = "auto",
 };
 
 static void add_count(struct json_object *o, const char *key, uint64_t value)
@@ -211,6 +212,18 @@ static void add_resend(struct json_object *o, const struct peer_status *s)
 	json_object_object_add(o, "resend", resend);
 }
 
+static void add_copied(struct json_object *o, const struct peer_status *s)
+{
+	struct json_object *copied = json_object_new_object();
+
+	if (copied) {
+		add_count(copied, "packets", s->copied.packets);
+		add_count(copied, "bytes", s->copied.bytes);
+		add_count(copied, "refused", s->copied.refused);
+	}
+	json_object_object_add(o, "copied", copied);
+}
+
 /* A new array under `key`; NULL without memory. */
 static struct json_object *add_array(struct json_object *o, const char *key)
 {
@@ -262,6 +275,7 @@ static struct json_object *peer_json(const struct peer_status *s)
 	add_count(o, "rx_bytes", s->rx_bytes);
 	add_reseq(o, s);
 	add_resend(o, s);
+	add_copied(o, s);
 	add_paths(o, s);
 	return o;
 }

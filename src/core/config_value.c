@@ -202,9 +202,13 @@ int value_bool(struct value *v, void *field)
 int value_mode(struct value *v, void *field)
 {
 	static const struct choice choices[] = {
-		{"aggregate", BOND_AGGREGATE}, {"bonding", BOND_AGGREGATE},
-		{"bonded", BOND_AGGREGATE},    {"redundant", BOND_REDUNDANT},
-		{"failover", BOND_FAILOVER},   {NULL, 0},
+		{"aggregate", BOND_AGGREGATE},
+		{"bonding", BOND_AGGREGATE},
+		{"bonded", BOND_AGGREGATE},
+		{"redundant", BOND_REDUNDANT},
+		{"failover", BOND_FAILOVER},
+		{"auto", BOND_AUTO},
+		{NULL, 0},
 	};
 	int choice;
 

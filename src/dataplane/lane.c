@@ -19,25 +19,15 @@
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
 #include "dataplane/report.h"
+#include "dataplane/sparse.h"
 #include "dataplane/tx.h"
 #include "peers/allowedips.h"
 #include "wire/frame.h"
 #include "wire/inner.h"
 #include "wire/mss.h"
 
-/*
- * A flow is sparse if it has had no packet larger than this, nor more packets than these in a tenth
- * of a second, for as long as one may be held.
- */
-#define SMALL_BYTES 300
-#define SMALL_PACKETS 32
-#define SMALL_SPAN (100 * NSEC_PER_MSEC)
-#define LANE_FLOWS 256
-
 struct lane_flow {
-	nsec_t bulk_at;	     /* when it was last not sparse */
-	nsec_t counted_from; /* small packets since then: */
-	uint16_t n_small;
+	struct sparse sparse;
 	uint16_t n_held; /* packets that wait, also for repairs */
 };
 
@@ -155,13 +145,8 @@ static struct lane_flow *note_flow(struct bond *bond, const struct reseq *q, con
 
 	if (!bond->lane.flows || !reseq_may_repair(q))
 		return NULL;
-	f = &bond->lane.flows[inner_flow(packet, len, 0) % LANE_FLOWS];
-	if (now - f->counted_from > SMALL_SPAN) {
-		f->counted_from = now;
-		f->n_small = 0;
-	}
-	if (len > SMALL_BYTES || ++f->n_small > SMALL_PACKETS)
-		f->bulk_at = now;
+	f = &bond->lane.flows[inner_flow(packet, len, 0) % SPARSE_FLOWS];
+	sparse_note(&f->sparse, len, now);
 	return f;
 }
 
@@ -172,13 +157,13 @@ static struct lane_flow *note_flow(struct bond *bond, const struct reseq *q, con
  */
 static bool is_sparse(const struct lane_flow *f, nsec_t now)
 {
-	return f && !f->n_held && now - f->bulk_at > RESEQ_HOLD_MAX;
+	return f && !f->n_held && sparse_is(&f->sparse, now);
 }
 
 static void count_held(struct reseq *q, const struct burst *b, uint64_t counter, struct held *h,
 		       struct lane_flow *f)
 {
-	if (h->len <= SMALL_BYTES && !f->n_held) {
+	if (h->len <= SPARSE_BYTES && !f->n_held) {
 		reseq_hurry(q, b->session->rx_session, counter);
 		return;
 	}
@@ -332,7 +317,7 @@ static struct reseq *prepare(struct bond *bond, struct keypair *k)
 	if (!bond->lane.reporter)
 		bond->lane.reporter = calloc(1, sizeof(*bond->lane.reporter));
 	if (!bond->lane.flows)
-		bond->lane.flows = calloc(LANE_FLOWS, sizeof(*bond->lane.flows));
+		bond->lane.flows = calloc(SPARSE_FLOWS, sizeof(*bond->lane.flows));
 	/* release: status reads through it */
 	atomic_store_explicit(&bond->lane.reseq, q, memory_order_release);
 	if (!k->replay && replay_new(&k->replay) < 0)

@@ -23,7 +23,9 @@ static enum bond_mode mode_of(const struct probe *p)
 {
 	const struct network_settings *s = p->network->settings;
 
-	if (s->mode == BOND_AGGREGATE && !p->is_multilink && s->scheduler != SCHEDULER_WEIGHT)
+	bool stripes = s->mode == BOND_AGGREGATE || s->mode == BOND_AUTO;
+
+	if (stripes && !p->is_multilink && s->scheduler != SCHEDULER_WEIGHT)
 		return BOND_FAILOVER;
 	return s->mode;
 }

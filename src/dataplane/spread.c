@@ -33,6 +33,7 @@ void spread_free(struct spread *s)
 	if (!s)
 		return;
 	resend_deinit(&s->resend);
+	urgent_free(s->urgent);
 	for (unsigned i = 0; i < PATHS_MAX; i++)
 		free(s->controls[i]);
 	free(s);
@@ -249,6 +250,49 @@ static bool send_over(struct spread *s, const struct path_set *set, const struct
 	return true;
 }
 
+/* The best active path but `taken`; one that has gone silent may well be back. NULL: none. */
+static const struct path_entry *second_best(struct spread *s, const struct path_set *set,
+					    const struct path_entry *taken, const struct burst *b,
+					    nsec_t now)
+{
+	const struct path_entry *best = NULL;
+	nsec_t least = 0;
+
+	for (unsigned i = 0; i < set->n_active; i++) {
+		const struct path_entry *e = &set->entries[set->active[i]];
+		const struct pathctl *c = control_of(s, e, now);
+		nsec_t arrival = c ? pathctl_arrival(c, b->len, now) : now;
+
+		if (e == taken || e->state != HEALTH_UP || !link_has_room(e->path->link))
+			continue;
+		if (c && pathctl_is_silent(c, now))
+			arrival += NSEC_PER_SEC;
+		if (!best || arrival < least) {
+			best = e;
+			least = arrival;
+		}
+	}
+	return best;
+}
+
+/* In mode auto, what is urgent goes over a second path as well, which is returned; NULL: over none.
+ */
+static const struct path_entry *copy_urgent(struct spread *s, const struct path_set *set,
+					    const struct path_entry *taken, struct burst *b,
+					    nsec_t now)
+{
+	bool is_wanted = b->is_urgent && set->mode == BOND_AUTO;
+	const struct path_entry *e = is_wanted ? second_best(s, set, taken, b, now) : NULL;
+	struct pathctl *c = e ? control_of(s, e, now) : NULL;
+
+	if (!e || !urgent_may_copy(s->urgent, b->n, b->len, c ? c->rate : PATHCTL_RATE_START, now))
+		return NULL;
+	if (!push_controlled(c, e, b, now))
+		return NULL;
+	urgent_copied(s->urgent, b->n, b->len);
+	return e;
+}
+
 /*
  * While there is a path that reports, a silent one gets copies. When none is left, the windows
  * of all may be full of what will never be reported (the peer has restarted): then real bursts
@@ -257,6 +301,7 @@ static bool send_over(struct spread *s, const struct path_set *set, const struct
 static enum spread_result send_controlled(struct spread *s, const struct path_set *set,
 					  struct burst *b, nsec_t now, nsec_t *ret_retry)
 {
+	const struct path_entry *copied = NULL;
 	struct candidates candidates;
 	struct choice best;
 	bool is_sent;
@@ -264,10 +309,12 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 	find_candidates(s, set, now, &candidates);
 	choose(s, set, &candidates, b, now, &best);
 	is_sent = send_over(s, set, &best, b, now);
+	if (is_sent)
+		copied = copy_urgent(s, set, best.entry, b, now);
 	for (unsigned i = 0; i < set->n_active; i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
 
-		if ((is_sent || candidates.kind == SILENT) && e != best.entry &&
+		if ((is_sent || candidates.kind == SILENT) && e != best.entry && e != copied &&
 		    is_silent(s, e, now))
 			is_sent |= probe(s, e, b, now);
 	}
@@ -286,6 +333,22 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 	if (is_controlled(set))
 		return send_controlled(s, set, b, now, ret_retry);
 	return send_by_weight(s, set, b);
+}
+
+bool spread_is_urgent_rcu(struct spread *s, const struct path_set *set, const uint8_t *packet,
+			  size_t len, nsec_t now)
+{
+	struct urgent *u;
+
+	if (!set || !is_controlled(set) || set->n_active < 2)
+		return false;
+	if (!s->urgent) {
+		if (urgent_new(&u, now) < 0)
+			return false;
+		/* release: status reads through it */
+		atomic_store_explicit(&s->urgent, u, memory_order_release);
+	}
+	return urgent_is(s->urgent, packet, len, now);
 }
 
 bool spread_want(struct spread *s, const struct frame_repair *repair)

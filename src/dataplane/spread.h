@@ -5,12 +5,14 @@
  * would arrive first, of those whose control (links/pathctl.h) allows it now. To a stock peer,
  * and with scheduler = weight: by weight. Paths that have gone silent are left alone but for
  * copies of what goes over the others, which show when they are back, and what they have taken
- * along is sent again (dataplane/resend.h).
+ * along is sent again (dataplane/resend.h). In mode auto, what is urgent also goes over the second
+ * best (dataplane/urgent.h).
  * Owner: the TUN reader.
  */
 #pragma once
 
 #include "dataplane/resend.h"
+#include "dataplane/urgent.h"
 #include "links/path.h"
 #include "links/pathctl.h"
 #include "links/sched.h"
@@ -21,6 +23,7 @@ struct spread {
 	struct pathctl *controls[PATHS_MAX]; /* by slot; made with the first burst */
 	nsec_t next_probe[PATHS_MAX];	     /* of a silent path */
 	struct resend resend;
+	_Atomic(struct urgent *) urgent; /* made with the second path; read for status */
 };
 
 enum spread_result {
@@ -42,6 +45,12 @@ void spread_free(struct spread *s); /* NULL is fine */
  */
 enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set, struct burst *b,
 				   nsec_t now, nsec_t *ret_retry);
+/*
+ * Inside a read section: is that packet, the peer's next, urgent? Its burst then has urgent ones
+ * only.
+ */
+bool spread_is_urgent_rcu(struct spread *s, const struct path_set *set, const uint8_t *packet,
+			  size_t len, nsec_t now);
 /* The peer asks for what a path lost; true if it is to be looked for. */
 bool spread_want(struct spread *s, const struct frame_repair *repair);
 /*

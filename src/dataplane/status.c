@@ -104,16 +104,22 @@ static void fill_reseq(const struct bond *bond, struct peer_status *ret)
 	ret->reseq.hold = reseq_hold_time(q);
 }
 
-static void fill_resend(const struct bond *bond, struct peer_status *ret)
+static void fill_spread(const struct bond *bond, struct peer_status *ret)
 {
 	const struct spread *s = atomic_load_explicit(&bond->spread, memory_order_acquire);
-	const struct resend *r = s ? &s->resend : NULL;
+	const struct urgent *u;
 
-	if (!r)
+	if (!s)
 		return;
-	ret->resend.packets = load(&r->packets);
-	ret->resend.bytes = load(&r->bytes);
-	ret->resend.refused = load(&r->refused);
+	ret->resend.packets = load(&s->resend.packets);
+	ret->resend.bytes = load(&s->resend.bytes);
+	ret->resend.refused = load(&s->resend.refused);
+	u = atomic_load_explicit(&s->urgent, memory_order_acquire);
+	if (!u)
+		return;
+	ret->copied.packets = load(&u->packets);
+	ret->copied.bytes = load(&u->bytes);
+	ret->copied.refused = load(&u->refused);
 }
 
 static int fill_paths(const struct probe *p, struct peer_status *ret, nsec_t now)
@@ -160,7 +166,7 @@ static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
 	memcpy(ret->allowed_ips, s->allowed_ips, s->n_allowed_ips * sizeof(*ret->allowed_ips));
 	ret->n_allowed_ips = s->n_allowed_ips;
 	fill_reseq(bond, ret);
-	fill_resend(bond, ret);
+	fill_spread(bond, ret);
 	return fill_paths(bond->probe, ret, now);
 }
 

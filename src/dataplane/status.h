@@ -59,6 +59,10 @@ struct peer_status {
 		uint64_t packets, bytes;
 		uint64_t refused; /* packets that the peer asked for in vain */
 	} resend;
+	struct {
+		uint64_t packets, bytes; /* urgent ones that went over a second path too */
+		uint64_t refused;	 /* packets, since that would have been too much */
+	} copied;
 	struct path_status *paths;
 	size_t n_paths;
 };

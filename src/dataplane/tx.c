@@ -322,23 +322,25 @@ static void close_burst(struct tx *t)
 	rcu_end();
 }
 
-/* A datagram of that length, session and counter is the open burst's next. */
+/* A datagram of that length, urgency, session and counter is the open burst's next. */
 static bool fits_open(const struct tx *t, const struct bond *bond, const struct keypair *k,
-		      uint64_t counter, uint32_t len)
+		      uint64_t counter, uint32_t len, bool is_urgent)
 {
 	const struct burst *b = t->open;
 
 	return b && b->bond == bond && b->session == k && counter == t->next_counter &&
-	       len <= b->stride && b->n < BURST_DATAGRAMS && b->len + len <= t->open_limit;
+	       b->is_urgent == is_urgent && len <= b->stride && b->n < BURST_DATAGRAMS &&
+	       b->len + len <= t->open_limit;
 }
 
-static bool open_burst(struct tx *t, struct bond *bond, struct keypair *k)
+static bool open_burst(struct tx *t, struct bond *bond, struct keypair *k, bool is_urgent)
 {
 	t->open = burst_take(t->network->bursts);
 	if (!t->open)
 		return false;
 	t->open->bond = bond;
 	t->open->session = keypair_get(k);
+	t->open->is_urgent = is_urgent;
 	t->open_limit = burst_limit(t, bond);
 	return true;
 }
@@ -357,13 +359,15 @@ static bool seal_padded(struct tx *t, struct keypair *k, uint64_t counter, uint8
 	return is_sealed;
 }
 
-/* Puts one inner packet into the open burst. */
+/* Puts one inner packet into the open burst; inside a read section. */
 static void add_packet(struct tx *t, struct bond *bond, struct keypair *k, uint8_t *packet,
 		       size_t len)
 {
 	uint32_t mtu = network_mtu(t->network);
 	size_t padded = wg_padded_len(len, mtu);
 	uint32_t datagram = datagram_len(padded);
+	bool is_urgent =
+		spread_is_urgent_rcu(bond->spread, rcu_read(&bond->paths), packet, len, t->now);
 	uint64_t counter;
 
 	if (t->network->settings->mss_clamp)
@@ -376,9 +380,9 @@ static void add_packet(struct tx *t, struct bond *bond, struct keypair *k, uint8
 		drops_add(&t->network->drops, DROP_tx_no_session, 1);
 		return;
 	}
-	if (!fits_open(t, bond, k, counter, datagram)) {
+	if (!fits_open(t, bond, k, counter, datagram, is_urgent)) {
 		close_burst(t);
-		if (!open_burst(t, bond, k)) {
+		if (!open_burst(t, bond, k, is_urgent)) {
 			drops_add(&t->network->drops, DROP_tx_no_buffer, 1);
 			return;
 		}

@@ -40,6 +40,7 @@ struct burst {
 	struct keypair
 		*session;  /* a reference, while it is being filled, or until the lane is done */
 	bool is_mtu_probe; /* not to be fragmented; and it is no fault if it is too large */
+	bool is_urgent;	   /* data that gains by time, not by rate */
 	/* receive only */
 	struct link *link;
 	struct endpoint from;
@@ -63,6 +64,7 @@ static inline struct burst *burst_take(struct pool *pool)
 	b->next = NULL;
 	b->bond = NULL;
 	b->is_mtu_probe = false;
+	b->is_urgent = false;
 	b->session = NULL;
 	return b;
 }

@@ -18,6 +18,7 @@ enum bond_mode {
 	BOND_AGGREGATE, /* stripes by weight */
 	BOND_REDUNDANT, /* every packet on every link */
 	BOND_FAILOVER,	/* the usable link of greatest weight, the others standing by */
+	BOND_AUTO,	/* as aggregate, but urgent packets on two links */
 };
 
 /* How aggregate spreads data over the links. */

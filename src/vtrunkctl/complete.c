@@ -17,7 +17,7 @@ const char *const complete_link_keys[] = {
 const char *const complete_peer_keys[] = {
 	"allowed_ips=",	  "endpoint=",		 "multilink=",	"network=", "persistent_keepalive=",
 	"preshared_key=", "preshared_key_file=", "public_key=", NULL};
-static const char *const modes[] = {"aggregate", "redundant", "failover", NULL};
+static const char *const modes[] = {"aggregate", "redundant", "failover", "auto", NULL};
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 
 /* What begins as the unfinished word does. */

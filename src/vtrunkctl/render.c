@@ -273,6 +273,18 @@ static void render_resend(const struct screen *screen, struct json_object *peer)
 		text_count(field_count(resend, "refused")).s);
 }
 
+static void render_copied(const struct screen *screen, struct json_object *peer)
+{
+	struct json_object *copied = field_object(peer, "copied");
+
+	if (!field_count(copied, "packets"))
+		return;
+	fprintf(screen->out, "  sent twice, as urgent: %s packets, %s, %s refused\n",
+		text_count(field_count(copied, "packets")).s,
+		text_bytes(field_count(copied, "bytes")).s,
+		text_count(field_count(copied, "refused")).s);
+}
+
 static void render_spread(const struct screen *screen, struct json_object *peer)
 {
 	struct json_object *path;
@@ -302,6 +314,7 @@ static void render_peer(const struct screen *screen, struct json_object *peer, b
 	render_paths(screen, peer);
 	render_reseq(screen, peer);
 	render_resend(screen, peer);
+	render_copied(screen, peer);
 	if (is_aggregate)
 		render_spread(screen, peer);
 }

@@ -10,6 +10,10 @@
 
 #include "wire/ip.h"
 
+#define DNS_PORT 53
+/* RFC 4594: signalling; above it are telephony and what keeps the network going. */
+#define DSCP_CS5 40
+
 static int parse_ipv4(struct inner *ret, const uint8_t *packet, size_t len)
 {
 	const struct ipv4_header *ip = (const struct ipv4_header *)packet;
@@ -73,30 +77,75 @@ static uint64_t mix(uint64_t h, const void *data, size_t len)
 	return h;
 }
 
-uint64_t inner_flow(const uint8_t *packet, size_t len, uint64_t key)
+/* Where the transport header is, and whose. */
+struct transport {
+	const uint8_t *header; /* NULL: there is none, in a fragment */
+	size_t len;
+	uint8_t protocol;
+};
+
+static struct transport find_transport(const struct inner *inner, const uint8_t *packet, size_t len)
 {
 	const struct ipv4_header *v4 = (const void *)packet;
 	const struct ipv6_header *v6 = (const void *)packet;
-	struct inner inner;
-	size_t transport;
-	uint8_t protocol;
+	struct transport t = {.protocol = v6->next_header};
+	size_t offset = sizeof(*v6);
 	bool is_fragment = false;
+
+	if (inner->family == AF_INET) {
+		t.protocol = v4->protocol;
+		offset = ipv4_header_len(v4);
+		is_fragment = be16_get(v4->flags_fragment) & 0x3fff;
+	}
+	if (!is_fragment && offset < len) {
+		t.header = packet + offset;
+		t.len = len - offset;
+	}
+	return t;
+}
+
+uint64_t inner_flow(const uint8_t *packet, size_t len, uint64_t key)
+{
+	struct inner inner;
+	struct transport t;
 	uint64_t h;
 
 	if (inner_parse(&inner, packet, len) < 0)
 		return 0;
-	if (inner.family == AF_INET) {
-		transport = ipv4_header_len(v4);
-		protocol = v4->protocol;
-		is_fragment = be16_get(v4->flags_fragment) & 0x3fff;
-	} else {
-		transport = sizeof(*v6);
-		protocol = v6->next_header;
-	}
-	h = mix(key ^ protocol, inner.source, inner.family == AF_INET ? 8 : 32);
-	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && !is_fragment &&
-	    len >= transport + 4)
-		h = mix(h, packet + transport, 4);
+	t = find_transport(&inner, packet, len);
+	h = mix(key ^ t.protocol, inner.source, inner.family == AF_INET ? 8 : 32);
+	if ((t.protocol == IPPROTO_TCP || t.protocol == IPPROTO_UDP) && t.len >= 4)
+		h = mix(h, t.header, 4);
 	h *= 0xff51afd7ed558ccdULL;
 	return h ^ h >> 33;
+}
+
+static bool is_dns(const struct transport *t)
+{
+	const struct udp_header *udp = (const void *)t->header;
+
+	return t->protocol == IPPROTO_UDP && t->len >= sizeof(*udp) &&
+	       (be16_get(udp->source_port) == DNS_PORT ||
+		be16_get(udp->destination_port) == DNS_PORT);
+}
+
+static bool is_tcp_begin(const struct transport *t)
+{
+	const struct tcp_header *tcp = (const void *)t->header;
+
+	return t->protocol == IPPROTO_TCP && t->len >= sizeof(*tcp) && tcp->flags & TCP_FLAG_SYN;
+}
+
+bool inner_is_urgent(const uint8_t *packet, size_t len)
+{
+	struct inner inner;
+	struct transport t;
+	uint8_t traffic_class;
+
+	if (inner_parse(&inner, packet, len) < 0)
+		return false;
+	traffic_class =
+		inner.family == AF_INET ? packet[1] : (uint8_t)(packet[0] << 4 | packet[1] >> 4);
+	t = find_transport(&inner, packet, len);
+	return traffic_class >> 2 >= DSCP_CS5 || is_dns(&t) || is_tcp_begin(&t);
 }

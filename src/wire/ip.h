@@ -38,6 +38,7 @@ struct ipv6_header {
 _Static_assert(sizeof(struct ipv6_header) == 40, "RFC 8200, section 3");
 
 #define TCP_FLAG_FIN 0x01
+#define TCP_FLAG_SYN 0x02
 #define TCP_FLAG_PSH 0x08
 #define TCP_FLAG_ACK 0x10
 #define TCP_FLAG_ECE 0x40

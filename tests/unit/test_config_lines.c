@@ -190,7 +190,7 @@ static const struct bad_case bad_cases[] = {
 	{single_form, "[network]", "enable_wireguard = 2",
 	 "[network] enable_wireguard: |true, false"},
 	{single_form, "[wireguard]", "bonding_mode = Aggregate",
-	 "bonding_mode: |'Aggregate'|aggregate, bonding, bonded, redundant, failover"},
+	 "bonding_mode: |'Aggregate'|aggregate, bonding, bonded, redundant, failover, auto"},
 	{single_form, "[wireguard]", "bonding_mode = roundrobin", "bonding_mode: |aggregate, "},
 	{single_form, "[wireguard]", "scheduler = fastest", "scheduler: |adaptive, weight"},
 	{single_form, "[wireguard]", "max_spread_ms = 401", "max_spread_ms: |1..400"},

@@ -3,6 +3,7 @@
 #include "check_main.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -115,6 +116,69 @@ START_TEST(result_is_untouched_on_failure)
 }
 END_TEST
 
+/* Of a header that make_packets() made: a protocol with its ports and, for TCP, flags. */
+static void put_transport(uint8_t protocol, uint16_t port, uint8_t flags)
+{
+	v4[9] = v6[6] = protocol;
+	v4[3] = 40;
+	v6[5] = 20;
+	v4[22] = v6[42] = (uint8_t)(port >> 8);
+	v4[23] = v6[43] = (uint8_t)port;
+	v4[33] = v6[53] = flags;
+}
+
+static bool both_are_urgent(void)
+{
+	bool is_urgent = inner_is_urgent(v4, 40);
+
+	ck_assert_int_eq(is_urgent, inner_is_urgent(v6, 60));
+	return is_urgent;
+}
+
+START_TEST(names_and_the_first_packets_of_a_connection_are_urgent)
+{
+	put_transport(IPPROTO_UDP, 53, 0);
+	ck_assert(both_are_urgent());
+	put_transport(IPPROTO_UDP, 5353, 0);
+	ck_assert(!both_are_urgent());
+	put_transport(IPPROTO_TCP, 443, 0x02);
+	ck_assert(both_are_urgent());
+	put_transport(IPPROTO_TCP, 443, 0x12);
+	ck_assert(both_are_urgent());
+	put_transport(IPPROTO_TCP, 53, 0x10);
+	ck_assert(!both_are_urgent());
+}
+END_TEST
+
+START_TEST(fragment_has_no_ports_to_be_urgent_by)
+{
+	put_transport(IPPROTO_UDP, 53, 0);
+	v4[7] = 1;
+	ck_assert(!inner_is_urgent(v4, 40));
+}
+END_TEST
+
+START_TEST(marked_packets_are_urgent)
+{
+	static const struct {
+		uint8_t dscp;
+		bool is_urgent;
+	} cases[] = {{0, false}, {8, false}, {34, false}, {39, false},
+		     {40, true}, {46, true}, {48, true}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint8_t tos = (uint8_t)(cases[i].dscp << 2 | 3);
+
+		v4[1] = tos;
+		v6[0] = (uint8_t)(0x60 | tos >> 4);
+		v6[1] = (uint8_t)(tos << 4);
+		v4[3] = 40;
+		v6[5] = 20;
+		ck_assert_int_eq(both_are_urgent(), cases[i].is_urgent);
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("inner");
@@ -130,6 +194,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, ipv4_options_beyond_the_total_length_are_refused);
 	tcase_add_test(tc, other_versions_are_refused);
 	tcase_add_test(tc, result_is_untouched_on_failure);
+	tcase_add_test(tc, names_and_the_first_packets_of_a_connection_are_urgent);
+	tcase_add_test(tc, fragment_has_no_ports_to_be_urgent_by);
+	tcase_add_test(tc, marked_packets_are_urgent);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

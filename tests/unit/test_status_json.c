@@ -90,6 +90,9 @@ static void make_network(void)
 	peers[0].resend.packets = 16;
 	peers[0].resend.bytes = 17;
 	peers[0].resend.refused = 18;
+	peers[0].copied.packets = 21;
+	peers[0].copied.bytes = 22;
+	peers[0].copied.refused = 23;
 	peers[0].paths = paths;
 	peers[0].n_paths = 2;
 	strcpy(peers[1].name, "phone");
@@ -246,10 +249,12 @@ START_TEST(peers_are_listed)
 	       "\"tx_packets\":10,\"tx_bytes\":100,\"rx_packets\":20,\"rx_bytes\":200,"
 	       "\"reseq\":{\"in_order\":11,\"held\":12,\"released_late\":13,\"proven_lost\":14,"
 	       "\"deadlines\":15,\"asked\":19,\"repaired\":20,\"hold_us\":45000},"
-	       "\"resend\":{\"packets\":16,\"bytes\":17,\"refused\":18}}");
+	       "\"resend\":{\"packets\":16,\"bytes\":17,\"refused\":18},"
+	       "\"copied\":{\"packets\":21,\"bytes\":22,\"refused\":23}}");
 	peer = json_object_array_get_idx(array, 1);
 	json_object_put(take(peer, "reseq"));
 	json_object_put(take(peer, "resend"));
+	json_object_put(take(peer, "copied"));
 	expect(peer,
 	       "{\"name\":\"phone\",\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	       "\","

@@ -27,6 +27,7 @@ static const struct {
 	{"wireguard", "max_spread_ms"},
 	{"wireguard", "error_backoff_secs"},
 	{"wireguard", "health_check_interval_ms"},
+	{"wireguard", "health_check_backup_interval_ms"},
 	{"wireguard", "health_check_timeout_ms"},
 	{"wireguard", "health_check_down"},
 	{"wireguard", "health_check_up"},

@@ -166,6 +166,34 @@ void probe_path_arm(struct probe_path *pp)
 		timerq_arm(p->timers, &pp->timer, at);
 }
 
+void probe_stand_by(struct probe *p, const struct path_set *set)
+{
+	for (unsigned i = 0; p->is_multilink && i < set->n; i++) {
+		struct probe_path *pp = p->paths[set->entries[i].path->slot];
+		bool was_standing_by = pp->health.is_standing_by;
+
+		health_stand_by(&pp->health, health_settings(p),
+				set->entries[i].is_backup && !path_set_is_active(set, i));
+		if (was_standing_by != pp->health.is_standing_by)
+			probe_path_arm(pp);
+	}
+}
+
+/* An answer is missed: those that stand by may be needed soon, or may have failed as well. */
+static void rouse_others(struct probe_path *in_doubt)
+{
+	struct probe *p = in_doubt->probe;
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp == in_doubt || !pp->health.is_standing_by)
+			continue;
+		health_rouse(&pp->health, health_settings(p));
+		probe_path_arm(pp);
+	}
+}
+
 void probe_path_tick(struct timer *t, nsec_t now)
 {
 	struct probe_path *pp =
@@ -187,6 +215,8 @@ void probe_path_tick(struct timer *t, nsec_t now)
 	if (p->is_multilink && health_wants_ping(&pp->health, now))
 		send_ping(pp, now);
 	probe_mtu_tick(pp, now);
+	if (p->is_multilink && health_is_overdue(&pp->health, health_settings(p), now))
+		rouse_others(pp);
 	if (p->is_multilink && is_silent(p, now))
 		peer_poke(&p->bond->peer, POKE_HANDSHAKE);
 	probe_path_arm(pp);

@@ -26,6 +26,8 @@ struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, u
 
 /* probe_health.c: pings, and what follows from their answers */
 void probe_path_tick(struct timer *t, nsec_t now);
+/* Backup paths that carry nothing are pinged less; after the choice has changed. */
+void probe_stand_by(struct probe *p, const struct path_set *set);
 /* Its timer, after whatever may have changed when it is due. */
 void probe_path_arm(struct probe_path *pp);
 void probe_handle_ping(struct probe *p, const struct event *e);

@@ -68,6 +68,7 @@ bool probe_publish(struct probe *p)
 		};
 	}
 	path_set_choose(set, p->is_multilink);
+	probe_stand_by(p, set);
 	rcu_publish(&p->bond->paths, set);
 	path_set_retire(old);
 	tx_kick(p->network->tx);

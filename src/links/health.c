@@ -72,6 +72,29 @@ static nsec_t ping_interval(const struct health *h, const struct health_settings
 	return s->interval;
 }
 
+void health_rouse(struct health *h, const struct health_settings *s)
+{
+	h->next_ping = nsec_min(h->next_ping, ping_at(h, h->next_number - 1)->sent + s->interval);
+}
+
+void health_stand_by(struct health *h, const struct health_settings *s, bool is_standing_by)
+{
+	if (h->is_standing_by && !is_standing_by)
+		health_rouse(h, s);
+	h->is_standing_by = is_standing_by;
+}
+
+/* All is answered: a path that stands by is left alone for a while. */
+static void rest(struct health *h, const struct health_settings *s, const struct health_ping *last,
+		 nsec_t now)
+{
+	nsec_t interval = s->backup_interval ? s->backup_interval : s->timeout;
+
+	if (h->is_standing_by && h->state == HEALTH_UP && !h->unanswered_since &&
+	    now >= h->retry_until)
+		h->next_ping = nsec_max(h->next_ping, last->sent + interval);
+}
+
 /* Since the newest that was answered. */
 static uint32_t n_unanswered(const struct health *h)
 {
@@ -164,6 +187,7 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 	if (!is_newer(number, h->newest_answered))
 		return false;
 	note_newest(h, number);
+	rest(h, s, ping, now);
 
 	if (h->state == HEALTH_UP)
 		return false;

@@ -67,6 +67,7 @@ struct health {
 	nsec_t rtt_var;
 	nsec_t rtt_min;
 	nsec_t next_ping;
+	bool is_standing_by;
 };
 
 void health_init(struct health *h, nsec_t now);
@@ -79,6 +80,13 @@ bool health_is_held(const struct health *h, const struct health_settings *s);
 nsec_t health_patience(const struct health *h, const struct health_settings *s);
 /* Is an answer missed? */
 bool health_is_overdue(const struct health *h, const struct health_settings *s, nsec_t now);
+/*
+ * A path for backup carries nothing, since others work: while it is up and answers, it is pinged no
+ * more often than backup_interval.
+ */
+void health_stand_by(struct health *h, const struct health_settings *s, bool is_standing_by);
+/* One that others may need soon: its next ping is due as if it did not stand by. */
+void health_rouse(struct health *h, const struct health_settings *s);
 /* Is a ping due? */
 bool health_wants_ping(const struct health *h, nsec_t now);
 /* A ping leaves; returns its number. `tx_packets`: what was sent on the path before it. */

@@ -55,6 +55,7 @@ struct link_settings {
 
 struct health_settings {
 	nsec_t interval;
+	nsec_t backup_interval; /* of a path that stands by for others; 0: as `timeout` */
 	nsec_t timeout;
 	nsec_t error_backoff;
 	uint32_t down;	      /* unanswered pings that a timeout needs */

@@ -145,6 +145,7 @@ START_TEST(single_peer_form_is_understood)
 		    "bonding_mode = redundant\nerror_backoff_secs = 7\n"
 		    "health_check_interval_ms = 200\nhealth_check_timeout_ms = 900\n"
 		    "health_check_down = 2\nhealth_check_up = 5\nflap_hold_max_secs = 30\n"
+		    "health_check_backup_interval_ms = 30000\n"
 		    "failure_loss = 40\nrecovery_loss = 10\n"
 		    "failure_latency_ms = 1000\nrecovery_latency_ms = 500\n"
 		    "allowed_ips = 10.10.0.0/24\nmultilink = no\n"
@@ -165,6 +166,7 @@ START_TEST(single_peer_form_is_understood)
 	ck_assert_int_eq(n->health.error_backoff, 7 * NSEC_PER_SEC);
 	ck_assert_int_eq(n->health.interval, 200 * NSEC_PER_MSEC);
 	ck_assert_int_eq(n->health.timeout, 900 * NSEC_PER_MSEC);
+	ck_assert_int_eq(n->health.backup_interval, 30 * NSEC_PER_SEC);
 	ck_assert_uint_eq(n->health.down, 2);
 	ck_assert_uint_eq(n->health.up, 5);
 	ck_assert_int_eq(n->health.flap_hold_max, 30 * NSEC_PER_SEC);

@@ -117,10 +117,11 @@ START_TEST(running_network_takes_tuning)
 	expect_all("",
 		   "bonding_mode = failover\nscheduler = weight\nmax_spread_ms = 50\n"
 		   "error_backoff_secs = 9\nhealth_check_interval_ms = 500\n"
-		   "health_check_timeout_ms = 2500\nhealth_check_down = 2\nhealth_check_up = 2\n"
+		   "health_check_timeout_ms = 2500\nhealth_check_backup_interval_ms = 9000\n"
+		   "health_check_down = 2\nhealth_check_up = 2\n"
 		   "failure_loss = 20\nrecovery_loss = 10\nfailure_latency_ms = 500\n"
 		   "recovery_latency_ms = 300\nflap_hold_max_secs = 9\n",
-		   13, true);
+		   14, true);
 	ck_assert_int_eq(network_diff(&before.networks[0], &after.networks[0], &d), 0);
 	ck_assert(d.has_tuning);
 	network_diff_deinit(&d);

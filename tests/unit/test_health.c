@@ -475,6 +475,62 @@ START_TEST(error_soon_after_is_taken_for_too_early)
 }
 END_TEST
 
+START_TEST(path_that_stands_by_is_pinged_less)
+{
+	nsec_t first;
+
+	go_up();
+	health_stand_by(&health, &defaults, true);
+	round_trip();
+	first = now;
+	round_trip();
+	ck_assert_int_eq(now - first, defaults.timeout);
+}
+END_TEST
+
+START_TEST(backup_interval_is_that_of_the_settings_but_not_less_than_of_others)
+{
+	struct health_settings s = defaults;
+	bool is_valid;
+
+	go_up();
+	health_stand_by(&health, &s, true);
+	s.backup_interval = 30 * NSEC_PER_SEC;
+	health_pong(&health, &s, ping(), now, &is_valid, NULL);
+	ck_assert_int_eq(health.next_ping - now, 30 * NSEC_PER_SEC);
+	s.backup_interval = MSEC;
+	health_pong(&health, &s, ping(), now, &is_valid, NULL);
+	ck_assert_int_eq(health.next_ping - now, s.interval);
+}
+END_TEST
+
+/* One ping that gets lost is not all that decides. */
+START_TEST(unanswered_path_that_stands_by_is_pinged_as_others_until_it_is_down)
+{
+	uint32_t first;
+
+	go_up();
+	health_stand_by(&health, &defaults, true);
+	round_trip();
+	first = health.next_number;
+	ck_assert_int_eq(go_silent(), 2 * defaults.timeout - RTT);
+	ck_assert_uint_ge(health.next_number - first, 10);
+}
+END_TEST
+
+START_TEST(path_that_stands_by_no_more_is_pinged_as_before)
+{
+	nsec_t last;
+
+	go_up();
+	health_stand_by(&health, &defaults, true);
+	round_trip();
+	last = now - RTT;
+	health_stand_by(&health, &defaults, false);
+	ck_assert_int_eq(health.next_ping, last + defaults.interval);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("health");
@@ -483,6 +539,10 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, new_path_pings_at_once_and_one_answer_brings_it_up);
 	tcase_add_test(t, new_path_pings_faster);
+	tcase_add_test(t, path_that_stands_by_is_pinged_less);
+	tcase_add_test(t, backup_interval_is_that_of_the_settings_but_not_less_than_of_others);
+	tcase_add_test(t, unanswered_path_that_stands_by_is_pinged_as_others_until_it_is_down);
+	tcase_add_test(t, path_that_stands_by_no_more_is_pinged_as_before);
 	tcase_add_test(t, path_that_never_answers_goes_down_after_the_timeout);
 	tcase_add_test(t, pings_that_follow_do_not_put_off_the_timeout);
 	tcase_add_test(t, dead_path_is_down_within_timeout_and_interval);

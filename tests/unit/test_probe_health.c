@@ -180,6 +180,65 @@ START_TEST(loss_is_measured_by_what_arrived)
 }
 END_TEST
 
+/* Two paths, of which the second is for backup. */
+static void begin_with_backup(void)
+{
+	begin(2, "192.0.2.1", MULTILINK_AUTO);
+	net.links[1]->settings->role = LINK_BACKUP;
+	answers[0] = answers[1] = true;
+	probe_session(probe, now);
+	give_hello(0, "192.0.2.1", FAR_ID(0), 1);
+	give_hello(1, "192.0.2.1", FAR_ID(1), 1);
+	run_for(SECONDS(2));
+	ck_assert(is_active(0) && !is_active(1));
+	memset(n_sent, 0, sizeof(n_sent));
+}
+
+START_TEST(idle_backup_is_pinged_less_until_it_is_needed)
+{
+	begin_with_backup();
+	run_for(SECONDS(50));
+	ck_assert_uint_ge(n_sent[0][FRAME_PING], 49);
+	ck_assert_uint_ge(n_sent[1][FRAME_PING], 9);
+	ck_assert_uint_le(n_sent[1][FRAME_PING], 11);
+
+	answers[0] = false;
+	run_for(SECONDS(7));
+	ck_assert(is_active(1));
+	memset(n_sent, 0, sizeof(n_sent));
+	run_for(SECONDS(50));
+	ck_assert_uint_ge(n_sent[1][FRAME_PING], 49);
+
+	answers[0] = true;
+	run_for(SECONDS(10));
+	ck_assert(!is_active(1));
+	memset(n_sent, 0, sizeof(n_sent));
+	run_for(SECONDS(50));
+	ck_assert_uint_le(n_sent[1][FRAME_PING], 11);
+}
+END_TEST
+
+START_TEST(dead_backup_is_noticed)
+{
+	begin_with_backup();
+	answers[1] = false;
+	run_for(SECONDS(10));
+	ck_assert_int_eq(state_of(1, "192.0.2.1"), HEALTH_DOWN);
+}
+END_TEST
+
+/* The peer has restarted: that must not be noticed later because of a path that stands by. */
+START_TEST(backup_is_asked_when_the_others_are_in_doubt)
+{
+	begin_with_backup();
+	run_for(SECONDS(20));
+	answers[0] = answers[1] = false;
+	atomic_store(&bond->peer.pokes, 0);
+	run_for(SECONDS(4));
+	ck_assert(atomic_load(&bond->peer.pokes) & POKE_HANDSHAKE);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("probe_health");
@@ -199,6 +258,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, learnt_path_that_stays_down_is_forgotten);
 	tcase_add_test(t, configured_path_that_stays_down_is_kept);
 	tcase_add_test(t, loss_is_measured_by_what_arrived);
+	tcase_add_test(t, idle_backup_is_pinged_less_until_it_is_needed);
+	tcase_add_test(t, dead_backup_is_noticed);
+	tcase_add_test(t, backup_is_asked_when_the_others_are_in_doubt);
 	suite_add_tcase(s, t);
 	return s;
 }

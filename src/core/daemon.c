@@ -23,6 +23,7 @@
 #include "core/listeners.h"
 #include "core/pidfile.h"
 #include "util/log.h"
+#include "util/memory.h"
 
 struct daemon {
 	const struct cli *cli;
@@ -397,6 +398,7 @@ int daemon_run(const struct cli *cli)
 	listeners_init(&d.listeners);
 	inherited_init(&d.inherited);
 	umask(022);
+	memory_share_heap();
 	if (daemonize_reserve_stdio() < 0)
 		return status;
 	if (configure(&d) == 0) {

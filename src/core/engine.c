@@ -33,8 +33,12 @@
 #include "crypto/aead.h"
 #include "sandbox/sandbox.h"
 #include "util/log.h"
+#include "util/memory.h"
 #include "util/thread.h"
 #include "util/warnings.h"
+
+/* Then threads and first handshakes have begun, which need what is seldom needed again. */
+#define TRIM_AFTER (10 * NSEC_PER_SEC)
 
 /* Of the metrics: a Unix socket and a port. */
 #define METRICS_FDS 2
@@ -51,6 +55,7 @@ struct engine {
 	struct metrics_server *metrics[METRICS_FDS]; /* NULL: none */
 	struct networks *networks;
 	nsec_t alive_at; /* when the watchdog is to be told next */
+	nsec_t trim_at;	 /* NSEC_NEVER: it has been done */
 	struct uapi uapi;
 };
 
@@ -277,6 +282,7 @@ static int get_ready(struct engine *e)
 		r = daemonize_leave_terminal(e->null_fd);
 	}
 	log_notice("ready");
+	e->trim_at = clock_now() + TRIM_AFTER;
 	record_init(&finished, "setup_finished");
 	events_post(e->events, &finished);
 	return r;
@@ -335,14 +341,17 @@ static bool is_told_to_stop(struct engine *e)
 	return false;
 }
 
-/* Half of the time that the service manager gives us, and what the metrics' clients have left. */
+/*
+ * Half of the time that the service manager gives us, what the metrics' clients have left, and the
+ * end of the start.
+ */
 static int wait_ms(const struct engine *e)
 {
 	nsec_t now = clock_now();
-	nsec_t until = NSEC_NEVER;
+	nsec_t until = nsec_max(e->trim_at, now);
 
 	if (e->settings->watchdog_usecs)
-		until = nsec_max(e->alive_at, now);
+		until = nsec_min(until, nsec_max(e->alive_at, now));
 	for (size_t i = 0; i < METRICS_FDS; i++)
 		if (e->metrics[i])
 			until = nsec_min(until, metrics_server_deadline(e->metrics[i], now));
@@ -370,6 +379,14 @@ static void tell_alive(struct engine *e, nsec_t now)
 		return;
 	broker_alive(e->broker);
 	e->alive_at = now + (nsec_t)e->settings->watchdog_usecs * NSEC_PER_USEC / 2;
+}
+
+static void trim(struct engine *e, nsec_t now)
+{
+	if (now < e->trim_at)
+		return;
+	memory_trim();
+	e->trim_at = NSEC_NEVER;
 }
 
 /* That is how wg-quick(8) and its like end a WireGuard in user space. */
@@ -415,6 +432,7 @@ static int main_loop(struct engine *e)
 			return EXIT_FAILURE;
 		}
 		tell_alive(e, clock_now());
+		trim(e, clock_now());
 		serve_metrics(e);
 		if (n == 0)
 			continue;

@@ -22,6 +22,7 @@
 #include "supervisor/backoff.h"
 #include "supervisor/helper.h"
 #include "util/log.h"
+#include "util/memory.h"
 
 /* An engine that does not stop in this time is killed. */
 #define STOP_TIMEOUT (5 * NSEC_PER_SEC)
@@ -201,6 +202,7 @@ static int take_ready(void *ctx)
 	if (!s->has_been_ready)
 		r = s->calls->ready(s->ctx);
 	s->has_been_ready = true;
+	memory_trim();
 	return r;
 }
 

@@ -143,7 +143,7 @@ def descriptors(daemon):
 def resident_kilobytes(daemon):
     lines = [line for pid in processes(daemon)
              for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
 
 def flap(node, name, times):

@@ -378,7 +378,7 @@ def test_descriptors_and_memory_stay_over_many_starts_of_a_network(lab):
     daemon = lone_daemon(lab)
     processes = [daemon.process.pid, engine_of(daemon)]
     descriptors = lambda: [len(os.listdir(f"/proc/{pid}/fd")) for pid in processes]
-    resident = lambda: sum(int(status_of(pid)["VmRSS"][0]) for pid in processes)
+    resident = lambda: sum(int(status_of(pid)["RssAnon"][0]) for pid in processes)
 
     def cycle(times):
         for _ in range(times):
@@ -406,8 +406,8 @@ def test_descriptors_and_memory_stay_over_many_engines(lab):
 
     crash()
     descriptors = len(os.listdir(f"/proc/{supervisor}/fd"))
-    resident = int(status_of(supervisor)["VmRSS"][0])
+    resident = int(status_of(supervisor)["RssAnon"][0])
     for _ in range(3):
         crash()
     wait_until(lambda: len(os.listdir(f"/proc/{supervisor}/fd")) == descriptors, 5, "as many as before")
-    assert int(status_of(supervisor)["VmRSS"][0]) < resident + 1024, "KB"
+    assert int(status_of(supervisor)["RssAnon"][0]) < resident + 1024, "KB"

@@ -170,7 +170,7 @@ class Bench:
                     stack.callback(tunnel.close)
                     tunnels[subject.name] = tunnel
             time.sleep(0.5)
-            idle = {name: tunnel.memory_mb("VmRSS") for name, tunnel in tunnels.items()}
+            idle = {name: tunnel.resident_mb() for name, tunnel in tunnels.items()}
             for load, subject in self.turns(mode):
                 self.n_done += 1
                 if subject.name in tunnels:
@@ -179,7 +179,7 @@ class Bench:
             for name, tunnel in tunnels.items():
                 with contextlib.suppress(AssertionError):  # has been told
                     tunnel.check()
-                    memory = {"idle_mb": idle[name], "peak_mb": tunnel.memory_mb("VmHWM")}
+                    memory = {"idle_mb": idle[name], "loaded_mb": tunnel.resident_mb(), "peak_mb": tunnel.peak_mb()}
                     self.results.add(mode, MEMORY, name, memory)
 
     def set_up(self, subject, mode):

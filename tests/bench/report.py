@@ -21,6 +21,7 @@ METRICS = {
     "median_ms": ("median, ms", 2),
     "p99_ms": ("p99, ms", 2),
     "idle_mb": ("idle, MB", 1),
+    "loaded_mb": ("after load, MB", 1),
     "peak_mb": ("peak, MB", 1),
 }
 WITHOUT_RATIO = {"retransmits", "lost_percent"}

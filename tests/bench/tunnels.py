@@ -11,6 +11,7 @@ import os
 import pathlib
 import shlex
 import signal
+import struct
 import subprocess
 
 from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKD, Keys, Pair
@@ -20,6 +21,9 @@ from traffic import wait_for_ping
 MTU = 1420
 ENDED = ("X", "Z")  # states of a process
 TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGESIZE")
+KERNEL_SPACE = 1 << 63
+PAGE_PRESENT, PAGE_FRAME = 1 << 63, (1 << 55) - 1
 _numbers = itertools.count()
 
 
@@ -31,10 +35,12 @@ class Tunnel:
     def __init__(self):
         self.lab = Lab()
         self.pids = []
+        self.ends = []  # the processes of each end
         try:
             self.set_up()
             wait_for_ping(self.client, self.address)
-            self.pids = [pid for node in (self.client, self.server) for pid in pids_in(node)]
+            self.ends = [pids_in(node) for node in (self.client, self.server)]
+            self.pids = sum(self.ends, [])
         except BaseException:
             self.close()
             raise
@@ -63,9 +69,14 @@ class Tunnel:
         """Used so far by the daemons of both ends, with all their threads."""
         return sum(_cpu_ticks(pid) for pid in self.pids) / TICKS
 
-    def memory_mb(self, field):
-        """The larger of the two ends: VmRSS now, or VmHWM at its peak."""
-        return max((_memory_bytes(pid, field) / 1e6 for pid in self.pids), default=None)
+    def resident_mb(self):
+        """Of the larger end, now: the pages of all its processes, those that they share once."""
+        return max((resident_bytes(pids) / 1e6 for pids in self.ends if pids), default=None)
+
+    def peak_mb(self):
+        """Of the larger end: what its processes had at most, each by itself, together."""
+        return max((sum(_memory_bytes(pid, "VmHWM") for pid in pids) / 1e6 for pids in self.ends if pids),
+                   default=None)
 
 
 class RawVeth(Tunnel):
@@ -171,6 +182,25 @@ def _memory_bytes(pid, field):
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def resident_bytes(pids):
+    """All that is resident of these processes, a page that several have counted once."""
+    return len(set().union(*map(_page_frames, pids))) * PAGE
+
+
+def _page_frames(pid):
+    # See Documentation/admin-guide/mm/pagemap.rst: 64 bits for each page of the address space.
+    frames = set()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
+        for line in maps:
+            begin, end = (int(address, 16) // PAGE for address in line.split()[0].split("-"))
+            if begin * PAGE >= KERNEL_SPACE:
+                continue  # vsyscall
+            pagemap.seek(begin * 8)
+            entries = struct.iter_unpack("=Q", pagemap.read((end - begin) * 8))
+            frames.update(entry & PAGE_FRAME for (entry,) in entries if entry & PAGE_PRESENT)
+    return frames - {0}  # nobody but root sees them
 
 
 def machine_cpu_seconds():

@@ -188,6 +188,8 @@ int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_
 			.port = s->port,
 			.fwmark = s->fwmark,
 			.bytes = (uint32_t)bytes,
+			.receive_buffer = s->receive_buffer,
+			.send_buffer = s->send_buffer,
 			.family = family,
 			.wants_gso = s->gso != OFFLOAD_OFF,
 			.wants_gro = s->gro != OFFLOAD_OFF},

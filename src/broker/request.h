@@ -72,6 +72,7 @@ struct broker_udp {
 	char device[IFNAMSIZ];
 	uint32_t fwmark;
 	uint32_t bytes;
+	uint32_t receive_buffer, send_buffer;
 	int32_t family;		      /* AF_INET, AF_INET6 or AF_UNSPEC */
 	uint8_t wants_gso, wants_gro; /* 0 or 1 */
 };

@@ -169,13 +169,16 @@ static int open_udp(struct broker_server *s, const struct broker_udp *q, struct 
 		.bind = q->bind,
 		.port = (uint16_t)q->port,
 		.fwmark = q->fwmark,
+		.receive_buffer = q->receive_buffer,
+		.send_buffer = q->send_buffer,
 		.gso = q->wants_gso ? OFFLOAD_AUTO : OFFLOAD_OFF,
 		.gro = q->wants_gro ? OFFLOAD_AUTO : OFFLOAD_OFF,
 	};
 	int r;
 
 	if (q->wants_gso > 1 || q->wants_gro > 1 || q->port > UINT16_MAX || !is_family(q->family) ||
-	    !is_family(q->bind.sa.sa_family) || q->bytes > BURST_BYTES_LIMIT)
+	    !is_family(q->bind.sa.sa_family) || q->bytes > BURST_BYTES_LIMIT ||
+	    q->receive_buffer > LINK_SOCKET_BUFFER_MAX || q->send_buffer > LINK_SOCKET_BUFFER_MAX)
 		return -EINVAL;
 	if (q->device[0] && !is_name(q->device, sizeof(q->device)))
 		return -EINVAL;

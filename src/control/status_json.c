@@ -141,6 +141,8 @@ static struct json_object *link_json(const struct link_status *s)
 	add_count(o, "weight", s->weight);
 	add_text(o, "role", role_name(s->is_backup));
 	add_count_or_null(o, "rate_bps", s->rate);
+	add_count(o, "receive_buffer", s->receive_buffer);
+	add_count(o, "send_buffer", s->send_buffer);
 	add_count(o, "tx_datagrams", s->tx_datagrams);
 	add_count(o, "tx_bytes", s->tx_bytes);
 	add_count(o, "rx_datagrams", s->rx_datagrams);
@@ -308,6 +310,23 @@ static void add_totals(struct json_object *o, const struct network_status *s)
 	add_count(totals, "rx_bytes", rx_bytes);
 }
 
+/* By the names of the keys that set them. */
+static void add_sizes(struct json_object *o, const struct network_sizes *s)
+{
+	struct json_object *sizes = json_object_new_object();
+
+	if (!sizes)
+		return;
+	add_count(sizes, "buffers", s->buffers);
+	add_count(sizes, "queue_buffers", s->queue_buffers);
+	add_count(sizes, "receive_batch", s->link.receive_batch);
+	add_count(sizes, "link_queue", s->link.queue);
+	add_count(sizes, "reorder_packets", s->reorder_packets);
+	add_count(sizes, "handshake_queue", s->handshake_queue);
+	add_count(sizes, "event_queue", s->event_queue);
+	json_object_object_add(o, "sizes", sizes);
+}
+
 static void add_machine(struct json_object *o, const struct network_status *s)
 {
 	struct json_object *offloads = json_object_new_object();
@@ -324,6 +343,7 @@ static void add_machine(struct json_object *o, const struct network_status *s)
 		add_count(buffers, "total", s->buffers);
 		add_count(buffers, "free", s->buffers_free);
 	}
+	add_sizes(o, &s->sizes);
 	json_object_object_add(o, "offloads", offloads);
 	json_object_object_add(o, "buffers", buffers);
 }

@@ -31,6 +31,7 @@ struct daemon_settings {
 	uint32_t restart_limit;
 	int log_level;	  /* a syslog priority */
 	const char *aead; /* AEAD_AUTO or the name of a back-end; a constant */
+	bool is_small;	  /* the profile: little memory rather than speed */
 };
 
 /* What of a network is the supervisor's. */

@@ -103,6 +103,19 @@ static void check_buffers(struct check *c, const struct network_settings *set,
 		       BUFFER_SIZE_DEFAULT, set->buffer_size);
 }
 
+/* Without some that its own flow queues leave free, a peer could stop the others. */
+static void check_pools(struct check *c, const struct network_draft *n)
+{
+	const struct network_sizes *sizes = &n->settings.sizes;
+	uint32_t most = sizes->buffers - sizes->buffers / 4;
+
+	if (!config_section_is_bad(n->network, "buffers") &&
+	    !config_section_is_bad(n->network, "queue_buffers") && sizes->queue_buffers > most)
+		report(c, n->network, "queue_buffers",
+		       "found %u, allowed: at most three quarters of buffers (%u)",
+		       sizes->queue_buffers, most);
+}
+
 static void check_recovery(struct check *c, const struct network_draft *n)
 {
 	const struct health_settings *h = &n->settings.health;
@@ -259,6 +272,7 @@ static int check_network(struct check *c, const struct network_draft *n)
 		check_sizes(c, n);
 		check_buffers(c, &n->settings, n->network, "tso", n->settings.tso);
 		check_buffers(c, &n->settings, n->network, "uso", n->settings.uso);
+		check_pools(c, n);
 	}
 	if (!n->wireguard)
 		return 0;

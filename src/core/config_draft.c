@@ -12,6 +12,10 @@
 #include "crypto/aead.h"
 #include "crypto/keys.h"
 
+/* With profile = small. */
+#define SMALL_RECEIVE_BUFFER (1 << 20)
+#define SMALL_SEND_BUFFER (256 << 10)
+
 static const struct section_kind *find_kind(const char *name)
 {
 	for (const struct section_kind *k = section_kinds; k->kind; k++)
@@ -162,6 +166,42 @@ static int read_sections(struct config_draft *d, struct config_ini *ini,
 	return 0;
 }
 
+static void fill(uint32_t *size, uint32_t standard)
+{
+	if (!*size)
+		*size = standard;
+}
+
+/* What is not given follows the profile, whose section may be the last. */
+static void fill_sizes(struct network_sizes *s, const struct network_sizes *profile)
+{
+	fill(&s->buffers, profile->buffers);
+	fill(&s->queue_buffers, s->buffers * 3 / 5);
+	fill(&s->reorder_packets, profile->reorder_packets);
+	fill(&s->sent_cells, profile->sent_cells);
+	fill(&s->handshake_queue, profile->handshake_queue);
+	fill(&s->event_queue, profile->event_queue);
+	fill(&s->link.receive_batch, profile->link.receive_batch);
+	fill(&s->link.queue, profile->link.queue);
+}
+
+static void apply_profile(struct config_draft *d)
+{
+	bool is_small = d->daemon.is_small;
+
+	for (size_t i = 0; i < d->n_networks; i++)
+		fill_sizes(&d->networks[i].settings.sizes,
+			   is_small ? &network_sizes_small : &network_sizes_normal);
+	for (size_t i = 0; i < d->n_links; i++) {
+		struct link_settings *l = &d->links[i].settings;
+
+		fill(&l->receive_buffer, is_small ? SMALL_RECEIVE_BUFFER : LINK_RECEIVE_BUFFER);
+		fill(&l->send_buffer, is_small ? SMALL_SEND_BUFFER : LINK_SEND_BUFFER);
+	}
+	if (is_small && !strcmp(d->daemon.aead, AEAD_AUTO))
+		d->daemon.aead = AEAD_SMALL;
+}
+
 int config_draft_init(struct config_draft *ret, struct config_ini *ini,
 		      struct config_errors *errors)
 {
@@ -181,6 +221,8 @@ int config_draft_init(struct config_draft *ret, struct config_ini *ini,
 
 	if (d.networks && d.links && d.peers)
 		r = read_sections(&d, ini, errors);
+	if (r == 0)
+		apply_profile(&d);
 	if (r < 0) {
 		config_draft_deinit(&d);
 		return r;

@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "core/config_secret.h"
+#include "links/socket.h"
 
 #define ADDRESSES_MAX 64
 #define DEFAULT_NETWORK "default"
 #define DEFAULT_INTERFACE "tun0"
 #define BUFFER_SIZE_MAX 65536
 #define WEIGHT_MAX 1000000
+/* Below it a burst of 64 KB would not fit. */
+#define SOCKET_BUFFER_MIN 131072
 #define RESTART_LIMIT_MAX 1000000
 
 /* The resequencer waits no longer than this, in any case. */
@@ -129,6 +132,7 @@ static const struct config_key daemon_keys[] = {
 	{KEY("restart_limit", value_u32, daemon_settings, restart_limit), .min = 1,
 	 .max = RESTART_LIMIT_MAX},
 	{KEY("aead", value_aead, daemon_settings, aead)},
+	{KEY("profile", value_profile, daemon_settings, is_small)},
 	{KEY("metrics_socket", value_socket_path, daemon_settings, metrics_socket)},
 	{KEY("metrics_listen", value_loopback, daemon_settings, metrics_listen)},
 	{NULL},
@@ -151,6 +155,19 @@ static const struct config_key network_keys[] = {
 	 .max = BUFFER_SIZE_MAX},
 	{KEY("tso", value_offload, network_draft, settings.tso)},
 	{KEY("uso", value_offload, network_draft, settings.uso)},
+	{KEY("buffers", value_u32, network_draft, settings.sizes.buffers), .min = 16, .max = 4096},
+	{KEY("queue_buffers", value_u32, network_draft, settings.sizes.queue_buffers), .min = 4,
+	 .max = 4096},
+	{KEY("receive_batch", value_u32, network_draft, settings.sizes.link.receive_batch),
+	 .min = 1, .max = UDP_BATCH},
+	{KEY("link_queue", value_power_of_two, network_draft, settings.sizes.link.queue), .min = 16,
+	 .max = 256},
+	{KEY("reorder_packets", value_u32, network_draft, settings.sizes.reorder_packets),
+	 .min = 64, .max = 65536},
+	{KEY("handshake_queue", value_power_of_two, network_draft, settings.sizes.handshake_queue),
+	 .min = 16, .max = 65536},
+	{KEY("event_queue", value_power_of_two, network_draft, settings.sizes.event_queue),
+	 .min = 32, .max = 65536},
 	{KEY("dns", parse_dns, network_draft, hooks.dns), .is_list = true},
 #define X(key, event) {KEY(#key, value_path, network_draft, hooks.paths[HOOK_##key])},
 	HOOK_KINDS(X)
@@ -213,6 +230,10 @@ static const struct config_key link_keys[] = {
 	{KEY("rate", value_rate, link_draft, settings.rate)},
 	{KEY("gso", value_offload, link_draft, settings.gso)},
 	{KEY("gro", value_offload, link_draft, settings.gro)},
+	{KEY("receive_buffer", value_u32, link_draft, settings.receive_buffer),
+	 .min = SOCKET_BUFFER_MIN, .max = LINK_SOCKET_BUFFER_MAX},
+	{KEY("send_buffer", value_u32, link_draft, settings.send_buffer), .min = SOCKET_BUFFER_MIN,
+	 .max = LINK_SOCKET_BUFFER_MAX},
 	{NULL},
 };
 

@@ -103,6 +103,19 @@ int value_u32(struct value *v, void *field)
 	return 0;
 }
 
+int value_power_of_two(struct value *v, void *field)
+{
+	uint64_t n;
+
+	if (!ranged_number(v, &n))
+		return -EINVAL;
+	if (n & (n - 1))
+		return value_expected(v, "a power of two, %ju..%ju", (uintmax_t)v->min,
+				      (uintmax_t)v->max);
+	*(uint32_t *)field = (uint32_t)n;
+	return 0;
+}
+
 int value_mark(struct value *v, void *field)
 {
 	bool is_hex = !strncmp(v->text, "0x", 2);
@@ -111,6 +124,14 @@ int value_mark(struct value *v, void *field)
 	if (!parse_number(v->text, is_hex ? 16 : 10, &n) || n > UINT32_MAX)
 		return value_expected(v, "0..4294967295 (0..0xffffffff)");
 	*(uint32_t *)field = (uint32_t)n;
+	return 0;
+}
+
+int value_profile(struct value *v, void *field)
+{
+	if (strcmp(v->text, "normal") != 0 && strcmp(v->text, "small") != 0)
+		return value_expected(v, "normal or small");
+	*(bool *)field = !strcmp(v->text, "small");
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct value {
 typedef int value_parse(struct value *v, void *field);
 
 value_parse value_u32;		/* uint32_t, min..max */
+value_parse value_power_of_two; /* uint32_t, min..max */
 value_parse value_mark;		/* uint32_t, decimal or after 0x hexadecimal */
 value_parse value_carrier;	/* bool, is it "follow"? */
 value_parse value_table;	/* uint32_t, the number of a routing table; 0: off */
@@ -44,6 +45,7 @@ value_parse value_rate;		/* uint64_t bits per second: 500kbit, 50mbit, 1gbit, or
 value_parse value_multilink;	/* enum multilink */
 value_parse value_log_level;	/* int, a syslog priority */
 value_parse value_aead;		/* const char *, AEAD_AUTO or a back-end that is built in */
+value_parse value_profile;	/* bool, is it "small"? */
 value_parse value_interface;	/* char[IFNAMSIZ] */
 value_parse value_user;		/* char[SANDBOX_USER_MAX] */
 value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */

@@ -18,6 +18,8 @@
 
 /* The choice that is left to aead_init(). */
 #define AEAD_AUTO "auto"
+/* The one that takes the least memory. */
+#define AEAD_SMALL "openssl"
 #define AEAD_BACKENDS_MAX 4
 
 /*

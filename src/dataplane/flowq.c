@@ -20,6 +20,8 @@
 #define TARGET_MAX (100 * NSEC_PER_MSEC)
 #define INTERVAL_MIN (100 * NSEC_PER_MSEC)
 #define INTERVAL_MAX NSEC_PER_SEC
+/* Full is this before the last cell: what one more read may take. */
+#define CELLS_SPARE 2
 #define QUANTUM_MIN 3000
 #define QUANTUM_MAX 65536
 #define MTU_BYTES 1500
@@ -61,7 +63,7 @@ struct flowq {
 	int64_t quantum;
 	nsec_t target, interval;
 	size_t bytes;
-	size_t n_cells;
+	size_t n_cells, cells_max;
 	struct parcel *spent; /* its last packet is with the caller */
 	struct list new_flows, old_flows;
 	struct flowq_stats stats;
@@ -90,13 +92,15 @@ static void list_take_first(struct list *l)
 		l->end = &l->first;
 }
 
-int flowq_new(struct flowq **ret, struct pool *cells, size_t cell_bytes, uint64_t key)
+int flowq_new(struct flowq **ret, struct pool *cells, size_t cells_max, size_t cell_bytes,
+	      uint64_t key)
 {
 	struct flowq *q = calloc(1, sizeof(*q));
 
 	if (!q)
 		return -ENOMEM;
 	q->pool = cells;
+	q->cells_max = cells_max;
 	q->cell_bytes = cell_bytes;
 	q->key = key;
 	q->quantum = QUANTUM_MIN;
@@ -154,7 +158,7 @@ static struct record *make_record(struct flowq *q, struct flow *f, size_t bytes)
 	if (bytes > room)
 		return NULL;
 	if (!p || p->is_whole || p->tail + bytes > room) {
-		p = q->n_cells < FLOWQ_CELLS_MAX ? pool_take(q->pool) : NULL;
+		p = q->n_cells < q->cells_max ? pool_take(q->pool) : NULL;
 		if (!p)
 			return NULL;
 		p->is_whole = false;
@@ -205,7 +209,7 @@ bool flowq_push_whole(struct flowq *q, struct parcel *p, nsec_t now)
 	size_t bytes = split_bytes_left(&p->split);
 	struct flow *f;
 
-	if (q->bytes + bytes > FLOWQ_BYTES_MAX || q->n_cells >= FLOWQ_CELLS_MAX)
+	if (q->bytes + bytes > FLOWQ_BYTES_MAX || q->n_cells >= q->cells_max)
 		return false;
 	/* Of its headers a copy is whole, whatever has been given out. */
 	f = flow_of(q, split_headers(&p->split), p->split.len);
@@ -399,7 +403,7 @@ bool flowq_is_empty(const struct flowq *q)
 
 bool flowq_is_full(const struct flowq *q)
 {
-	return q && q->bytes >= FLOWQ_BYTES_FULL;
+	return q && (q->bytes >= FLOWQ_BYTES_FULL || q->n_cells + CELLS_SPARE >= q->cells_max);
 }
 
 struct flowq_stats flowq_take_stats(struct flowq *q)

@@ -18,10 +18,9 @@
 #include "util/pool.h"
 
 #define FLOWQ_FLOWS 128
-/* What may wait in all, as bytes of packets and as pool cells; full is a read's worth before. */
+/* What may wait in all, as bytes of packets; full is a read's worth before. */
 #define FLOWQ_BYTES_MAX (4 << 20)
 #define FLOWQ_BYTES_FULL (FLOWQ_BYTES_MAX - (128 << 10))
-#define FLOWQ_CELLS_MAX 96
 
 struct flowq;
 
@@ -48,8 +47,12 @@ struct flowq_stats {
 	uint64_t marked;
 };
 
-/* `cell_bytes` is the room in one of the pool's cells; `key` randomises the hash. 0 or -ENOMEM. */
-int flowq_new(struct flowq **ret, struct pool *cells, size_t cell_bytes, uint64_t key);
+/*
+ * `cell_bytes` is the room in one of the pool's cells, of which it takes `cells_max` at the most;
+ * `key` randomises the hash. 0 or -ENOMEM.
+ */
+int flowq_new(struct flowq **ret, struct pool *cells, size_t cells_max, size_t cell_bytes,
+	      uint64_t key);
 /* Drops what waits; NULL is fine. */
 void flowq_free(struct flowq *q);
 

@@ -11,9 +11,8 @@
 #include "dataplane/network_state.h"
 #include "dataplane/tx.h"
 
-#define QUEUE_SLOTS 1024
-/* With so many waiting we are under load (as the kernel: an eighth of the queue) ... */
-#define UNDER_LOAD_QUEUED (QUEUE_SLOTS / 8)
+/* With this part of the queue waiting we are under load (as in the kernel) ... */
+#define UNDER_LOAD_SHARE 8
 /* ... and stay so for a while. */
 #define UNDER_LOAD_LASTS NSEC_PER_SEC
 /* Messages between two looks at timers and pokes. */
@@ -45,7 +44,7 @@ int handshaker_new(struct handshaker **ret, struct network *n)
 		return -ENOMEM;
 	h->network = n;
 	h->waker.fd = -1;
-	r = ring_new(&h->messages, QUEUE_SLOTS, sizeof(struct message));
+	r = ring_new(&h->messages, n->settings->sizes.handshake_queue, sizeof(struct message));
 	if (r == 0)
 		r = waker_init(&h->waker);
 	if (r < 0) {
@@ -165,7 +164,9 @@ const struct device_calls handshaker_device_calls = {
 
 static bool is_under_load(struct handshaker *h, nsec_t now)
 {
-	if (ring_used(h->messages) >= UNDER_LOAD_QUEUED)
+	const struct network_sizes *sizes = &h->network->settings->sizes;
+
+	if (ring_used(h->messages) >= sizes->handshake_queue / UNDER_LOAD_SHARE)
 		h->under_load_until = now + UNDER_LOAD_LASTS;
 	return now < h->under_load_until;
 }

@@ -30,7 +30,8 @@ int network_link_new(struct link **ret, struct network *n, uint32_t number,
 		return -ENOMEM;
 	}
 	*own = *s;
-	r = link_init(l, number, own, n->bursts, n->burst_bytes, &rx_link_calls, n);
+	r = link_init(l, number, own, n->bursts, n->burst_bytes, &n->settings->sizes.link,
+		      &rx_link_calls, n);
 	if (r == 0)
 		r = rx_new((struct rx **)&l->user, n);
 	if (r < 0) {
@@ -51,20 +52,28 @@ void network_link_free(struct link *l)
 	free(l);
 }
 
-void network_put_by_bursts(struct network *n, size_t n_links)
+int network_put_by_bursts(struct network *n, size_t n_links)
 {
-	size_t wanted = n_links < PATHS_MAX ? (PATHS_MAX - n_links) * BURSTS_PER_LINK : 0;
+	size_t wanted = n_links < PATHS_MAX ? PATHS_MAX - n_links : 0;
 
+	wanted *= network_bursts_per_link(n);
+	if (!n->put_by)
+		n->put_by = calloc(PATHS_MAX * network_bursts_per_link(n), sizeof(*n->put_by));
+	if (!n->put_by)
+		return -ENOMEM;
 	while (n->n_put_by > wanted)
 		pool_give(n->bursts, n->put_by[--n->n_put_by]);
 	while (n->n_put_by < wanted && (n->put_by[n->n_put_by] = pool_take(n->bursts)))
 		n->n_put_by++;
+	return 0;
 }
 
 void network_give_back_bursts(struct network *n)
 {
 	while (n->n_put_by)
 		pool_give(n->bursts, n->put_by[--n->n_put_by]);
+	free(n->put_by);
+	n->put_by = NULL;
 }
 
 struct link *network_link_find(const struct network *n, const char *name)

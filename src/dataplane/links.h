@@ -23,6 +23,6 @@ struct link *network_link_find(const struct network *n, const char *name);
 int network_link_change(struct network *n, const struct link_change *c);
 
 /* Keeps away from all what a network of so many links does not need of the pool of bursts. */
-void network_put_by_bursts(struct network *n, size_t n_links);
+int network_put_by_bursts(struct network *n, size_t n_links);
 /* Before the pool is freed. */
 void network_give_back_bursts(struct network *n);

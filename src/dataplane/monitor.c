@@ -18,7 +18,6 @@
 #include "netlink/watch.h"
 #include "util/log.h"
 
-#define QUEUE_SLOTS 512
 #define SAMPLE_INTERVAL NSEC_PER_SEC
 
 struct monitor {
@@ -58,7 +57,8 @@ int monitor_new(struct monitor **ret, struct network *n)
 	timerq_init(&m->timers);
 	m->watch = -1;
 	m->uplinks = calloc(NETWORK_LINKS_MAX, sizeof(*m->uplinks));
-	r = m->uplinks ? ring_new(&m->events, QUEUE_SLOTS, sizeof(struct event)) : -ENOMEM;
+	r = m->uplinks ? ring_new(&m->events, n->settings->sizes.event_queue, sizeof(struct event))
+		       : -ENOMEM;
 	if (r == 0)
 		r = waker_init(&m->waker);
 	if (r < 0) {

@@ -48,13 +48,14 @@ static int make_pools(struct network *n, size_t n_links)
 	n->cell_room = n->burst_bytes + CELL_SLACK +
 		       (sizeof(struct parcel) > sizeof(struct burst) ? sizeof(struct parcel)
 								     : sizeof(struct burst));
-	r = pool_new(&n->bursts, BURSTS_PER_LINK * links + BURSTS_SHARED, n->cell_room);
+	r = pool_new(&n->bursts, network_bursts_per_link(n) * links + s->sizes.buffers,
+		     n->cell_room);
 	if (r == 0)
-		network_put_by_bursts(n, n_links);
+		r = network_put_by_bursts(n, n_links);
 	if (r == 0)
-		r = pool_new(&n->cells, HELD_PACKETS, sizeof(size_t) + n->cell_bytes);
+		r = pool_new(&n->cells, s->sizes.reorder_packets, sizeof(size_t) + n->cell_bytes);
 	if (r == 0)
-		r = pool_new(&n->sent, SENT_CELLS, STORE_CELL_BYTES);
+		r = pool_new(&n->sent, s->sizes.sent_cells, STORE_CELL_BYTES);
 	return r < 0 ? fail(n, "cannot allocate buffers", r) : 0;
 }
 

@@ -15,20 +15,10 @@ struct tx;
 struct handshaker;
 struct monitor;
 
-/*
- * Burst buffers: for each link what it may hold to receive into, and as much again for its queue;
- * for all of them what is on its way through the lanes, and in the flow queues.
- */
-#define BURSTS_PER_LINK (2 * UDP_BATCH)
-#define BURSTS_SHARED 160
 /* BURST_BYTES_MAX and this hold a super-packet of 64 KB, which is cut, and its PARCEL_SLACK. */
 #define CELL_SLACK 64
-/* Packets that the resequencers of all peers may hold. */
-#define HELD_PACKETS 4096
 /* Links of a network; their numbers are below. */
 #define NETWORK_LINKS_MAX 64
-/* Cells for what was sent to all peers of late, 8 MB: docs/design/repair.md */
-#define SENT_CELLS 256
 
 struct network {
 	/* constant once it runs */
@@ -49,7 +39,7 @@ struct network {
 	_Atomic(struct link *) links[NETWORK_LINKS_MAX];
 	_Atomic size_t n_links;
 	/* main thread: buffers that only more links would need, kept away from everybody */
-	void *put_by[BURSTS_PER_LINK * PATHS_MAX];
+	void **put_by;
 	size_t n_put_by;
 	/* written while monitor and main thread meet */
 	struct bond **bonds;
@@ -81,6 +71,15 @@ struct network {
 	_Atomic uint32_t mtu;			     /* of the interface; the monitor writes */
 	struct drops drops;
 };
+
+/*
+ * Burst buffers for each link: what it may hold to receive into, and for its queue. Those of
+ * sizes.buffers are for what is on its way through the lanes, and in the flow queues.
+ */
+static inline size_t network_bursts_per_link(const struct network *n)
+{
+	return n->settings->sizes.link.receive_batch + n->settings->sizes.link.queue;
+}
 
 /* Any thread: the network cannot go on. Only the first reason given counts. */
 void network_fail(struct network *n, const char *why);

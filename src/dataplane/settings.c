@@ -8,6 +8,26 @@
 
 #include "crypto/keys.h"
 
+/* Fast lines: what is on its way in 20 ms, and queues that TCP can fill. */
+const struct network_sizes network_sizes_normal = {
+	.buffers = 160,
+	.reorder_packets = 4096,
+	.sent_cells = 256,
+	.handshake_queue = 1024,
+	.event_queue = 512,
+	.link = {.receive_batch = 32, .queue = 32},
+};
+
+/* A router with little memory: docs/design/small-machines.md has what this costs. */
+const struct network_sizes network_sizes_small = {
+	.buffers = 24,
+	.reorder_packets = 512,
+	.sent_cells = 24,
+	.handshake_queue = 128,
+	.event_queue = 64,
+	.link = {.receive_batch = 4, .queue = 16},
+};
+
 /* A copy of an array; NULL where it is empty. */
 static int copy_array(void *ret, const void *array, size_t n, size_t bytes)
 {

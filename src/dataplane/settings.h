@@ -43,6 +43,19 @@ struct interface_address {
 	struct prefix destination; /* point-to-point peer; family 0: none */
 };
 
+/* How much a network holds at once: docs/design/small-machines.md. */
+struct network_sizes {
+	uint32_t buffers;	  /* for bursts, besides those of each link */
+	uint32_t queue_buffers;	  /* of these, what the flow queues of a peer may take */
+	uint32_t reorder_packets; /* that wait in the resequencers of all peers */
+	uint32_t sent_cells;	  /* of STORE_CELL_BYTES, for what may have to be sent again */
+	uint32_t handshake_queue; /* messages, a power of two */
+	uint32_t event_queue;	  /* for the monitor, a power of two */
+	struct link_sizes link;	  /* of each */
+};
+
+extern const struct network_sizes network_sizes_normal, network_sizes_small;
+
 struct network_settings {
 	char name[NETWORK_NAME_MAX + 1]; /* "default" where the section has no name */
 	bool is_enabled;
@@ -58,6 +71,7 @@ struct network_settings {
 	uint32_t route_metric; /* 0: the kernel's default */
 	uint32_t buffer_size;
 	enum offload tso, uso; /* the interface takes and gives super-packets of TCP, and of UDP */
+	struct network_sizes sizes;
 	uint8_t private_key[32];
 	enum bond_mode mode;
 	enum bond_scheduler scheduler;

@@ -38,6 +38,8 @@ static void fill_link(const struct link *l, struct link_status *ret)
 	ret->weight = l->settings->weight;
 	ret->is_backup = l->settings->role == LINK_BACKUP;
 	ret->rate = l->settings->rate;
+	ret->receive_buffer = l->settings->receive_buffer;
+	ret->send_buffer = l->settings->send_buffer;
 	ret->tx_datagrams = load(&l->tx_datagrams);
 	ret->tx_bytes = load(&l->tx_bytes);
 	ret->rx_datagrams = load(&l->rx_datagrams);
@@ -188,6 +190,7 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 		n->tun.can_uso && !atomic_load_explicit(&n->is_uso_refused, memory_order_relaxed);
 	ret->tso = n->settings->tso;
 	ret->uso = n->settings->uso;
+	ret->sizes = n->settings->sizes;
 	ret->buffers = pool_cells(n->bursts) - n->n_put_by;
 	ret->buffers_free = pool_available(n->bursts);
 	copy_drops(&ret->drops, &n->drops);

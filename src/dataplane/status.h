@@ -80,7 +80,8 @@ struct link_status {
 	int last_error;	       /* errno of the last failure to open or send; 0: none */
 	uint32_t weight;
 	bool is_backup;
-	uint64_t rate; /* its cap, bits per second; 0: none */
+	uint64_t rate;			      /* its cap, bits per second; 0: none */
+	uint32_t receive_buffer, send_buffer; /* of its socket, bytes */
 	uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
 	struct drops drops;
 };
@@ -97,6 +98,7 @@ struct network_status {
 	bool can_tso, can_uso; /* in force */
 	enum offload tso, uso; /* as configured */
 	size_t buffers, buffers_free;
+	struct network_sizes sizes;
 	struct drops drops; /* those that belong to no link */
 	struct link_status *links;
 	size_t n_links;

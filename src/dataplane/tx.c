@@ -40,8 +40,6 @@
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
 
-#define FRAME_SLOTS 256
-
 struct posted_frame {
 	struct bond *bond;
 	struct frame frame;
@@ -77,7 +75,7 @@ int tx_new(struct tx **ret, struct network *n)
 		return -ENOMEM;
 	t->network = n;
 	t->waker.fd = -1;
-	r = ring_new(&t->frames, FRAME_SLOTS, sizeof(struct posted_frame));
+	r = ring_new(&t->frames, n->settings->sizes.event_queue / 2, sizeof(struct posted_frame));
 	if (r == 0)
 		r = waker_init(&t->waker);
 	if (r < 0) {
@@ -416,7 +414,7 @@ static struct bond *route(struct tx *t, const uint8_t *packet, size_t len)
 /* What the links need to receive and send is not for the flow queues to fill. */
 static bool is_pool_low(const struct network *n, size_t needed)
 {
-	return pool_available(n->bursts) < n->n_links * BURSTS_PER_LINK + needed;
+	return pool_available(n->bursts) < n->n_links * network_bursts_per_link(n) + needed;
 }
 
 /* Queues the read as it is; false if that is not worth its cell, or there is no room. */
@@ -448,7 +446,8 @@ static void enqueue(struct tx *t, struct bond *bond)
 
 	if (!bond->queue) {
 		keys_random(&key, sizeof(key));
-		if (flowq_new(&bond->queue, n->bursts, n->cell_room, key) < 0)
+		if (flowq_new(&bond->queue, n->bursts, n->settings->sizes.queue_buffers,
+			      n->cell_room, key) < 0)
 			bond->queue = NULL;
 	}
 	if (!bond->queue || !enqueue_whole(t, bond->queue)) {

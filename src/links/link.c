@@ -28,15 +28,19 @@ enum turn_end {
 };
 
 int link_init(struct link *l, uint32_t number, struct link_settings *settings, struct pool *bursts,
-	      size_t burst_bytes, const struct link_calls *calls, void *ctx)
+	      size_t burst_bytes, const struct link_sizes *sizes, const struct link_calls *calls,
+	      void *ctx)
 {
 	int r;
 
+	assert(sizes->receive_batch && sizes->receive_batch <= UDP_BATCH);
+	assert(sizes->queue > LINK_CONTROL_SLOTS);
 	memset(l, 0, sizeof(*l));
 	l->number = number;
 	l->settings = settings;
 	l->bursts = bursts;
 	l->burst_bytes = burst_bytes;
+	l->sizes = *sizes;
 	l->calls = calls;
 	l->ctx = ctx;
 	l->socket.fd = -1;
@@ -44,7 +48,7 @@ int link_init(struct link *l, uint32_t number, struct link_settings *settings, s
 	atomic_init(&l->has_carrier, true);
 	/* Nobody sends until the worker runs. */
 	atomic_init(&l->is_sending, true);
-	r = ring_new(&l->tx, LINK_RING_SLOTS, sizeof(struct link_tx));
+	r = ring_new(&l->tx, sizes->queue, sizeof(struct link_tx));
 	if (r < 0)
 		return r;
 	return waker_init(&l->waker);
@@ -117,7 +121,7 @@ static void adopt_socket(struct link *l)
 
 bool link_has_room(const struct link *l)
 {
-	return ring_used(l->tx) < LINK_RING_SLOTS - LINK_CONTROL_SLOTS &&
+	return ring_used(l->tx) < l->sizes.queue - LINK_CONTROL_SLOTS &&
 	       atomic_load_explicit(&l->queued_bytes, memory_order_relaxed) < LINK_QUEUE_BYTES;
 }
 
@@ -296,12 +300,13 @@ static bool work_turn(struct link *l)
 	return end == TURN_OVER;
 }
 
-/* As many empty bursts as there are to be had, at the front of l->spare. */
+/* As many empty bursts as one call takes, or as there are to be had, at the front of l->spare. */
 static int fill_spare(struct link *l)
 {
 	int n = 0;
 
-	while (n < UDP_BATCH && (l->spare[n] || (l->spare[n] = burst_take(l->bursts))))
+	while (n < (int)l->sizes.receive_batch &&
+	       (l->spare[n] || (l->spare[n] = burst_take(l->bursts))))
 		n++;
 	return n;
 }

@@ -18,8 +18,7 @@
 #include "util/thread.h"
 #include "util/waker.h"
 
-/* Bursts that wait in the ring, and bytes: the queue belongs in our box, but short. */
-#define LINK_RING_SLOTS 32
+/* Bytes that wait in the ring: the queue belongs in our box, but short. */
 #define LINK_QUEUE_BYTES (192 << 10)
 /* Of the slots, those that data leaves for pings, their answers and handshake messages. */
 #define LINK_CONTROL_SLOTS 8
@@ -56,6 +55,7 @@ struct link {
 	void *ctx;
 	struct pool *bursts;
 	size_t burst_bytes;
+	struct link_sizes sizes;
 	void *user; /* the dataplane's, for the worker */
 	struct ring *tx;
 	struct waker waker;
@@ -90,7 +90,8 @@ struct link {
 
 /* 0 or -errno; the link has no socket yet. */
 int link_init(struct link *l, uint32_t number, struct link_settings *settings, struct pool *bursts,
-	      size_t burst_bytes, const struct link_calls *calls, void *ctx);
+	      size_t burst_bytes, const struct link_sizes *sizes, const struct link_calls *calls,
+	      void *ctx);
 int link_start(struct link *l);
 /* Ends the worker, if it runs; what is queued is dropped. */
 void link_stop(struct link *l);

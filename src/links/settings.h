@@ -14,6 +14,11 @@
 #define LINK_NAME_MAX 63
 #define HOST_NAME_MAX_LEN 255
 
+/* Room for what the kernel may queue while our thread does not run: 20 ms of 1 Gbit/s. */
+#define LINK_RECEIVE_BUFFER (4 << 20)
+#define LINK_SEND_BUFFER (512 << 10)
+#define LINK_SOCKET_BUFFER_MAX (64 << 20)
+
 enum bond_mode {
 	BOND_AGGREGATE, /* stripes by weight */
 	BOND_REDUNDANT, /* every packet on every link */
@@ -38,6 +43,12 @@ struct endpoint_name {
 	uint16_t port;
 };
 
+/* How much one link holds at once. */
+struct link_sizes {
+	uint32_t receive_batch; /* messages that are received by one call, each into a burst */
+	uint32_t queue;		/* bursts that wait to be sent, a power of two */
+};
+
 struct link_settings {
 	char name[LINK_NAME_MAX + 1];  /* free text; never part of a path name */
 	struct addr bind;	       /* AF_UNSPEC: the wildcard of the endpoint's family */
@@ -47,7 +58,9 @@ struct link_settings {
 	uint32_t weight;
 	uint32_t fwmark; /* 0: none */
 	enum link_role role;
-	uint64_t rate;	  /* bits per second that may be sent on a path over it; 0: no cap */
+	uint64_t rate; /* bits per second that may be sent on a path over it; 0: no cap */
+	/* bytes that the kernel may hold for its socket; 0: as many as by default */
+	uint32_t receive_buffer, send_buffer;
 	bool is_disabled; /* without a socket until further notice */
 	enum offload gso; /* sending by UDP_SEGMENT */
 	enum offload gro; /* receiving by UDP_GRO */

@@ -14,10 +14,6 @@
 #define UDP_GRO 104
 #endif
 
-/* Room for what the kernel may queue while our thread does not run: 20 ms of 1 Gbit/s. */
-#define RECEIVE_BUFFER_BYTES (4 << 20)
-#define SEND_BUFFER_BYTES (512 << 10)
-
 /*
  * So many refusals in a row, and a device that cannot cut bursts is not asked any more, but for
  * each so-and-so-many-eth burst: the route may lead elsewhere by then.
@@ -50,10 +46,10 @@ static int set_int(int fd, int level, int option, int value)
 }
 
 /* Beyond the system's limit where we may, as far as it where we may not. */
-static void set_buffer(int fd, int forced, int plain, int bytes)
+static void set_buffer(int fd, int forced, int plain, uint32_t bytes)
 {
-	if (set_int(fd, SOL_SOCKET, forced, bytes) < 0)
-		set_int(fd, SOL_SOCKET, plain, bytes);
+	if (set_int(fd, SOL_SOCKET, forced, (int)bytes) < 0)
+		set_int(fd, SOL_SOCKET, plain, (int)bytes);
 }
 
 /* Data that is larger than the path's MTU is better cut than lost; a probe of the MTU is not. */
@@ -71,8 +67,10 @@ static int set_options(struct udp_socket *u, const struct link_settings *s, size
 {
 	int r;
 
-	set_buffer(u->fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
-	set_buffer(u->fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
+	set_buffer(u->fd, SO_RCVBUFFORCE, SO_RCVBUF,
+		   s->receive_buffer ? s->receive_buffer : LINK_RECEIVE_BUFFER);
+	set_buffer(u->fd, SO_SNDBUFFORCE, SO_SNDBUF,
+		   s->send_buffer ? s->send_buffer : LINK_SEND_BUFFER);
 	if (s->device[0] && setsockopt(u->fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
 				       (socklen_t)strlen(s->device)) < 0)
 		return -errno;

@@ -25,9 +25,10 @@ import wan_bench  # noqa: E402
 FORMAT = 1  # of the JSON
 REFERENCE = "wireguard-go"
 BARE = "raw"  # the link without a tunnel
+SMALL = "small"  # the measurement of vtrunkd with profile = small
 LINKS = "links"  # the measurement of vtrunkd over more than one link
 MEMORY = "memory"
-# Of the loads: those that --quick has in each mode, and those for more than one link.
+# Of the loads: those that --quick has in each mode, and those for more than one link and for little memory.
 QUICK = {"whole": ["tcp1-cubic", "tcp4-cubic", "udp64", "ping", "pingload-cubic"],
          "cut": ["tcp1-cubic"]}
 QUICK_SECONDS, QUICK_REPEAT = 2, 2
@@ -88,12 +89,12 @@ def choose_loads(options):
     """Those of each mode. A name without its congestion control means any of them."""
     loads = all_loads(available_controls())
     if options.only:
-        known = {name for load in loads for name in names_of(load)} | {LINKS}
+        known = {name for load in loads for name in names_of(load)} | {LINKS, SMALL}
         unknown = [name for name in options.only if name not in known]
         if unknown:
             sys.exit(f"bench: no such measurement: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
         loads = [load for load in loads
-                 if names_of(load) & set(options.only) or (LINKS in options.only and load.name in LINK_LOADS)]
+                 if names_of(load) & set(options.only) or ({LINKS, SMALL} & set(options.only) and load.name in LINK_LOADS)]
     return {mode: [load for load in loads if options.only or not options.quick or load.name in QUICK[mode]]
             for mode in options.modes}
 
@@ -109,6 +110,8 @@ def choose_subjects(options, notes):
     own = [f"vtrunkd/{aead}" if aead else "vtrunkd" for aead in aead_backends()]
     for name, aead in zip(own, aead_backends()):
         subjects.append(Subject(name, version, lambda aead=aead: Vtrunkd(aead=aead)))
+    if SMALL in (options.only or [SMALL]):
+        subjects.append(Subject("vtrunkd, small", version, lambda: Vtrunkd(profile="small"), loads=LINK_LOADS))
     if REFERENCE not in options.skip:
         subjects += reference_subjects(notes)
     for peer in options.peer:

@@ -88,8 +88,8 @@ class RawVeth(Tunnel):
 
 
 class Vtrunkd(Tunnel):
-    def __init__(self, n_links=1, aead=None):
-        self.n_links, self.aead = n_links, aead
+    def __init__(self, n_links=1, aead=None, profile=None):
+        self.n_links, self.aead, self.profile = n_links, aead, profile
         super().__init__()
 
     def make_pair(self, **options):
@@ -100,7 +100,7 @@ class Vtrunkd(Tunnel):
         defaults = {"health_check_interval_ms": None, "health_check_timeout_ms": None, "error_backoff_secs": None}
         pair = self.pair = self.make_pair(client=defaults, server=defaults, start=False)
         for daemon in (pair.client, pair.server):
-            daemon.sections["daemon"] = {"log_level": "info", "aead": self.aead}
+            daemon.sections["daemon"] = {"log_level": "info", "aead": self.aead, "profile": self.profile}
             daemon.sections["network"]["mtu"] = MTU
         pair.start()
         self.client, self.server = pair.client_node, pair.server_node

@@ -62,6 +62,8 @@ static inline void handmade_settings(size_t n_peers, size_t n_links)
 	memset(link_settings, 0, sizeof(link_settings));
 	strcpy(settings.name, "handmade");
 	settings.mtu = 1420;
+	settings.sizes = network_sizes_normal;
+	settings.sizes.queue_buffers = settings.sizes.buffers / 2;
 	settings.health = (struct health_settings){.interval = NSEC_PER_SEC,
 						   .timeout = 5 * NSEC_PER_SEC,
 						   .error_backoff = 5 * NSEC_PER_SEC,

@@ -226,6 +226,9 @@ START_TEST(values_out_of_range_are_refused)
 	udp.udp.bytes = UINT32_MAX;
 	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
 	udp.udp.bytes = 2048;
+	udp.udp.receive_buffer = LINK_SOCKET_BUFFER_MAX + 1;
+	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
+	udp.udp.receive_buffer = 0;
 	memset(udp.udp.device, 'x', sizeof(udp.udp.device));
 	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
 	ck_assert_int_eq(result_of(&tun, broker_request_len(tun.kind)), -EINVAL);

@@ -113,6 +113,37 @@ START_TEST(defaults_are_filled_in)
 }
 END_TEST
 
+static void assert_sizes(const struct network_sizes *profile)
+{
+	const struct network_sizes *s = &config.networks[0].sizes;
+
+	ck_assert_uint_eq(s->buffers, profile->buffers);
+	ck_assert_uint_eq(s->queue_buffers, profile->buffers * 3 / 5);
+	ck_assert_uint_eq(s->reorder_packets, profile->reorder_packets);
+	ck_assert_uint_eq(s->sent_cells, profile->sent_cells);
+	ck_assert_uint_eq(s->event_queue, profile->event_queue);
+	ck_assert_uint_eq(s->link.receive_batch, profile->link.receive_batch);
+	ck_assert_uint_eq(s->link.queue, profile->link.queue);
+}
+
+/* The profile's section is the last: what it means for the others is found out when all are read.
+ */
+START_TEST(profile_gives_the_sizes_that_are_not_given)
+{
+	assert_good(SINGLE LINK);
+	assert_sizes(&network_sizes_normal);
+	ck_assert_uint_eq(config.networks[0].links[0].receive_buffer, LINK_RECEIVE_BUFFER);
+	config_deinit(&config);
+	assert_good("[network]\nhandshake_queue = 32\n" SINGLE LINK
+		    "send_buffer = 200000\n[daemon]\nprofile = small\n");
+	assert_sizes(&network_sizes_small);
+	ck_assert_uint_eq(config.networks[0].sizes.handshake_queue, 32);
+	ck_assert_uint_eq(config.networks[0].links[0].send_buffer, 200000);
+	ck_assert_uint_lt(config.networks[0].links[0].receive_buffer, LINK_RECEIVE_BUFFER);
+	ck_assert_str_eq(config.daemon.aead, "openssl");
+}
+END_TEST
+
 START_TEST(single_peer_has_every_prefix)
 {
 	const struct peer_settings *p;
@@ -418,6 +449,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_loop_test(c, bad_file_is_refused, 0, sizeof(bad_files) / sizeof(*bad_files));
 	tcase_add_test(c, defaults_are_filled_in);
+	tcase_add_test(c, profile_gives_the_sizes_that_are_not_given);
 	tcase_add_test(c, single_peer_has_every_prefix);
 	tcase_add_test(c, single_peer_form_is_understood);
 	tcase_add_test(c, multi_peer_form_is_understood);

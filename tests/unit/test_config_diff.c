@@ -158,8 +158,9 @@ START_TEST(what_a_network_is_made_with_needs_a_restart)
 {
 	expect_all("[network]\n",
 		   "interface = tun9\naddress = 10.9.0.1/24\nmtu = 1300\nmss_clamp = false\n"
-		   "carrier = follow\ntable = 100\nmetric = 5\nbuffer_size = 4096\n",
-		   8, false);
+		   "carrier = follow\ntable = 100\nmetric = 5\nbuffer_size = 4096\n"
+		   "buffers = 20\nlink_queue = 16\n",
+		   10, false);
 }
 END_TEST
 

@@ -10,6 +10,7 @@
 #include "wire/ip.h"
 
 #define CELLS 128
+#define CELLS_MAX 96
 #define CELL_BYTES 65536
 #define MS NSEC_PER_MSEC
 
@@ -19,7 +20,7 @@ static struct flowq *q;
 static void set_up(void)
 {
 	ck_assert_int_eq(pool_new(&pool, CELLS, CELL_BYTES), 0);
-	ck_assert_int_eq(flowq_new(&q, pool, CELL_BYTES, 42), 0);
+	ck_assert_int_eq(flowq_new(&q, pool, CELLS_MAX, CELL_BYTES, 42), 0);
 }
 
 static void tear_down(void)
@@ -333,8 +334,23 @@ START_TEST(memory_is_bounded_for_super_packets)
 	while (flowq_push_whole(q, p = make_read((uint16_t)n, 0, 60), 0))
 		n++;
 	pool_give(pool, p);
+	ck_assert(flowq_is_full(q));
 	ck_assert_uint_le(n * 60000, FLOWQ_BYTES_MAX);
-	ck_assert_uint_ge(pool_available(pool), CELLS - FLOWQ_CELLS_MAX);
+	ck_assert_uint_ge(pool_available(pool), CELLS - CELLS_MAX);
+}
+END_TEST
+
+/* Reads that are short, each of a flow of its own, take cells and few bytes. */
+START_TEST(full_of_cells_is_full)
+{
+	size_t n = 0;
+
+	while (!flowq_is_full(q)) {
+		ck_assert(flowq_push_whole(q, make_read((uint16_t)n, 0, 2), 0));
+		n++;
+	}
+	ck_assert_uint_lt(n, CELLS_MAX);
+	ck_assert(flowq_push_whole(q, make_read((uint16_t)n, 0, 2), 0));
 }
 END_TEST
 
@@ -346,7 +362,7 @@ START_TEST(memory_is_bounded)
 	while (push((uint16_t)n, 0, 1400, 0, 0))
 		n++;
 	ck_assert_uint_le(n * 1400, FLOWQ_BYTES_MAX + 1400);
-	ck_assert_uint_ge(pool_available(pool), CELLS - FLOWQ_CELLS_MAX);
+	ck_assert_uint_ge(pool_available(pool), CELLS - CELLS_MAX);
 	while (flowq_pop(q, 0, &len))
 		n--;
 	ck_assert_uint_eq(n, 0);
@@ -368,6 +384,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_queue_of_half_a_round_trip_loses_nothing);
 	tcase_add_test(t, packets_that_can_be_marked_are_not_dropped);
 	tcase_add_test(t, what_waits_too_long_is_dropped);
+	tcase_add_test(t, full_of_cells_is_full);
 	tcase_add_test(t, memory_is_bounded);
 	tcase_add_test(t, super_packets_are_cut_in_their_turn);
 	tcase_add_test(t, a_new_flow_does_not_wait_behind_a_super_packet);

@@ -12,6 +12,7 @@
 #include "links/link.h"
 
 #define CELLS 256
+#define QUEUE 32
 #define BURST_BYTES 4096
 #define MANY 20000
 /* Datagrams on their way at a time: no more than the smallest receive buffer holds. */
@@ -83,6 +84,8 @@ static void has_room(void *ctx, struct link *l)
 	sem_post(&e->room);
 }
 
+static const struct link_sizes sizes = {.receive_batch = UDP_BATCH, .queue = QUEUE};
+
 static const struct link_calls calls = {
 	.received = received,
 	.batch_done = batch_done,
@@ -96,8 +99,8 @@ static void init_end(struct end *e, uint32_t number)
 	strcpy(e->settings.name, "test");
 	ck_assert_int_eq(addr_parse(&e->settings.bind, "127.0.0.1", 0), 0);
 	sem_init(&e->room, 0, 0);
-	ck_assert_int_eq(link_init(&e->link, number, &e->settings, pool, BURST_BYTES, &calls, e),
-			 0);
+	ck_assert_int_eq(
+		link_init(&e->link, number, &e->settings, pool, BURST_BYTES, &sizes, &calls, e), 0);
 }
 
 static void setup(void)
@@ -183,14 +186,14 @@ START_TEST(full_ring_refuses)
 	const struct endpoint to = {0};
 	struct burst *b = make_burst(1, 1, 10);
 
-	for (int i = 0; i < LINK_RING_SLOTS; i++)
+	for (int i = 0; i < QUEUE; i++)
 		ck_assert(link_push(&near.link, b, &to, 0));
 	ck_assert(!link_push(&near.link, b, &to, 0));
-	ck_assert_uint_eq(atomic_load(&b->refs), LINK_RING_SLOTS + 1);
+	ck_assert_uint_eq(atomic_load(&b->refs), QUEUE + 1);
 	ck_assert(!link_has_room(&near.link));
 	burst_put(b);
 	link_deinit(&near.link);
-	ck_assert_uint_eq(dropped(&near, DROP_tx_link_down), LINK_RING_SLOTS);
+	ck_assert_uint_eq(dropped(&near, DROP_tx_link_down), QUEUE);
 	init_end(&near, 0);
 }
 END_TEST

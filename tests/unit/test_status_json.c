@@ -108,6 +108,8 @@ static void make_network(void)
 		.gro = OFFLOAD_OFF,
 		.gso_refused = 3,
 		.rate = 50000000,
+		.receive_buffer = 4194304,
+		.send_buffer = 524288,
 		.weight = 4,
 		.tx_datagrams = 1,
 		.tx_bytes = 2,
@@ -128,6 +130,12 @@ static void make_network(void)
 		.uso = OFFLOAD_OFF,
 		.buffers = 256,
 		.buffers_free = 200,
+		.sizes = {.buffers = 24,
+			  .queue_buffers = 14,
+			  .reorder_packets = 512,
+			  .handshake_queue = 128,
+			  .event_queue = 64,
+			  .link = {.receive_batch = 4, .queue = 16}},
 		.links = links,
 		.n_links = 2,
 		.peers = peers,
@@ -158,10 +166,15 @@ static struct json_object *take(struct json_object *o, const char *key)
 START_TEST(network_tells_its_settings_and_totals)
 {
 	struct json_object *o = status_json(&network);
+	struct json_object *sizes;
 
 	json_object_put(take(o, "links"));
 	json_object_put(take(o, "peers"));
 	json_object_put(take(o, "drops"));
+	sizes = take(o, "sizes");
+	expect(sizes, "{\"buffers\":24,\"queue_buffers\":14,\"receive_batch\":4,\"link_queue\":16,"
+		      "\"reorder_packets\":512,\"handshake_queue\":128,\"event_queue\":64}");
+	json_object_put(sizes);
 	expect(o, "{\"name\":\"default\",\"state\":\"active\",\"reason\":null,\"interface\":"
 		  "\"tun0\",\"mode\":\"failover\",\"mtu\":1420,"
 		  "\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
@@ -204,6 +217,7 @@ START_TEST(links_are_listed)
 		     "\"last_error\":"
 		     "null,\"weight\":4,"
 		     "\"role\":\"primary\",\"rate_bps\":50000000,"
+		     "\"receive_buffer\":4194304,\"send_buffer\":524288,"
 		     "\"tx_datagrams\":1,\"tx_bytes\":2,\"rx_datagrams\":3,\"rx_bytes\":4}");
 	link = json_object_array_get_idx(array, 1);
 	json_object_put(take(link, "drops"));
@@ -212,6 +226,7 @@ START_TEST(links_are_listed)
 		     "\"gso_setting\":\"auto\",\"gro_setting\":\"auto\",\"gso_refused\":0,"
 		     "\"last_error\":{\"errno\":19,\"text\":\"No such device\"},\"weight\":0,"
 		     "\"role\":\"primary\",\"rate_bps\":null,"
+		     "\"receive_buffer\":0,\"send_buffer\":0,"
 		     "\"tx_datagrams\":0,\"tx_bytes\":0,\"rx_datagrams\":0,\"rx_bytes\":0}");
 	json_object_put(o);
 }

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""profile = small, and sizes of one's own.
+
+    client 10.10.0.2 ==== tunnel ==== 10.10.0.1 server
+      wan1, wan2 10.0.1.1, 10.0.2.1 ---- 10.0.1.2, 10.0.2.2
+"""
+import sys
+
+import pytest
+
+from bond import SERVER_IP, Pair
+from lab import wait_until
+from test_dynamic import processes
+from test_service import IS_SANITIZED
+from traffic import ping_lost, transfer
+
+sys.path.insert(0, str(__file__).rsplit("/", 2)[0] + "/bench")
+from tunnels import resident_bytes  # noqa: E402
+
+LIMIT_MB = 8
+
+
+@pytest.fixture(name="pair")
+def make_pair(lab):
+    pair = Pair(lab, start=False)
+    for daemon in (pair.client, pair.server):
+        daemon.sections["daemon"] = {"profile": "small"}
+    return pair
+
+
+def resident_mb(daemon):
+    return resident_bytes([int(pid) for pid in processes(daemon)]) / 1e6
+
+
+def test_small_daemon_stays_small_while_it_carries_data(pair):
+    pair.start()
+    assert pair.client.network()["sizes"]["buffers"] == 24
+    assert pair.client.network()["aead"] == "openssl"
+
+    transfer(pair.client_node, pair.server_node, SERVER_IP, 64 << 20)
+
+    assert ping_lost(pair.client_node, SERVER_IP) == 0
+    # What its start has used is given back after a while.
+    for daemon in (pair.client, pair.server):
+        if not IS_SANITIZED:
+            wait_until(lambda: resident_mb(daemon) < LIMIT_MB, 20, f"less than {LIMIT_MB} MB")
+
+
+def test_sizes_are_as_configured_and_the_least_ones_work(pair):
+    least = {"buffers": 16, "queue_buffers": 4, "receive_batch": 1, "link_queue": 16, "reorder_packets": 64,
+             "handshake_queue": 16, "event_queue": 32}
+    for daemon in (pair.client, pair.server):
+        daemon.sections["network"].update(least)
+    pair.client.sections["link wan1"]["receive_buffer"] = 200000
+    pair.start()
+    assert pair.client.network()["sizes"] == least
+    assert [link["receive_buffer"] for link in pair.client.network()["links"]] == [200000, 1 << 20]
+
+    transfer(pair.client_node, pair.server_node, SERVER_IP, 16 << 20)
+    transfer(pair.server_node, pair.client_node, "10.10.0.2", 16 << 20)
+    assert ping_lost(pair.client_node, SERVER_IP) == 0

@@ -147,16 +147,28 @@ int broker_set_up(struct broker *b, const char *interface)
 	return ask_of_interface(b, BROKER_SET_UP, interface, 0);
 }
 
-int broker_add_address(struct broker *b, const char *interface, const struct prefix *p,
-		       const struct prefix *destination)
+static int change_address(struct broker *b, enum broker_kind kind, const char *interface,
+			  const struct prefix *p, const struct prefix *destination)
 {
-	struct broker_request q = {.kind = BROKER_ADD_ADDRESS, .address.prefix = *p};
+	struct broker_request q = {.kind = kind, .address.prefix = *p};
 	struct broker_reply reply;
 	int r = put_text(q.address.interface, sizeof(q.address.interface), interface);
 
 	if (destination)
 		q.address.destination = *destination;
 	return r < 0 ? r : ask(b, &q, &reply, NULL);
+}
+
+int broker_add_address(struct broker *b, const char *interface, const struct prefix *p,
+		       const struct prefix *destination)
+{
+	return change_address(b, BROKER_ADD_ADDRESS, interface, p, destination);
+}
+
+int broker_remove_address(struct broker *b, const char *interface, const struct prefix *p,
+			  const struct prefix *destination)
+{
+	return change_address(b, BROKER_REMOVE_ADDRESS, interface, p, destination);
 }
 
 static int change_route(struct broker *b, enum broker_kind kind, const char *interface,

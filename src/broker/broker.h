@@ -34,6 +34,8 @@ int broker_set_mtu(struct broker *b, const char *interface, uint32_t mtu);
 int broker_set_up(struct broker *b, const char *interface);
 int broker_add_address(struct broker *b, const char *interface, const struct prefix *p,
 		       const struct prefix *destination);
+int broker_remove_address(struct broker *b, const char *interface, const struct prefix *p,
+			  const struct prefix *destination);
 
 /* As those of netlink/route.h; -EPERM for another table than that of the configuration. */
 int broker_add_route(struct broker *b, const char *interface, const struct route *route);

@@ -41,6 +41,7 @@ enum broker_kind {
 	BROKER_RUN_HOOK,
 	BROKER_OPEN_UAPI,
 	BROKER_CLOSE_UAPI,
+	BROKER_REMOVE_ADDRESS,
 };
 
 /* All texts end with a zero within their arrays. */

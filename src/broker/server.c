@@ -132,13 +132,14 @@ static int set_up(struct broker_server *s, const struct broker_interface *q)
 	return find_tun(s, q->interface) ? netif_set_up(q->interface) : -ENODEV;
 }
 
-static int add_address(struct broker_server *s, const struct broker_address *q)
+static int change_address(struct broker_server *s, const struct broker_address *q, bool is_new)
 {
 	if (!find_tun(s, q->interface))
 		return -ENODEV;
 	if (!is_prefix(&q->prefix) || (q->destination.family && !is_prefix(&q->destination)))
 		return -EINVAL;
-	return netif_add_address(q->interface, &q->prefix, &q->destination);
+	return is_new ? netif_add_address(q->interface, &q->prefix, &q->destination)
+		      : netif_remove_address(q->interface, &q->prefix, &q->destination);
 }
 
 /*
@@ -314,6 +315,7 @@ size_t broker_request_len(uint32_t kind)
 	case BROKER_CLOSE_UAPI:
 		return head + sizeof(struct broker_interface);
 	case BROKER_ADD_ADDRESS:
+	case BROKER_REMOVE_ADDRESS:
 		return head + sizeof(struct broker_address);
 	case BROKER_ADD_ROUTE:
 	case BROKER_REMOVE_ROUTE:
@@ -348,7 +350,8 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 	case BROKER_SET_UP:
 		return set_up(s, &q->interface);
 	case BROKER_ADD_ADDRESS:
-		return add_address(s, &q->address);
+	case BROKER_REMOVE_ADDRESS:
+		return change_address(s, &q->address, q->kind == BROKER_ADD_ADDRESS);
 	case BROKER_ADD_ROUTE:
 	case BROKER_REMOVE_ROUTE:
 		return change_route(s, &q->route, q->kind == BROKER_ADD_ROUTE);

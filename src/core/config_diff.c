@@ -14,8 +14,17 @@ static const struct {
 	const char *section, *key;
 } hot[] = {
 	{"daemon", "log_level"},
+	{"daemon", "fail_on_init_warnings"}, /* at the next start */
 	{"network", "enabled"},
 	{"network", "uapi"},
+	{"network", "address"},
+	{"network", "netmask"},
+	{"network", "destination"},
+	{"network", "mtu"},
+	{"network", "mss_clamp"},
+	{"network", "carrier"},
+	{"network", "table"},
+	{"network", "metric"},
 	{"wireguard", "private_key"},
 	{"wireguard", "peer_public_key"},
 	{"wireguard", "preshared_key"},
@@ -160,10 +169,9 @@ static void add(struct differ *d, enum difference_kind kind, const struct config
 	d->diff.n++;
 }
 
-/* Each key of `s` that is not the same in `other`, or not there. `is_first` of a list that goes on.
- */
+/* Each key that is not the same in both, or not there. `shown` is the section in messages. */
 static void compare_sections(struct differ *d, const struct config_section *before,
-			     const struct config_section *after)
+			     const struct config_section *after, const struct config_section *shown)
 {
 	for (size_t i = 0; i < after->n_entries; i++) {
 		const char *key = after->entries[i].known_as;
@@ -171,34 +179,53 @@ static void compare_sections(struct differ *d, const struct config_section *befo
 		if (config_section_find(after, key) != &after->entries[i])
 			continue; /* a list that goes on */
 		if (!has_same_values(before, after, key))
-			add(d, DIFFERENCE_CHANGED, d->after, after, key);
+			add(d, DIFFERENCE_CHANGED, d->after, shown, key);
 	}
 	for (size_t i = 0; i < before->n_entries; i++) {
 		const char *key = before->entries[i].known_as;
 
 		if (config_section_find(before, key) == &before->entries[i] &&
 		    !config_section_has(after, key))
-			add(d, DIFFERENCE_CHANGED, d->after, after, key);
+			add(d, DIFFERENCE_CHANGED, d->after, shown, key);
 	}
+}
+
+/*
+ * A section that is a mere place for keys of what is there without it, such as [daemon], is the
+ * same as an empty one.
+ */
+static bool is_mere_place(const struct config *other, const struct config_section *s)
+{
+	if (!strcmp(s->kind, "daemon"))
+		return true;
+	for (size_t i = 0; is_of_network(s) && i < other->n_networks; i++)
+		if (!strcmp(other->networks[i].name, section_network_name(s)))
+			return true;
+	return false;
 }
 
 int config_diff(const struct config *before, const struct config *after, struct config_diff *ret)
 {
+	static const struct config_section empty;
 	struct differ d = {.before = before, .after = after};
 
 	for (size_t i = 0; i < after->ini.n_sections; i++) {
 		const struct config_section *s = &after->ini.sections[i];
 		const struct config_section *old = find_same(before, s);
 
-		if (old)
-			compare_sections(&d, old, s);
+		if (old || is_mere_place(before, s))
+			compare_sections(&d, old ? old : &empty, s, s);
 		else
 			add(&d, DIFFERENCE_ADDED, after, s, NULL);
 	}
 	for (size_t i = 0; i < before->ini.n_sections; i++) {
 		const struct config_section *s = &before->ini.sections[i];
 
-		if (!find_same(after, s))
+		if (find_same(after, s))
+			continue;
+		if (is_mere_place(after, s))
+			compare_sections(&d, s, &empty, s);
+		else
 			add(&d, DIFFERENCE_REMOVED, before, s, NULL);
 	}
 	if (d.error < 0) {

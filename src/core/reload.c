@@ -35,6 +35,18 @@ static bool stays(const struct reload *l, const char *name)
 	return slot && slot->network && after && (after->is_enabled || !slot->settings->is_enabled);
 }
 
+static bool needs_restart(const struct reload *l, const struct config_difference *d)
+{
+	const struct network_slot *slot = networks_find(l->networks, d->network);
+
+	if (*d->network && !stays(l, d->network))
+		return false;
+	/* The buffers of a running network have room for what was configured, and for Ethernet. */
+	if (d->key && !strcmp(d->key, "mtu"))
+		return find_settings(l->next, d->network)->mtu > network_mtu_most(slot->network);
+	return !difference_is_hot(d);
+}
+
 /* Names all that needs a restart. */
 static enum control_error refuse_cold(const struct reload *l)
 {
@@ -45,7 +57,7 @@ static enum control_error refuse_cold(const struct reload *l)
 	for (size_t i = 0; i < l->diff.n; i++) {
 		const struct config_difference *d = &l->diff.items[i];
 
-		if (difference_is_hot(d) || (*d->network && !stays(l, d->network)))
+		if (!needs_restart(l, d))
 			continue;
 		difference_describe(d, item, sizeof(item));
 		if (len + strlen(item) + 4 > sizeof(text) - 64)
@@ -68,7 +80,9 @@ static int change(const struct reload *l, const struct network_settings *from,
 
 	if (r < 0)
 		return r;
-	r = network_change(slot->network, &d.change);
+	r = network_reshape(slot->network, to);
+	if (r == 0)
+		r = network_change(slot->network, &d.change);
 	if (r == 0 && d.has_tuning)
 		network_tune(slot->network, to);
 	network_diff_deinit(&d);

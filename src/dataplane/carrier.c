@@ -9,7 +9,7 @@
 
 static void set(struct network *n, bool is_on)
 {
-	int r = n->settings->follows_carrier ? tun_set_carrier(&n->tun, is_on) : 0;
+	int r = tun_set_carrier(&n->tun, is_on);
 
 	if (r < 0)
 		log_warn("network %s: cannot switch the carrier of %s %s: %s", n->settings->name,
@@ -19,7 +19,14 @@ static void set(struct network *n, bool is_on)
 void carrier_begin(struct network *n)
 {
 	n->n_reachable = 0;
-	set(n, false);
+	if (n->settings->follows_carrier)
+		set(n, false);
+}
+
+void carrier_follow(struct network *n, bool follows)
+{
+	n->settings->follows_carrier = follows;
+	set(n, !follows || n->n_reachable);
 }
 
 void carrier_peer_changed(struct network *n, bool is_up)
@@ -27,6 +34,6 @@ void carrier_peer_changed(struct network *n, bool is_up)
 	size_t before = n->n_reachable;
 
 	n->n_reachable += is_up ? 1 : -1;
-	if (!before != !n->n_reachable)
+	if (n->settings->follows_carrier && !before != !n->n_reachable)
 		set(n, is_up);
 }

@@ -12,5 +12,7 @@ struct network;
 
 /* Before the threads run: no peer can be reached yet. */
 void carrier_begin(struct network *n);
+/* From now on it follows, or is always there. */
+void carrier_follow(struct network *n, bool follows);
 /* One peer more, or less, can be reached. */
 void carrier_peer_changed(struct network *n, bool is_up);

@@ -268,7 +268,7 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 		inner_len = check_inner(w, bond, payload, len);
 	if (inner_len) {
 		packet = payload;
-		if (w->network->settings->mss_clamp)
+		if (network_clamps_mss(w->network))
 			mss_clamp(packet, inner_len, network_mtu(w->network));
 		w->n_inner++;
 		w->inner_bytes += inner_len;

@@ -59,9 +59,9 @@ void monitor_stop(struct monitor *m);
 /* Any thread; false if the queue is full and the event is lost. */
 bool monitor_post(struct network *n, const struct event *e);
 
-/* Main thread: has the monitor call visit(arg), and waits for it; see errand.h. */
-/* In a visit: the network's mode, scheduler or health settings have changed. */
+/* In a visit: the network's mode, scheduler, MTU or health settings have changed. */
 void monitor_retune(struct monitor *m);
+/* Main thread: has the monitor call visit(arg), and waits for it; see errand.h. */
 void monitor_visit(struct monitor *m, errand_fn visit, void *arg);
 /* Main thread: has the monitor fill in the status. 0 or -ENOMEM. */
 int monitor_status(struct monitor *m, struct network_status *ret);

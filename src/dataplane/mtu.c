@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
 #include "dataplane/probe.h"
 #include "util/log.h"
@@ -39,18 +40,40 @@ static uint32_t smallest(const struct network *n)
 	return mtu > INNER_MTU_MIN ? mtu : INNER_MTU_MIN;
 }
 
-static void set(struct network *n, uint32_t mtu)
+static int set(struct network *n, uint32_t mtu)
 {
 	int r = broker_set_mtu(n->broker, n->tun.name, mtu);
 
 	if (r < 0) {
 		log_warn("network %s: cannot set the MTU of %s to %u: %s", n->settings->name,
 			 n->tun.name, mtu, strerror(-r));
-		return;
+		return r;
 	}
-	log_notice("network %s: the MTU of %s is %u now, as the paths carry it", n->settings->name,
-		   n->tun.name, mtu);
+	log_notice("network %s: the MTU of %s is %u now%s", n->settings->name, n->tun.name, mtu,
+		   n->settings->is_mtu_auto ? ", as the paths carry it" : "");
 	atomic_store_explicit(&n->mtu, mtu, memory_order_relaxed);
+	return 0;
+}
+
+int mtu_change(struct network *n, uint32_t mtu, bool is_auto)
+{
+	struct network_settings *s = n->settings;
+	const uint32_t had = s->mtu;
+	const bool was_auto = s->is_mtu_auto;
+	int r;
+
+	s->mtu = mtu;
+	s->is_mtu_auto = is_auto;
+	if (is_auto)
+		mtu = smallest(n);
+	r = network_mtu(n) == mtu ? 0 : set(n, mtu);
+	if (r < 0) {
+		s->mtu = had;
+		s->is_mtu_auto = was_auto;
+	} else {
+		monitor_retune(n->monitor);
+	}
+	return r;
 }
 
 void mtu_update(struct network *n, nsec_t now)

@@ -6,11 +6,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/clock.h"
 
 struct network;
+
+/* It is configured so from now on. 0; or -errno, and nothing has changed. */
+int mtu_change(struct network *n, uint32_t mtu, bool is_auto);
 
 /* The paths have changed, or a second has passed. Lowers it at once, and raises it with patience.
  */

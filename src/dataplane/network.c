@@ -11,13 +11,13 @@
 #include "dataplane/bonds.h"
 #include "dataplane/carrier.h"
 #include "dataplane/handshaker.h"
+#include "dataplane/interface.h"
 #include "dataplane/links.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
 #include "dataplane/routes.h"
 #include "dataplane/rx.h"
 #include "dataplane/tx.h"
-#include "netlink/address.h"
 #include "util/log.h"
 #include "util/warnings.h"
 
@@ -57,32 +57,6 @@ static int make_pools(struct network *n, size_t n_links)
 	if (r == 0)
 		r = pool_new(&n->sent, s->sizes.sent_cells, STORE_CELL_BYTES);
 	return r < 0 ? fail(n, "cannot allocate buffers", r) : 0;
-}
-
-/* Where the interface was kept, it has them already. */
-static int set_addresses(struct network *n)
-{
-	const struct network_settings *s = n->settings;
-	char text[PREFIX_TEXT_MAX];
-	char other[IFNAMSIZ];
-	int r;
-
-	for (size_t i = 0; i < s->n_addresses; i++) {
-		const struct interface_address *a = &s->addresses[i];
-
-		if (netif_find_address(&a->prefix, n->tun.name, other) == 0) {
-			log_error("network %s: address %s is taken by interface %s", s->name,
-				  prefix_format(&a->prefix, text), other);
-			return -EADDRINUSE;
-		}
-		r = broker_add_address(n->broker, n->tun.name, &a->prefix, &a->destination);
-		if (r < 0 && !(r == -EEXIST && n->was_kept)) {
-			log_error("network %s: cannot add address %s to %s: %s", s->name,
-				  prefix_format(&a->prefix, text), n->tun.name, strerror(-r));
-			return r;
-		}
-	}
-	return 0;
 }
 
 static int refuse_offload(const struct network *n, const char *key, const char *what)
@@ -126,7 +100,7 @@ static int make_interface(struct network *n)
 	r = broker_set_mtu(n->broker, n->tun.name, s->mtu);
 	if (r < 0)
 		return fail(n, "cannot set the MTU of the tunnel interface", r);
-	r = set_addresses(n);
+	r = interface_add_addresses(n);
 	if (r < 0)
 		return r;
 	r = broker_set_up(n->broker, n->tun.name);
@@ -251,6 +225,7 @@ static int make_parts(struct network *n, const struct network_settings *settings
 	int r = make_pools(n, settings->n_links);
 
 	atomic_init(&n->mtu, settings->mtu);
+	atomic_init(&n->clamps_mss, settings->mss_clamp);
 	if (r == 0)
 		r = make_peers(n, settings);
 	if (r == 0)
@@ -429,4 +404,16 @@ void network_tune(struct network *n, const struct network_settings *wanted)
 	struct tuning t = {n, wanted};
 
 	monitor_visit(n->monitor, tune, &t);
+}
+
+uint32_t network_mtu_most(const struct network *n)
+{
+	size_t most = n->burst_bytes - MESSAGE_DATA_OVERHEAD;
+
+	return (uint32_t)(most < n->cell_bytes ? most : n->cell_bytes);
+}
+
+int network_reshape(struct network *n, const struct network_settings *wanted)
+{
+	return interface_change(n, wanted);
 }

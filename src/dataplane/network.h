@@ -47,6 +47,14 @@ int network_status(struct network *n, struct network_status *ret);
 int network_change(struct network *n, const struct network_change *change);
 /* Mode, scheduler, spread and health checks are those of `wanted` from now on. Main thread. */
 void network_tune(struct network *n, const struct network_settings *wanted);
+/*
+ * Addresses, MTU (network_mtu_most() at the most), carrier, and the place of the routes are those
+ * of `wanted` from now on. 0; or -errno, the cause being logged, and nothing has changed. Main
+ * thread.
+ */
+int network_reshape(struct network *n, const struct network_settings *wanted);
+/* The buffers have no room for packets that are larger. */
+uint32_t network_mtu_most(const struct network *n);
 
 /*
  * What is in force now, for the main thread, until the next change: of the network as a whole

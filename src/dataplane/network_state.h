@@ -53,9 +53,10 @@ struct network {
 	struct monitor *monitor;
 	/* main thread */
 	bool was_kept; /* the interface, by the supervisor of a crashed engine */
-	struct {
+	struct routes {
 		struct prefix *list; /* those in the kernel, sorted */
 		size_t n;
+		uint32_t table, metric; /* where they are */
 	} routes;
 	struct timestamp timestamp; /* handshake thread */
 	uint32_t last_path_id;	    /* monitor */
@@ -69,6 +70,7 @@ struct network {
 	_Atomic bool has_failed;
 	_Atomic bool is_tso_refused, is_uso_refused; /* by the interface, of what was merged */
 	_Atomic uint32_t mtu;			     /* of the interface; the monitor writes */
+	_Atomic bool clamps_mss;		     /* the monitor writes */
 	struct drops drops;
 };
 
@@ -88,4 +90,10 @@ void network_fail(struct network *n, const char *why);
 static inline uint32_t network_mtu(const struct network *n)
 {
 	return atomic_load_explicit(&n->mtu, memory_order_relaxed);
+}
+
+/* Any thread: are TCP connections told of it? */
+static inline bool network_clamps_mss(const struct network *n)
+{
+	return atomic_load_explicit(&n->clamps_mss, memory_order_relaxed);
 }

@@ -106,7 +106,7 @@ void probe_remove_link(struct probe *p, const struct link *l);
 void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now);
 /* Tells when the peer has become reachable, or is no more. As often as that may have changed. */
 void probe_judge_peer(struct probe *p, nsec_t now);
-/* Mode, scheduler or health settings of the network have changed. */
+/* Mode, scheduler, MTU or health settings of the network have changed. */
 void probe_retune(struct probe *p, nsec_t now);
 /* The largest inner packet that the path carries in one piece; 0: not known. */
 uint32_t probe_path_inner_mtu(const struct probe_path *pp);

@@ -76,6 +76,7 @@ void probe_retune(struct probe *p, nsec_t now)
 		/* The next ping may be due earlier than was planned. */
 		pp->health.next_ping =
 			nsec_min(pp->health.next_ping, now + health_settings(p)->interval);
+		probe_mtu_retune(pp, now);
 		probe_path_arm(pp);
 	}
 	probe_publish(p);

@@ -41,6 +41,7 @@ void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now);
 /* probe_mtu.c: what the paths carry in one piece */
 nsec_t probe_mtu_deadline(const struct probe_path *pp);
 void probe_mtu_tick(struct probe_path *pp, nsec_t now);
+void probe_mtu_retune(struct probe_path *pp, nsec_t now); /* the MTU of the network has changed */
 void probe_handle_mtu_probe(struct probe *p, const struct event *e);
 void probe_handle_mtu_answer(struct probe *p, const struct event *e);
 

@@ -19,14 +19,26 @@ uint32_t probe_path_inner_mtu(const struct probe_path *pp)
 	return pp->pmtu.mtu > overhead ? pp->pmtu.mtu - overhead : 0;
 }
 
+/* Where the search ends: at what the interface may give us, or Ethernet. */
+static uint32_t size_most(const struct probe_path *pp)
+{
+	uint32_t most = pp->probe->network->settings->mtu + MESSAGE_DATA_OVERHEAD + ip_overhead(pp);
+
+	return most > PMTU_MAX ? most : PMTU_MAX;
+}
+
 static void begin(struct probe_path *pp, nsec_t now)
 {
 	bool is_v4 = pp->to.remote.sa.sa_family == AF_INET;
-	uint32_t max = pp->probe->network->settings->mtu + MESSAGE_DATA_OVERHEAD + ip_overhead(pp);
 
-	pmtu_init(&pp->pmtu, is_v4 ? PMTU_MIN_V4 : PMTU_MIN_V6, max > PMTU_MAX ? max : PMTU_MAX,
-		  now);
+	pmtu_init(&pp->pmtu, is_v4 ? PMTU_MIN_V4 : PMTU_MIN_V6, size_most(pp), now);
 	pp->route_mtu = 0;
+}
+
+void probe_mtu_retune(struct probe_path *pp, nsec_t now)
+{
+	if (pp->pmtu.max && pp->pmtu.max != size_most(pp))
+		begin(pp, now);
 }
 
 /* Only where the peer can answer, and the path is good enough for a lost probe to mean something.

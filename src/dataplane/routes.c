@@ -37,17 +37,17 @@ static size_t collect(const struct network *n, struct prefix *to)
 
 static struct route route_to(const struct network *n, const struct prefix *to)
 {
-	return (struct route){*to, n->settings->route_table, n->settings->route_metric};
+	return (struct route){*to, n->routes.table, n->routes.metric};
 }
 
-static int add(struct network *n, const struct prefix *to)
+/* `may_be_there`: as one of our own. */
+static int add(struct network *n, const struct prefix *to, bool may_be_there)
 {
 	struct route route = route_to(n, to);
 	char text[PREFIX_TEXT_MAX];
 	int r = broker_add_route(n->broker, n->tun.name, &route);
 
-	/* One of our own, from before a crash. */
-	if (r == -EEXIST && n->was_kept)
+	if (r == -EEXIST && may_be_there)
 		r = 0;
 	if (r < 0)
 		log_error("network %s: cannot add the route to %s in table %u: %s",
@@ -86,7 +86,7 @@ static size_t apply(struct network *n, struct prefix *wanted, size_t n_wanted, i
 		if (order == 0)
 			old++;
 		else
-			r = add(n, &wanted[i]);
+			r = add(n, &wanted[i], n->was_kept); /* of before a crash */
 		if (r == 0)
 			wanted[n_kept++] = wanted[i];
 		else if (!*ret_failure)
@@ -96,24 +96,54 @@ static size_t apply(struct network *n, struct prefix *wanted, size_t n_wanted, i
 	return n_kept;
 }
 
+/* The new ones come before the old ones go. */
+static int move(struct network *n, struct prefix *wanted, size_t *n_wanted)
+{
+	struct routes had = n->routes;
+	struct routes kept;
+	int failure = 0;
+
+	n->routes = (struct routes){.table = n->settings->route_table,
+				    .metric = n->settings->route_metric};
+	*n_wanted = apply(n, wanted, *n_wanted, &failure);
+	kept = n->routes;
+	n->routes = had;
+	for (size_t i = 0; i < had.n; i++)
+		drop(n, &had.list[i]);
+	n->routes.table = kept.table;
+	n->routes.metric = kept.metric;
+	return failure;
+}
+
 int routes_sync(struct network *n)
 {
-	size_t n_wanted = collect(n, NULL);
+	const struct network_settings *s = n->settings;
+	size_t n_wanted = s->route_table ? collect(n, NULL) : 0;
 	struct prefix *wanted;
 	int failure = 0;
 
-	if (!n->settings->route_table)
+	if (!s->route_table && !n->routes.n)
 		return 0;
 	wanted = calloc(n_wanted + 1, sizeof(*wanted));
 	if (!wanted)
 		return -ENOMEM;
-	collect(n, wanted);
+	if (n_wanted)
+		collect(n, wanted);
 	qsort(wanted, n_wanted, sizeof(*wanted), compare);
-	n_wanted = apply(n, wanted, n_wanted, &failure);
+	if (n->routes.table != s->route_table || n->routes.metric != s->route_metric)
+		failure = move(n, wanted, &n_wanted);
+	else
+		n_wanted = apply(n, wanted, n_wanted, &failure);
 	free(n->routes.list);
 	n->routes.list = wanted;
 	n->routes.n = n_wanted;
 	return failure;
+}
+
+void routes_restore(struct network *n)
+{
+	for (size_t i = 0; i < n->routes.n; i++)
+		add(n, &n->routes.list[i], true);
 }
 
 void routes_deinit(struct network *n)

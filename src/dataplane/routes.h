@@ -9,8 +9,11 @@
 struct network;
 
 /*
- * Adds what is missing and removes what is too much; again after each change of peers. 0; or the
- * -errno of the first that could not be added, which is logged: the others are there.
+ * Adds what is missing and removes what is too much; again after each change of peers, of the table
+ * or the metric. 0; or the -errno of the first that could not be added, which is logged: the others
+ * are there.
  */
 int routes_sync(struct network *n);
+/* The kernel may have removed some, with an address of the interface: they are there again. */
+void routes_restore(struct network *n);
 void routes_deinit(struct network *n);

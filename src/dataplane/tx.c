@@ -368,7 +368,7 @@ static void add_packet(struct tx *t, struct bond *bond, struct keypair *k, uint8
 		spread_is_urgent_rcu(bond->spread, rcu_read(&bond->paths), packet, len, t->now);
 	uint64_t counter;
 
-	if (t->network->settings->mss_clamp)
+	if (network_clamps_mss(t->network))
 		mss_clamp(packet, len, mtu);
 	if (datagram > t->network->burst_bytes) {
 		drops_add(&t->network->drops, DROP_tx_too_big, 1);

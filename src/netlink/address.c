@@ -46,7 +46,8 @@ int netif_set_up(const char *ifname)
 	return change(&request);
 }
 
-int netif_add_address(const char *ifname, const struct prefix *p, const struct prefix *destination)
+static int change_address(const char *ifname, const struct prefix *p,
+			  const struct prefix *destination, bool is_new)
 {
 	union message_buffer request;
 	unsigned ifindex = if_nametoindex(ifname);
@@ -57,8 +58,19 @@ int netif_add_address(const char *ifname, const struct prefix *p, const struct p
 		destination = NULL;
 	if (destination && destination->family != p->family)
 		return -EINVAL;
-	message_add_address(&request, ifindex, p, destination);
+	message_change_address(&request, ifindex, p, destination, is_new);
 	return change(&request);
+}
+
+int netif_add_address(const char *ifname, const struct prefix *p, const struct prefix *destination)
+{
+	return change_address(ifname, p, destination, true);
+}
+
+int netif_remove_address(const char *ifname, const struct prefix *p,
+			 const struct prefix *destination)
+{
+	return change_address(ifname, p, destination, false);
 }
 
 struct search {

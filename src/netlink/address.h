@@ -19,6 +19,12 @@ int netif_set_up(const char *ifname);
  * `destination` (may be NULL or of family 0) makes it point-to-point. -EEXIST if it is there.
  */
 int netif_add_address(const char *ifname, const struct prefix *p, const struct prefix *destination);
+/*
+ * Takes one away that was added so; -EADDRNOTAVAIL if it is not there. The kernel also takes those
+ * that are in its subnet and came after it, unless the interface promotes them.
+ */
+int netif_remove_address(const char *ifname, const struct prefix *p,
+			 const struct prefix *destination);
 /* Its index, and whether it is up and has a carrier. */
 int netif_look(const char *ifname, unsigned *ret_ifindex, bool *ret_is_running);
 /*

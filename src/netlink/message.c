@@ -62,10 +62,11 @@ bool message_broadcast(const struct prefix *p, uint8_t ret_address[4])
 	return true;
 }
 
-void message_add_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
-			 const struct prefix *destination)
+void message_change_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
+			    const struct prefix *destination, bool is_new)
 {
-	struct nlmsghdr *header = put_header(m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	uint16_t flags = NLM_F_ACK | (is_new ? NLM_F_CREATE | NLM_F_EXCL : 0);
+	struct nlmsghdr *header = put_header(m, is_new ? RTM_NEWADDR : RTM_DELADDR, flags);
 	struct ifaddrmsg *address = mnl_nlmsg_put_extra_header(header, sizeof(*address));
 	/* On a point-to-point interface the prefix length belongs to the other end. */
 	const struct prefix *subnet = destination ? destination : p;

@@ -29,9 +29,10 @@ union message_buffer {
 /* Each leaves the request in `m->header`; its sequence number is for the sender to set. */
 void message_set_mtu(union message_buffer *m, unsigned ifindex, uint32_t mtu);
 void message_set_up(union message_buffer *m, unsigned ifindex);
-/* As netif_add_address() says; `destination` is NULL or of the same family. */
-void message_add_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
-			 const struct prefix *destination);
+/* As netif_add_address() and netif_remove_address() say; `destination` is NULL or of that family.
+ */
+void message_change_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
+			    const struct prefix *destination, bool is_new);
 /* A route into the interface, new or to be removed. */
 void message_change_route(union message_buffer *m, unsigned ifindex, const struct route *r,
 			  bool is_new);

@@ -6,12 +6,14 @@
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
       wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
 """
+import json
+import os
 import random
 import re
 import signal
 import socket
 
-from bond import SERVER_IP, VTRUNKCTL, Keys, Pair, network_section
+from bond import SERVER_IP, VTRUNKCTL, Keys, Pair, network_section, new_psk
 from lab import wait_until
 from traffic import PingTrain, is_listening, ping_lost, wait_for_ping
 
@@ -29,47 +31,180 @@ def links(daemon):
     return sorted(link["name"] for link in daemon.network()["links"])
 
 
-def change_at_random(chance, daemon, aside):
-    """One of the things that may change at any time; returns what."""
-    sections = daemon.sections
-    wireguard = sections["wireguard"]
-    what = chance.choice(["weight", "mode", "health", "keepalive", "link", "scheduler"])
-    if what == "weight":
-        sections["link wan1"]["weight"] = chance.randint(1, 9)
-    elif what == "mode":
-        wireguard["bonding_mode"] = chance.choice(["aggregate", "redundant", "failover"])
-    elif what == "health":
-        wireguard["health_check_interval_ms"] = chance.randint(50, 150)
-    elif what == "keepalive":
-        wireguard["persistent_keepalive"] = chance.randint(1, 60)
-    elif what == "scheduler":
-        wireguard["scheduler"] = chance.choice(["adaptive", "weight"])
-    elif "link wan2" in sections:
-        aside["link wan2"] = sections.pop("link wan2")
-    else:
-        sections["link wan2"] = aside.pop("link wan2")
-    return what
+def tell(daemon, **request):
+    """The control socket's answer, without a process for each of a hundred."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(daemon.control))
+        s.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(s.makefile().readline())
 
 
-def test_many_reloads_keep_session_and_flows(lab):
+class Changes:
+    """All that may change of a bond while it works; each is one reload, of either end."""
+
+    OTHER_PEER = "peer other"
+
+    def __init__(self, pair, seed):
+        self.pair = pair
+        self.chance = random.Random(seed)
+        self.aside = {}
+
+    def one(self):
+        """Makes one; returns the daemon and what it was."""
+        daemon = self.chance.choice([self.pair.client, self.pair.server])
+        kinds = ["mode", "health", "keepalive", "scheduler", "address", "mtu", "mss_clamp", "route", "log_level",
+                 *(["link", "weight"] if daemon is self.pair.client else ["peer", "key"])]
+        what = self.chance.choice(kinds)
+        getattr(self, what)(daemon.sections)
+        return daemon, what
+
+    def toggle(self, keys, key, value):
+        keys[key] = None if keys.get(key) else value
+
+    def weight(self, sections):
+        sections["link wan1"]["weight"] = self.chance.randint(1, 9)
+
+    def mode(self, sections):
+        sections["wireguard"]["bonding_mode"] = self.chance.choice(["aggregate", "redundant", "failover"])
+
+    def health(self, sections):
+        sections["wireguard"]["health_check_interval_ms"] = self.chance.randint(50, 150)
+
+    def keepalive(self, sections):
+        for head in ("peer client", "wireguard"):
+            if head in sections and (head != "wireguard" or "peer client" not in sections):
+                sections[head]["persistent_keepalive"] = self.chance.randint(1, 60)
+                return
+
+    def scheduler(self, sections):
+        sections["wireguard"]["scheduler"] = self.chance.choice(["adaptive", "weight"])
+
+    def address(self, sections):
+        own = sections["network"]["address"].split(", ")[:2]
+        more = [f"10.10.0.{self.chance.randint(20, 30)}/24", f"10.30.0.{self.chance.randint(20, 30)}/16",
+                f"fd10::{self.chance.randint(20, 30)}/64"]
+        sections["network"]["address"] = ", ".join(own + self.chance.sample(more, self.chance.randint(0, 3)))
+
+    def mtu(self, sections):
+        sections["network"]["mtu"] = self.chance.choice(["auto", 1280, 1380, 1420])
+
+    def mss_clamp(self, sections):
+        self.toggle(sections["network"], "mss_clamp", "no")
+
+    def route(self, sections):
+        sections["network"].update(table=self.chance.choice([None, 100, 101]), metric=self.chance.choice([None, 7]))
+
+    def log_level(self, sections):
+        sections["daemon"] = {"log_level": self.chance.choice(["debug", "info"])}
+
+    def link(self, sections):
+        if "link wan2" in sections:
+            self.aside["link wan2"] = sections.pop("link wan2")
+        else:
+            sections["link wan2"] = self.aside.pop("link wan2")
+
+    def peer(self, sections):
+        if not sections.pop(self.OTHER_PEER, None):
+            sections[self.OTHER_PEER] = {"public_key": Keys().public, "allowed_ips": "10.10.0.77/32"}
+
+    def key(self, sections):
+        if self.OTHER_PEER in sections:
+            sections[self.OTHER_PEER]["preshared_key"] = new_psk()
+
+
+def serve_named_peer(pair):
+    """The server's configuration gets room for other peers."""
+    del pair.server.sections["wireguard"]["peer_public_key"]
+    pair.server.sections["peer client"] = {"public_key": pair.client_keys.public,
+                                           "allowed_ips": "10.10.0.2/32, fd10::2/128"}
+    pair.server.stop()
+    pair.server.start()
+    wait_for_ping(pair.client_node, SERVER_IP, 25)
+
+
+def inner_addresses(daemon):
+    """What the kernel has on the interface, but for what it made by itself."""
+    found = json.loads(daemon.node.ip("-j addr show tun0").stdout)[0]["addr_info"]
+    return sorted(f"{a['local']}/{a['prefixlen']}" for a in found if a["scope"] == "global")
+
+
+def routes_of(daemon, table):
+    return daemon.node.run("ip", "route", "show", "table", str(table), check=False).stdout
+
+
+def assert_kernel_agrees(daemon):
+    network = daemon.sections["network"]
+    assert inner_addresses(daemon) == sorted(network["address"].split(", "))
+    if isinstance(network.get("mtu"), int):
+        assert daemon.network()["mtu"] == network["mtu"]
+        assert f"mtu {network['mtu']} " in daemon.node.ip("link show tun0").stdout
+    for table in (100, 101):
+        assert ("tun0" in routes_of(daemon, table)) == (network.get("table") == table)
+
+
+def test_a_hundred_random_reloads_keep_session_and_flows(lab):
     pair = Pair(lab)
-    chance = random.Random(1)
-    aside = {}
+    serve_named_peer(pair)
+    seed = int(os.environ.get("VTRUNKD_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"VTRUNKD_SEED={seed}")
+    changes = Changes(pair, seed)
     pair.server_node.spawn("iperf3", "-s", "-1", "-p", "5201")
     wait_until(lambda: is_listening(pair.server_node, 5201), 10, "iperf3 listens")
     handshakes = pair.client.peer()["handshakes"]
 
     with PingTrain(pair.client_node, SERVER_IP) as train:
-        flow = pair.client_node.spawn("iperf3", "-c", SERVER_IP, "-p", "5201", "-t", "12", "-b", "5M")
-        for _ in range(40):
-            what = change_at_random(chance, pair.client, aside)
-            done = reload(pair.client)
-            assert done.returncode == 0, f"{what}: {done.stderr}"
+        flow = pair.client_node.spawn("iperf3", "-c", SERVER_IP, "-p", "5201", "-t", "20", "-b", "5M")
+        for number in range(100):
+            daemon, what = changes.one()
+            daemon.write_config()
+            answer = tell(daemon, action="reload")
+            assert answer["success"], f"{number}, {what} of {daemon.node.name}: {answer}"
+        assert flow.is_running(), "all of them happened while it ran"
         assert flow.wait(40) == 0, flow.output()
         assert len(train.read()) > 0
     assert pair.client.peer()["handshakes"] == handshakes, "the session is the same"
     assert links(pair.client) == sorted(s[5:] for s in pair.client.sections if s.startswith("link "))
+    for daemon in (pair.client, pair.server):
+        assert_kernel_agrees(daemon)
     wait_until(lambda: ping_lost(pair.client_node, SERVER_IP, 5) == 0, 10, "pings are answered")
+
+
+def test_addresses_change_and_a_flow_of_another_lives(lab):
+    pair = Pair(lab, rates=[None])
+    network = pair.client.sections["network"]
+    pair.server.sections["network"].update(address="10.10.0.1/24, fd10::1/64, 10.40.0.1/24")
+    assert reload(pair.server).returncode == 0
+    for address in ("10.10.0.7/24, 10.10.0.2/24, fd10::2/64", "10.10.0.2/24, fd10::2/64", "10.10.0.2/16, fd10::2/64",
+                    "10.10.0.2/24, 10.40.0.2/24"):
+        network["address"] = address
+        done = reload(pair.client)
+        assert done.returncode == 0, done.stderr
+        assert inner_addresses(pair.client) == sorted(address.split(", "))
+        assert ping_lost(pair.client_node, SERVER_IP, 5) == 0
+    assert ping_lost(pair.client_node, "10.40.0.1", 5) == 0
+
+    network["table"] = 100
+    network["address"] = "10.40.0.2/24"  # the first one goes, and with it what the kernel ties to it
+    assert reload(pair.client).returncode == 0
+    assert "default" in routes_of(pair.client, 100)
+    assert ping_lost(pair.client_node, "10.40.0.1", 5) == 0
+
+
+def test_an_address_of_another_interface_takes_all_back(lab):
+    pair = Pair(lab, rates=[None])
+    network = pair.client.sections["network"]
+    before = inner_addresses(pair.client), pair.client.network()["mtu"]
+
+    network.update(mtu=1300, table=100, address=f"10.10.0.9/24, {pair.client_address(pair.cables[0])}/24")
+    pair.client.sections["link wan1"]["weight"] = 5
+    done = reload(pair.client)
+    assert done.returncode == 1 and "nothing was changed" in done.stderr
+    assert (inner_addresses(pair.client), pair.client.network()["mtu"]) == before
+    assert pair.client.path("wan1")["weight"] == 1
+    assert not routes_of(pair.client, 100)
+    pair.client.wait_log("is taken by interface wan1")
+    assert ping_lost(pair.client_node, SERVER_IP, 5) == 0
 
 
 def test_peers_come_and_go(lab):
@@ -120,10 +255,12 @@ def test_what_is_wrong_or_needs_a_restart_changes_nothing(lab):
     sections = pair.client.sections
 
     sections["link wan1"]["weight"] = 7
-    sections["network"]["mtu"] = 1300
+    sections["network"]["mtu"] = 9000
+    sections["daemon"] = {"user": "nobody", "log_level": "info"}
     done = reload(pair.client)
-    assert done.returncode == 1 and "[network] mtu" in done.stderr and "restart" in done.stderr
-    del sections["network"]["mtu"]
+    assert done.returncode == 1 and "restart" in done.stderr
+    assert "[network] mtu" in done.stderr and "[daemon] user" in done.stderr and "log_level" not in done.stderr
+    del sections["network"]["mtu"], sections["daemon"]
     sections["link wan1"]["weight"] = 0
     done = reload(pair.client)
     assert done.returncode == 1 and "weight" in done.stderr and str(pair.client.config) in done.stderr

@@ -127,7 +127,7 @@ START_TEST(address_request_has_exactly_these_bytes)
 
 		memcpy(want + 8 + 8 * i, &attr, sizeof(attr));
 	}
-	message_add_address(&m, INDEX, &p, NULL);
+	message_change_address(&m, INDEX, &p, NULL, true);
 	ck_assert_uint_eq(m.header.nlmsg_type, RTM_NEWADDR);
 	ck_assert_uint_eq(m.header.nlmsg_flags,
 			  NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
@@ -142,7 +142,7 @@ START_TEST(ipv6_address_skips_duplicate_detection)
 	union message_buffer m;
 	const struct ifaddrmsg *head;
 
-	message_add_address(&m, INDEX, &p, NULL);
+	message_change_address(&m, INDEX, &p, NULL, true);
 	head = mnl_nlmsg_get_payload(&m.header);
 	ck_assert_uint_eq(head->ifa_family, AF_INET6);
 	ck_assert_uint_eq(head->ifa_prefixlen, 64);
@@ -160,7 +160,7 @@ START_TEST(point_to_point_address_names_the_other_end)
 	union message_buffer m;
 	const struct ifaddrmsg *head;
 
-	message_add_address(&m, INDEX, &p, &destination);
+	message_change_address(&m, INDEX, &p, &destination, true);
 	head = mnl_nlmsg_get_payload(&m.header);
 	ck_assert_uint_eq(head->ifa_prefixlen, 32);
 	check_attr(&m, IFA_LOCAL, &p);
@@ -290,7 +290,7 @@ static struct nlmsghdr *put_address(struct answer *a, uint32_t seq, const char *
 	struct prefix p = address_of(text, 24);
 	union message_buffer m;
 
-	message_add_address(&m, INDEX, &p, NULL);
+	message_change_address(&m, INDEX, &p, NULL, true);
 	m.header.nlmsg_len = mnl_nlmsg_size(0) + mnl_nlmsg_get_payload_len(&m.header);
 	return put_message(a, RTM_NEWADDR, NLM_F_MULTI, seq, mnl_nlmsg_get_payload(&m.header),
 			   mnl_nlmsg_get_payload_len(&m.header));
@@ -638,6 +638,7 @@ START_TEST(unknown_interface_is_reported)
 	ck_assert_int_eq(netif_set_mtu("no-such-if", 1400), -ENODEV);
 	ck_assert_int_eq(netif_set_up("no-such-if"), -ENODEV);
 	ck_assert_int_eq(netif_add_address("no-such-if", &p, NULL), -ENODEV);
+	ck_assert_int_eq(netif_remove_address("no-such-if", &p, NULL), -ENODEV);
 	ck_assert_int_eq(netif_add_address("lo", &p, &v6), -EINVAL);
 }
 END_TEST

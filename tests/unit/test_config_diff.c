@@ -71,7 +71,7 @@ START_TEST(each_key_is_named)
 			"[link wifi]\nbind = 10.0.0.1:0\n" PEER "[daemon]\nlog_level = debug\n");
 	ck_assert_uint_eq(diff.n, 5);
 	expect(0, "[wireguard] health_check_interval_ms changed", true);
-	expect(1, "[network] added", false);
+	expect(1, "[network] mtu changed", true);
 	expect(2, "[link wifi] bind changed", true);
 	expect(3, "[link wifi] weight changed", true);
 	ck_assert_str_eq(diff.items[2].network, "default");
@@ -90,9 +90,11 @@ END_TEST
 
 START_TEST(unknown_keys_need_a_restart)
 {
-	compare(NETWORK LINK PEER "[network]\nmtu = 1400\n",
-		NETWORK LINK PEER "[network]\nmtu = 1300\n");
-	expect(0, "[network] mtu changed", false);
+	compare(NETWORK LINK PEER "[network]\nbuffer_size = 32768\n",
+		NETWORK LINK PEER "[daemon]\nuser = nobody\n");
+	ck_assert_uint_eq(diff.n, 2);
+	expect(0, "[daemon] user changed", false);
+	expect(1, "[network] buffer_size changed", false);
 }
 END_TEST
 
@@ -157,10 +159,16 @@ END_TEST
 START_TEST(what_a_network_is_made_with_needs_a_restart)
 {
 	expect_all("[network]\n",
-		   "interface = tun9\naddress = 10.9.0.1/24\nmtu = 1300\nmss_clamp = false\n"
-		   "carrier = follow\ntable = 100\nmetric = 5\nbuffer_size = 4096\n"
-		   "buffers = 20\nlink_queue = 16\n",
-		   10, false);
+		   "interface = tun9\nbuffer_size = 4096\nbuffers = 20\nlink_queue = 16\n", 4, false);
+}
+END_TEST
+
+START_TEST(running_network_takes_another_shape)
+{
+	expect_all("[network]\n",
+		   "address = 10.9.0.1\nnetmask = 255.255.0.0\ndestination = 10.9.0.2\nmtu = 1300\n"
+		   "mss_clamp = false\ncarrier = follow\ntable = 100\nmetric = 5\nuapi = off\n",
+		   9, true);
 }
 END_TEST
 
@@ -239,6 +247,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, spread_alone_is_tuning);
 	tcase_add_test(c, running_network_takes_what_a_link_is_used_for);
 	tcase_add_test(c, what_a_network_is_made_with_needs_a_restart);
+	tcase_add_test(c, running_network_takes_another_shape);
 	tcase_add_test(c, network_change_has_what_differs_and_no_more);
 	tcase_add_test(c, peer_of_another_name_is_another_peer);
 	tcase_add_test(c, edited_text_is_read_back);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* What the kernel is told of the tunnel interface: its addresses, MTU, carrier. Main thread. */
+#pragma once
+
+#include "dataplane/network.h"
+
+/*
+ * Puts the configured addresses on the interface. 0; -EADDRINUSE where another interface has one;
+ * or -errno, the cause being logged.
+ */
+int interface_add_addresses(struct network *n);
+
+/*
+ * Addresses, MTU, carrier and the place of the routes are those of `wanted` from now on. All or
+ * nothing, as above.
+ */
+int interface_change(struct network *n, const struct network_settings *wanted);

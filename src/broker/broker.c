@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "broker/channel.h"
+#include "crypto/keys.h"
 
 struct broker {
 	struct broker_server *server; /* NULL: it is at the other end of the channel */
@@ -292,6 +293,22 @@ int broker_open_uapi(struct broker *b, const char *interface, int *ret_fd)
 int broker_close_uapi(struct broker *b, const char *interface)
 {
 	return ask_of_interface(b, BROKER_CLOSE_UAPI, interface, 0);
+}
+
+int broker_next_key(struct broker *b, const char *network, enum broker_key_step step,
+		    uint8_t ret_key[32])
+{
+	struct broker_request q = {.kind = BROKER_NEXT_KEY, .key.step = step};
+	struct broker_reply reply;
+	int r = put_text(q.key.network, sizeof(q.key.network), network);
+
+	if (r == 0)
+		r = ask(b, &q, &reply, NULL);
+	if (r < 0)
+		return r;
+	memcpy(ret_key, reply.key, sizeof(reply.key));
+	keys_wipe(reply.key, sizeof(reply.key));
+	return 0;
 }
 
 int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,

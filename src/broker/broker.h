@@ -60,6 +60,8 @@ int broker_ready(struct broker *b);
 int broker_alive(struct broker *b);
 
 /* See those of struct broker_calls. */
+int broker_next_key(struct broker *b, const char *network, enum broker_key_step step,
+		    uint8_t ret_key[32]);
 int broker_read_config(struct broker *b, int *ret_fd);
 int broker_keep_config(struct broker *b);
 int broker_open_uapi(struct broker *b, const char *interface, int *ret_fd);

@@ -42,6 +42,7 @@ enum broker_kind {
 	BROKER_OPEN_UAPI,
 	BROKER_CLOSE_UAPI,
 	BROKER_REMOVE_ADDRESS,
+	BROKER_NEXT_KEY,
 };
 
 /* All texts end with a zero within their arrays. */
@@ -83,6 +84,18 @@ struct broker_stamp {
 	int64_t time; /* of BROKER_STORE_STAMP; else 0 */
 };
 
+/* Of the private key that is to follow a network's own, in the file beside it. */
+enum broker_key_step {
+	BROKER_KEY_LOOK, /* tells it */
+	BROKER_KEY_MAKE, /* the same; makes one where there is none */
+	BROKER_KEY_TAKE, /* puts it in the place of the present one, for good */
+};
+
+struct broker_key {
+	char network[BROKER_NAME_MAX + 1];
+	uint32_t step; /* enum broker_key_step */
+};
+
 /* Which program that is, the supervisor knows. */
 struct broker_hook {
 	char network[BROKER_NAME_MAX + 1];
@@ -102,6 +115,7 @@ struct broker_request {
 		struct broker_udp udp;
 		struct broker_stamp stamp;
 		struct broker_hook hook;
+		struct broker_key key;
 	};
 };
 
@@ -115,6 +129,7 @@ struct broker_reply {
 		} tun;
 		struct udp_socket udp;
 		int64_t time;
+		uint8_t key[32];
 	};
 };
 

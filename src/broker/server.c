@@ -269,6 +269,13 @@ static int close_uapi(struct broker_server *s, const struct broker_interface *q)
 	return s->calls ? s->calls->close_uapi(s->ctx, q->interface) : -EOPNOTSUPP;
 }
 
+static int next_key(struct broker_server *s, const struct broker_key *q, uint8_t ret_key[32])
+{
+	if (!is_name(q->network, sizeof(q->network)) || q->step > BROKER_KEY_TAKE)
+		return -EINVAL;
+	return s->calls ? s->calls->next_key(s->ctx, q, ret_key) : -EOPNOTSUPP;
+}
+
 /* They become the environment of a program: keys of letters, values without control characters. */
 static bool are_fields(const struct broker_hook *q)
 {
@@ -327,6 +334,8 @@ size_t broker_request_len(uint32_t kind)
 		return head + sizeof(struct broker_stamp);
 	case BROKER_RUN_HOOK:
 		return head + sizeof(struct broker_hook);
+	case BROKER_NEXT_KEY:
+		return head + sizeof(struct broker_key);
 	case BROKER_OPEN_RESOLVER:
 	case BROKER_READY:
 	case BROKER_ALIVE:
@@ -377,6 +386,8 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 		return open_uapi(s, &q->interface, ret_fd);
 	case BROKER_CLOSE_UAPI:
 		return close_uapi(s, &q->interface);
+	case BROKER_NEXT_KEY:
+		return next_key(s, &q->key, ret->key);
 	}
 	return -EINVAL;
 }

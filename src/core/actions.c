@@ -9,6 +9,7 @@
 #include "control/status_json.h"
 #include "core/config_value.h"
 #include "core/observe.h"
+#include "core/rotate.h"
 #include "core/steer.h"
 #include "util/log.h"
 #include "util/warnings.h"
@@ -78,9 +79,8 @@ static enum control_error handle_status(void *ctx, const struct control_request 
 	return control_fail(reply, CONTROL_internal_error, "%s", strerror(-r));
 }
 
-/* The network that is named; where none is, "default", or the only one. */
-static struct network_slot *find_network(const struct actions *a,
-					 const struct control_request *request)
+struct network_slot *actions_find_network(const struct actions *a,
+					  const struct control_request *request)
 {
 	if (!request->network && networks_count(a->networks) == 1)
 		return networks_find(a->networks, networks_at(a->networks, 0)->settings->name);
@@ -88,8 +88,8 @@ static struct network_slot *find_network(const struct actions *a,
 			     request->network ? request->network : CONTROL_NETWORK_DEFAULT);
 }
 
-static enum control_error fail_find(struct control_reply *reply,
-				    const struct control_request *request)
+enum control_error actions_fail_find(struct control_reply *reply,
+				     const struct control_request *request)
 {
 	return fail_network(reply, request->network ? request->network : CONTROL_NETWORK_DEFAULT);
 }
@@ -110,11 +110,11 @@ static enum control_error handle_connect(void *ctx, const struct control_request
 					 struct control_reply *reply)
 {
 	struct actions *a = ctx;
-	struct network_slot *slot = find_network(a, request);
+	struct network_slot *slot = actions_find_network(a, request);
 	int r;
 
 	if (!slot)
-		return fail_find(reply, request);
+		return actions_fail_find(reply, request);
 	r = networks_connect(a->networks, slot);
 	if (r == -EALREADY)
 		return control_fail(reply, CONTROL_invalid_state,
@@ -131,10 +131,10 @@ static enum control_error handle_disconnect(void *ctx, const struct control_requ
 					    struct control_reply *reply)
 {
 	struct actions *a = ctx;
-	struct network_slot *slot = find_network(a, request);
+	struct network_slot *slot = actions_find_network(a, request);
 
 	if (!slot)
-		return fail_find(reply, request);
+		return actions_fail_find(reply, request);
 	if (networks_disconnect(a->networks, slot) < 0)
 		return control_fail(reply, CONTROL_invalid_state,
 				    "network %s is not connected (state: %s)", slot->settings->name,
@@ -243,6 +243,7 @@ void actions_init(struct actions *a)
 	actions_add(a, "connect", handle_connect);
 	actions_add(a, "disconnect", handle_disconnect);
 	steer_init(a);
+	rotate_init(a);
 	actions_add(a, "log_level", handle_log_level);
 	actions_add(a, "health", handle_health);
 	actions_add(a, "metrics", handle_metrics);

@@ -24,5 +24,11 @@ typedef enum control_error (*action_handler)(void *ctx, const struct control_req
 
 /* For actions_init() and those that it calls. */
 void actions_add(struct actions *a, const char *name, action_handler handle);
+/* The network that is named; where none is, "default", or the only one. NULL if there is none. */
+struct network_slot *actions_find_network(const struct actions *a,
+					  const struct control_request *request);
+/* That there is none. */
+enum control_error actions_fail_find(struct control_reply *reply,
+				     const struct control_request *request);
 /* Fills in the table, whose handlers get `a`. */
 void actions_init(struct actions *a);

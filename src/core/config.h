@@ -38,6 +38,7 @@ struct daemon_settings {
 struct network_hooks {
 	char paths[HOOK_KIND_COUNT][CONFIG_PATH_MAX]; /* "": none */
 	char dns[CONFIG_DNS_MAX];		      /* for their environment: "1.1.1.1 9.9.9.9" */
+	char key_file[CONFIG_PATH_MAX];		      /* of the private key; "": it is inline */
 };
 
 struct config {

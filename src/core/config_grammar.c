@@ -116,6 +116,15 @@ static int parse_mtu(struct value *v, void *field)
 	return value_u32(v, &draft->settings.mtu);
 }
 
+/* field: struct network_draft. The supervisor writes the file when the key changes. */
+static int parse_private_key_file(struct value *v, void *field)
+{
+	struct network_draft *draft = field;
+	int r = value_key_file(v, draft->settings.private_key);
+
+	return r < 0 ? r : value_path(v, draft->hooks.key_file);
+}
+
 #define KEY(name_, parse_, type_, member_)                                                         \
 	.name = name_, .parse = parse_, .offset = offsetof(struct type_, member_)
 
@@ -177,8 +186,7 @@ static const struct config_key network_keys[] = {
 
 static const struct config_key wireguard_keys[] = {
 	{KEY("private_key", value_key, network_draft, settings.private_key)},
-	{KEY("private_key_file", value_key_file, network_draft, settings.private_key),
-	 .alias = "private_key_path"},
+	{.name = "private_key_file", .parse = parse_private_key_file, .alias = "private_key_path"},
 	{KEY("bonding_mode", value_mode, network_draft, settings.mode)},
 	{KEY("scheduler", value_scheduler, network_draft, settings.scheduler)},
 	{KEY("max_spread_ms", value_milliseconds, network_draft, settings.max_spread), .min = 1,

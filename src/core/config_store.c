@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "core/config_edit.h"
+#include "core/config_grammar.h"
+#include "core/key_file.h"
 #include "crypto/keys.h"
 #include "util/log.h"
 
@@ -101,6 +103,52 @@ static const struct network_hooks *find_hooks(const struct config_store *s, cons
 		if (!strcmp(s->config.networks[i].name, network))
 			return &s->config.hooks[i];
 	return NULL;
+}
+
+/* An engine that is started again begins with it. */
+static int put_key(struct config *c, const char *network, const uint8_t key[32])
+{
+	char text[KEY_BASE64_LEN + 1];
+	struct config_entry *e = NULL;
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < c->ini.n_sections; i++) {
+		struct config_section *s = &c->ini.sections[i];
+
+		if (strcmp(s->kind, "wireguard") != 0 ||
+		    strcmp(section_network_name(s), network) != 0)
+			continue;
+		for (size_t k = 0; k < s->n_entries; k++)
+			if (!strcmp(s->entries[k].known_as, "private_key"))
+				e = &s->entries[k];
+	}
+	keys_to_base64(text, key);
+	if (e)
+		r = config_entry_replace(e, "private_key", text);
+	keys_wipe(text, sizeof(text));
+	for (size_t i = 0; r == 0 && i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].name, network))
+			memcpy(c->networks[i].private_key, key, KEY_LEN);
+	return r;
+}
+
+int config_store_next_key(struct config_store *s, const struct broker_key *q, uint8_t ret_key[32])
+{
+	const struct network_hooks *own = find_hooks(s, q->network);
+	uint8_t key[KEY_LEN];
+	int r;
+
+	if (!own || !*own->key_file)
+		return -ENODATA;
+	r = key_file_next(own->key_file, q->step == BROKER_KEY_MAKE, key);
+	if (r == 0 && q->step == BROKER_KEY_TAKE)
+		r = key_file_take_next(own->key_file);
+	if (r == 0 && q->step == BROKER_KEY_TAKE)
+		r = put_key(&s->config, q->network, key);
+	if (r == 0)
+		memcpy(ret_key, key, KEY_LEN);
+	keys_wipe(key, sizeof(key));
+	return r;
 }
 
 /* "link" becomes VTRUNKD_LINK. */

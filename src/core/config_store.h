@@ -28,6 +28,7 @@ void config_store_forget(struct config_store *s);
 /* What broker/server.h says of the calls of these names. */
 int config_store_read(struct config_store *s, int *ret_fd);
 int config_store_keep(struct config_store *s);
+int config_store_next_key(struct config_store *s, const struct broker_key *q, uint8_t ret_key[32]);
 int config_store_run_hook(struct config_store *s, const struct broker_hook *q);
 /* The engine may be about to take over what has been read last: that counts as well. */
 bool config_store_has_network(const struct config_store *s, const char *name);

@@ -226,6 +226,13 @@ static int keep_config(void *ctx)
 	return config_store_keep(&d->store);
 }
 
+static int next_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
+{
+	struct daemon *d = ctx;
+
+	return config_store_next_key(&d->store, q, ret_key);
+}
+
 static int run_hook(void *ctx, const struct broker_hook *q)
 {
 	struct daemon *d = ctx;
@@ -300,6 +307,7 @@ static int live(struct daemon *d)
 		.may_route = may_route,
 		.read_config = read_config,
 		.keep_config = keep_config,
+		.next_key = next_key,
 		.run_hook = run_hook,
 		.open_uapi = open_uapi,
 		.close_uapi = close_uapi,

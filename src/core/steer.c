@@ -210,8 +210,8 @@ static enum control_error edit_disable(struct edit *e)
 	return set_enabled(e, "no");
 }
 
-/* Of the network that is named; `name` is the mode. */
-static enum control_error edit_mode(struct edit *e)
+/* A key of the section [wireguard] of the network that is named, or of the first. */
+static enum control_error edit_wireguard(struct edit *e, const char *key)
 {
 	const char *network = e->request->network;
 	struct config_section *s = NULL;
@@ -226,7 +226,17 @@ static enum control_error edit_mode(struct edit *e)
 	if (!s)
 		return control_fail(e->reply, CONTROL_network_not_found, "no network named \"%s\"",
 				    network ? network : CONTROL_NETWORK_DEFAULT);
-	return fail_edit(e, config_edit_set(s, "bonding_mode", e->name), e->name);
+	return fail_edit(e, config_edit_set(s, key, e->name), e->name);
+}
+
+static enum control_error edit_mode(struct edit *e)
+{
+	return edit_wireguard(e, "bonding_mode");
+}
+
+static enum control_error edit_private_key(struct edit *e)
+{
+	return edit_wireguard(e, "private_key");
 }
 
 /* Reads what is in force into e->ini, has it edited, and puts it in force. */
@@ -269,6 +279,20 @@ static enum control_error change(void *ctx, const struct control_request *reques
 	return run_edit(ctx, &e, edit);
 }
 
+enum control_error steer_set_private_key(struct actions *a, const struct network_slot *slot,
+					 const uint8_t key[32], struct control_reply *reply)
+{
+	const struct control_request request = {.network = slot->settings->name};
+	char text[KEY_BASE64_LEN + 1];
+	struct edit e = {.kind = "wireguard", .name = text, .request = &request, .reply = reply};
+	enum control_error error;
+
+	keys_to_base64(text, key);
+	error = run_edit(a, &e, edit_private_key);
+	keys_wipe(text, sizeof(text));
+	return error;
+}
+
 #define HANDLER(handler, kind, name_key, edit)                                                     \
 	static enum control_error handler(void *ctx, const struct control_request *request,        \
 					  struct control_reply *reply)                             \
@@ -286,17 +310,6 @@ HANDLER(handle_peer_remove, "peer", "name", edit_remove)
 HANDLER(handle_peer_set, "peer", "name", edit_set)
 HANDLER(handle_mode_set, "wireguard", "mode", edit_mode)
 
-/* A key that only this process knew would be gone with it, and with it the tunnel. */
-static enum control_error handle_rotate_keys(void *ctx, const struct control_request *request,
-					     struct control_reply *reply)
-{
-	(void)ctx;
-	(void)request;
-	return control_fail(reply, CONTROL_invalid_state,
-			    "a new key belongs into the configuration: make one by vtrunkd genkey, "
-			    "put it there, give its public key to the peers, then reload");
-}
-
 void steer_init(struct actions *a)
 {
 	actions_add(a, "reload", handle_reload);
@@ -309,5 +322,4 @@ void steer_init(struct actions *a)
 	actions_add(a, "peer_remove", handle_peer_remove);
 	actions_add(a, "peer_set", handle_peer_set);
 	actions_add(a, "mode_set", handle_mode_set);
-	actions_add(a, "rotate_keys", handle_rotate_keys);
 }

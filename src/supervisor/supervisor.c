@@ -19,6 +19,7 @@
 
 #include "broker/channel.h"
 #include "broker/server.h"
+#include "crypto/keys.h"
 #include "supervisor/backoff.h"
 #include "supervisor/helper.h"
 #include "util/log.h"
@@ -227,6 +228,13 @@ static int keep_config(void *ctx)
 	return s->calls->keep_config(s->ctx);
 }
 
+static int next_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
+{
+	const struct supervisor *s = ctx;
+
+	return s->calls->next_key(s->ctx, q, ret_key);
+}
+
 static int run_hook(void *ctx, const struct broker_hook *h)
 {
 	const struct supervisor *s = ctx;
@@ -256,6 +264,7 @@ static const struct broker_calls broker_calls = {
 	.alive = take_alive,
 	.read_config = read_config,
 	.keep_config = keep_config,
+	.next_key = next_key,
 	.run_hook = run_hook,
 	.open_uapi = open_uapi,
 	.close_uapi = close_uapi,
@@ -281,6 +290,7 @@ static void take_request(struct supervisor *s)
 	if (r == 0 && fd < 0) {
 		broker_serve(s->server, &q, len, &reply, &fd);
 		r = channel_send(s->channel, &reply, sizeof(reply), fd);
+		keys_wipe(&reply, sizeof(reply)); /* there may be one in it */
 	} else if (r == 0) {
 		r = -EBADMSG;
 	}

@@ -59,6 +59,8 @@ static bool add_operands(struct json_object *request, const struct options *o)
 	unsigned i = 0;
 	struct json_object *settings;
 
+	if (c->stage)
+		json_object_object_add(request, "stage", json_object_new_string(c->stage));
 	if (c->operand && o->n_operands)
 		json_object_object_add(request, c->operand,
 				       json_object_new_string(o->operands[i++]));
@@ -132,6 +134,12 @@ const struct command commands[] = {
 	{"peer remove", "NAME", "forget it", 1, 1, run_ask, "peer_remove", "name"},
 	{"mode set", "MODE", "aggregate, auto, redundant or failover", 1, 1, run_ask, "mode_set",
 	 "mode"},
+	{"keys rotate", "[NETWORK]", "a new private key; prints its public key", 0, 1, run_ask,
+	 "rotate_keys", "network"},
+	{"keys prepare", "[NETWORK]", "make it, and print its public key for the peers", 0, 1,
+	 run_ask, "rotate_keys", "network", .stage = "prepare"},
+	{"keys commit", "[NETWORK]", "use the one that was prepared", 0, 1, run_ask, "rotate_keys",
+	 "network", .stage = "commit"},
 	{"log level", "[LEVEL]", "tell or set it: error, warning, info, debug", 0, 1, run_ask,
 	 "log_level", "level"},
 	{"complete", "", "", 0, OPERANDS_MANY, complete_print, .is_hidden = true},

@@ -22,6 +22,7 @@ struct command {
 	const char *action;  /* of the control socket */
 	const char *operand; /* the key that the first operand goes to; NULL: none */
 	bool has_settings;   /* those after it are KEY=VALUE */
+	const char *stage;   /* of the action; NULL: all of it */
 	bool is_hidden;	     /* from people */
 };
 

@@ -78,6 +78,15 @@ static int take_hook(void *ctx, const struct broker_hook *q)
 	return 0;
 }
 
+static int take_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
+{
+	(void)ctx;
+	if (q->step > BROKER_KEY_TAKE || !memchr(q->network, 0, sizeof(q->network)))
+		abort();
+	memset(ret_key, 1, sizeof(((struct broker_reply *)0)->key));
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct broker_calls calls = {.open_resolver = refuse,
@@ -87,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						  .alive = take_alive,
 						  .read_config = refuse,
 						  .keep_config = succeed,
+						  .next_key = take_key,
 						  .run_hook = take_hook,
 						  .open_uapi = refuse_uapi,
 						  .close_uapi = close_uapi};

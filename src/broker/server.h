@@ -42,7 +42,7 @@ struct broker_calls {
 	int (*close_uapi)(void *ctx, const char *interface);
 	/*
 	 * A step towards a network's next private key, which is told. 0; -ENODATA where the
-	 * network's key has no file of its own; -ENOENT where no key has been made; or -errno.
+	 * network's key has no file of its own; -ENOKEY where none has been made; or -errno.
 	 */
 	int (*next_key)(void *ctx, const struct broker_key *q, uint8_t ret_key[32]);
 	/* Runs a hook of the configuration, sometime. 0 or -errno. */

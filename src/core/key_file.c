@@ -76,7 +76,7 @@ int key_file_next(const char *path, bool may_make, uint8_t ret_key[32])
 	if (r < 0)
 		return r;
 	if (access(p.next, F_OK) < 0)
-		r = errno != ENOENT ? -errno : may_make ? make_next(&p) : -ENOENT;
+		r = errno != ENOENT ? -errno : may_make ? make_next(&p) : -ENOKEY;
 	if (r < 0)
 		return r;
 	v.text = p.next;

@@ -12,7 +12,7 @@
 
 /*
  * The key in PATH.next. Where there is none and `may_make`, a new one is made, of mode 0600. 0;
- * -ENOENT where there is none; -EINVAL where that file is no key, or open to others; or -errno.
+ * -ENOKEY where there is none; -EINVAL where that file is no key, or open to others; or -errno.
  */
 int key_file_next(const char *path, bool may_make, uint8_t ret_key[32]);
 

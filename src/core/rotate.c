@@ -46,7 +46,7 @@ static enum control_error fail_key(struct control_reply *reply, const char *netw
 				    "put it into one (private_key_file), or make a new one by "
 				    "vtrunkd genkey, write it into the configuration, and reload",
 				    network);
-	case -ENOENT:
+	case -ENOKEY:
 		return control_fail(reply, CONTROL_invalid_state,
 				    "there is no next key of network %s: prepare comes first",
 				    network);

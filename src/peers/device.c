@@ -200,16 +200,22 @@ void device_remove_peer(struct device *d, struct peer *p)
 	device_wipe_peer(p);
 }
 
-/* What was agreed with the old key is worth nothing to us under the new one. */
+/*
+ * What was agreed with the old key is worth nothing to us under the new one. Where there was a
+ * session there is to be one: the peer cannot know before we tell it.
+ */
 static void change_identity(struct peer *p, nsec_t now)
 {
 	struct noise_remote remote = p->remote;
+	bool had_session = session_can_send(p, now);
 
 	end_all(p);
 	/* Its public key is known to be a good one. */
 	noise_remote_set(&p->remote, &p->device->identity, remote.public_key, remote.preshared_key);
 	keys_wipe(&remote, sizeof(remote));
 	p->last_initiation_sent = now - REKEY_TIMEOUT;
+	if (had_session)
+		p->retransmit_at = now;
 	timers_arm(p, now);
 }
 

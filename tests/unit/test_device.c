@@ -62,6 +62,23 @@ START_TEST(different_preshared_keys_give_no_session)
 }
 END_TEST
 
+/* The passive side's: the other one cannot know when to try. */
+START_TEST(new_private_key_of_who_had_a_session_asks_for_another_at_once)
+{
+	uint8_t key[KEY_LEN];
+
+	ab = add_neighbour(a, b, NULL, 0, true);
+	ba = add_neighbour(b, a, NULL, 0, false);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_INITIATION], 0);
+	keys_generate(key);
+	ck_assert_int_eq(device_set_private_key(b->device, key, sim.now), 0);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_INITIATION], 1);
+}
+END_TEST
+
 START_TEST(unknown_peer_is_refused)
 {
 	ab = add_neighbour(a, b, NULL, 0, true);
@@ -610,6 +627,7 @@ static void add_handshakes(Suite *s)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, handshake_makes_a_session_on_both_sides, 0, 2);
 	tcase_add_loop_test(t, different_preshared_keys_give_no_session, 0, 2);
+	tcase_add_test(t, new_private_key_of_who_had_a_session_asks_for_another_at_once);
 	tcase_add_test(t, unknown_peer_is_refused);
 	tcase_add_test(t, session_of_the_responder_waits_for_its_confirmation);
 	/* often enough for the greater key to be on either side */

@@ -165,6 +165,18 @@ int control_socket_adopt(struct control_socket *ret, int fd)
 	return 0;
 }
 
+int control_socket_share(const struct control_socket *s, gid_t group)
+{
+	const char *path = s->address.sun_path;
+
+	if (!is_file(path, s->device, s->inode))
+		return -ENOENT;
+	/* The mode last: before it, the group can do nothing. */
+	if (lchown(path, (uid_t)-1, group) < 0 || chmod(path, 0660) < 0)
+		return -errno;
+	return 0;
+}
+
 void control_socket_close(struct control_socket *s)
 {
 	if (s->fd < 0)

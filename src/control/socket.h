@@ -34,5 +34,7 @@ int control_socket_listen(struct control_socket *ret, const char *path);
  * -EINVAL: it does not listen.
  */
 int control_socket_adopt(struct control_socket *ret, int fd);
+/* The group may use it as well: mode 0660. 0; -ENOENT where the file is not ours; or -errno. */
+int control_socket_share(const struct control_socket *s, gid_t group);
 /* Closes it and removes the file, if that is still ours. */
 void control_socket_close(struct control_socket *s);

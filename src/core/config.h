@@ -19,7 +19,8 @@
 
 struct daemon_settings {
 	char control_socket[CONFIG_PATH_MAX];
-	char pid_file[CONFIG_PATH_MAX]; /* "": none */
+	char control_group[SANDBOX_USER_MAX]; /* "": the control socket is its owner's alone */
+	char pid_file[CONFIG_PATH_MAX];	      /* "": none */
 	char state_dir[CONFIG_PATH_MAX];
 	char metrics_socket[CONFIG_PATH_MAX]; /* "": none */
 	struct addr metrics_listen;	      /* AF_UNSPEC: nowhere */

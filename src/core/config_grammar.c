@@ -130,6 +130,7 @@ static int parse_private_key_file(struct value *v, void *field)
 
 static const struct config_key daemon_keys[] = {
 	{KEY("control_socket", value_socket_path, daemon_settings, control_socket)},
+	{KEY("control_group", value_group, daemon_settings, control_group)},
 	{KEY("pid_file", value_path, daemon_settings, pid_file)},
 	{KEY("state_dir", value_path, daemon_settings, state_dir)},
 	{KEY("log_level", value_log_level, daemon_settings, log_level)},

@@ -384,6 +384,14 @@ int value_user(struct value *v, void *field)
 	return 0;
 }
 
+int value_group(struct value *v, void *field)
+{
+	if (!is_plain_name(v->text, SANDBOX_USER_MAX - 1))
+		return value_expected(v, "the name of a group");
+	strcpy(field, v->text);
+	return 0;
+}
+
 int value_network(struct value *v, void *field)
 {
 	if (!network_name_is_valid(v->text))

@@ -48,6 +48,7 @@ value_parse value_aead;		/* const char *, AEAD_AUTO or a back-end that is built 
 value_parse value_profile;	/* bool, is it "small"? */
 value_parse value_interface;	/* char[IFNAMSIZ] */
 value_parse value_user;		/* char[SANDBOX_USER_MAX] */
+value_parse value_group;	/* char[SANDBOX_USER_MAX] */
 value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */
 value_parse value_path;		/* char[CONFIG_PATH_MAX], absolute */
 value_parse value_socket_path;	/* the same, short enough for a Unix socket */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,29 @@ void listeners_init(struct listeners *l)
 		.control.fd = -1, .metrics.fd = -1, .metrics_tcp = -1, .uapi_watch = -1};
 }
 
-static int open_control(struct listeners *l, const char *path)
+/* Its members may do everything, as its owner may. */
+static int share_control(struct listeners *l, const char *group)
 {
+	const struct group *found;
+	int r;
+
+	errno = 0;
+	found = getgrnam(group);
+	if (!found) {
+		r = errno ? -errno : -ENOENT;
+		log_error("control_group = %s: %s", group,
+			  errno ? strerror(errno) : "there is no such group");
+		return r;
+	}
+	r = control_socket_share(&l->control, found->gr_gid);
+	if (r < 0)
+		log_error("control_group = %s: %s", group, strerror(-r));
+	return r;
+}
+
+static int open_control(struct listeners *l, const struct daemon_settings *s)
+{
+	const char *path = s->control_socket;
 	int r = control_socket_listen(&l->control, path);
 
 	if (r == -EADDRINUSE)
@@ -30,7 +52,7 @@ static int open_control(struct listeners *l, const char *path)
 		log_error("control socket %s: a file of another kind is in the way", path);
 	else if (r < 0)
 		log_error("control socket %s: %s", path, strerror(-r));
-	return r;
+	return r == 0 && *s->control_group ? share_control(l, s->control_group) : r;
 }
 
 static int listen_tcp(const struct addr *a)
@@ -167,7 +189,7 @@ void listeners_forget_uapi(struct listeners *l)
 
 int listeners_open(struct listeners *l, const struct config *config)
 {
-	int r = open_control(l, config->daemon.control_socket);
+	int r = open_control(l, &config->daemon);
 
 	return r < 0 ? r : open_metrics(l, &config->daemon);
 }

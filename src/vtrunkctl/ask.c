@@ -25,7 +25,8 @@ void problem_explain(struct problem *ret, const char *path, int error)
 		break;
 	case EACCES:
 	case EPERM:
-		snprintf(ret->text, size, "permission denied on %s: only its owner may ask", path);
+		snprintf(ret->text, size,
+			 "permission denied on %s: only its owner may ask, or control_group", path);
 		break;
 	case ENAMETOOLONG:
 		snprintf(ret->text, size, "socket path longer than %zu bytes: %s", CONTROL_PATH_MAX,

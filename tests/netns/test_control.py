@@ -8,6 +8,7 @@
 import json
 import pathlib
 import socket
+import stat
 import subprocess
 
 from bond import PORT, SERVER_IP, VTRUNKCTL, Daemon, Keys, Pair, network_section
@@ -247,3 +248,39 @@ def test_metrics_are_what_prometheus_reads(lab):
     assert 'vtrunkd_path_state{network="default",peer="peer",link="wan1",path="1",state="up"} 1' in text
     assert "vtrunkd_health 0" in text
     assert pair.client_keys.public not in text and pair.server_keys.public not in text
+
+
+def status_as(daemon, group):
+    """What a user who is in no group but that is told by the control socket: the answer, or the error's name."""
+    script = ("import socket, sys\n"
+              "s = socket.socket(socket.AF_UNIX)\n"
+              "try:\n"
+              "    s.connect(sys.argv[1])\n"
+              "except OSError as e:\n"
+              "    sys.exit(print(type(e).__name__))\n"
+              "s.sendall(b'{\"action\": \"log_level\"}\\n')\n"
+              "print(s.recv(4096).decode())\n")
+    return subprocess.run(["/usr/bin/python3", "-c", script, daemon.control], user="nobody", group=group,
+                          extra_groups=[], cwd="/", capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def test_members_of_control_group_may_ask_and_nobody_else(lab):
+    lab.directory.chmod(0o755)
+    pair = Pair(lab, rates=[None], start=False)
+    daemon = pair.server
+    daemon.start()
+    assert stat.S_IMODE(daemon.control.stat().st_mode) == 0o600
+    assert "PermissionError" in status_as(daemon, "adm")
+    daemon.stop()
+    daemon.sections["daemon"] = {"control_group": "adm"}
+    daemon.start()
+    assert stat.S_IMODE(daemon.control.stat().st_mode) == 0o660 and daemon.control.group() == "adm"
+    assert '"success":true' in status_as(daemon, "adm")
+    assert "PermissionError" in status_as(daemon, "nogroup")
+
+
+def test_an_unknown_control_group_is_an_error(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    pair.server.sections["daemon"] = {"control_group": "no-such-group"}
+    assert "control_group = no-such-group: there is no such group" in pair.server.fails_to_start()
+    assert not pair.server.control.exists()

@@ -17,7 +17,7 @@
 #include "control/utf8.h"
 
 enum field_type {
-	FIELD_COUNT,	/* uint64_t */
+	FIELD_COUNT,	/* uint64_t, a counter; all others are gauges */
 	FIELD_NUMBER,	/* uint32_t */
 	FIELD_LEARNT,	/* uint32_t; 0: unknown */
 	FIELD_SIZE,	/* size_t */
@@ -32,7 +32,6 @@ enum field_type {
 struct family {
 	const char *name; /* behind "vtrunkd_", without the "_total" of counters */
 	const char *help;
-	bool is_counter;
 	enum field_type type;
 	size_t offset;
 	const char *label; /* one more, with its value; NULL: none */
@@ -43,122 +42,114 @@ struct family {
 #define FIELD(struct_, member_) offsetof(struct struct_, member_)
 
 static const struct family network_families[] = {
-	{"network_mtu_bytes", "MTU of the tunnel interface", GAUGE, FIELD_NUMBER,
+	{"network_mtu_bytes", "MTU of the tunnel interface", FIELD_NUMBER,
 	 FIELD(network_status, mtu)},
-	{"network_buffers", "Buffers for bursts", GAUGE, FIELD_SIZE,
-	 FIELD(network_status, buffers)},
-	{"network_buffers_free", "Buffers for bursts that are free", GAUGE, FIELD_SIZE,
+	{"network_buffers", "Buffers for bursts", FIELD_SIZE, FIELD(network_status, buffers)},
+	{"network_buffers_free", "Buffers for bursts that are free", FIELD_SIZE,
 	 FIELD(network_status, buffers_free)},
 	{NULL},
 };
 
 static const struct family link_families[] = {
-	{"link_open", "Whether the link has a socket", GAUGE, FIELD_FLAG,
-	 FIELD(link_status, is_open)},
-	{"link_carrier", "Whether its interface has a carrier, as far as is known", GAUGE,
-	 FIELD_FLAG, FIELD(link_status, has_carrier)},
-	{"link_weight", "Configured weight", GAUGE, FIELD_NUMBER, FIELD(link_status, weight)},
-	{"link_backup", "Whether it is for when no other link works", GAUGE, FIELD_FLAG,
+	{"link_open", "Whether the link has a socket", FIELD_FLAG, FIELD(link_status, is_open)},
+	{"link_carrier", "Whether its interface has a carrier, as far as is known", FIELD_FLAG,
+	 FIELD(link_status, has_carrier)},
+	{"link_weight", "Configured weight", FIELD_NUMBER, FIELD(link_status, weight)},
+	{"link_backup", "Whether it is for when no other link works", FIELD_FLAG,
 	 FIELD(link_status, is_backup)},
-	{"link_rate_cap_bytes_per_second", "Configured cap of what a path over it sends", GAUGE,
-	 FIELD_CAP, FIELD(link_status, rate)},
-	{"link_transmit_bytes", "UDP payload sent", COUNTER, FIELD_COUNT,
-	 FIELD(link_status, tx_bytes)},
-	{"link_receive_bytes", "UDP payload received", COUNTER, FIELD_COUNT,
-	 FIELD(link_status, rx_bytes)},
-	{"link_transmit_datagrams", "Datagrams sent", COUNTER, FIELD_COUNT,
+	{"link_rate_cap_bytes_per_second", "Configured cap of what a path over it sends", FIELD_CAP,
+	 FIELD(link_status, rate)},
+	{"link_transmit_bytes", "UDP payload sent", FIELD_COUNT, FIELD(link_status, tx_bytes)},
+	{"link_receive_bytes", "UDP payload received", FIELD_COUNT, FIELD(link_status, rx_bytes)},
+	{"link_transmit_datagrams", "Datagrams sent", FIELD_COUNT,
 	 FIELD(link_status, tx_datagrams)},
-	{"link_receive_datagrams", "Datagrams received", COUNTER, FIELD_COUNT,
+	{"link_receive_datagrams", "Datagrams received", FIELD_COUNT,
 	 FIELD(link_status, rx_datagrams)},
 	{NULL},
 };
 
 static const struct family peer_families[] = {
-	{"peer_session", "Whether there is a session that packets can be sent in", GAUGE,
-	 FIELD_FLAG, FIELD(peer_status, has_session)},
-	{"peer_handshakes", "Sessions that were made", COUNTER, FIELD_COUNT,
-	 FIELD(peer_status, handshakes)},
-	{"peer_handshakes_begun", "Handshakes that were begun from here", COUNTER, FIELD_COUNT,
+	{"peer_session", "Whether there is a session that packets can be sent in", FIELD_FLAG,
+	 FIELD(peer_status, has_session)},
+	{"peer_handshakes", "Sessions that were made", FIELD_COUNT, FIELD(peer_status, handshakes)},
+	{"peer_handshakes_begun", "Handshakes that were begun from here", FIELD_COUNT,
 	 FIELD(peer_status, handshakes_begun)},
-	{"peer_handshake_age_seconds", "Time since the last complete handshake", GAUGE,
-	 FIELD_SECONDS, FIELD(peer_status, handshake_age)},
-	{"peer_transmit_bytes", "Bytes of inner packets sent", COUNTER, FIELD_COUNT,
+	{"peer_handshake_age_seconds", "Time since the last complete handshake", FIELD_SECONDS,
+	 FIELD(peer_status, handshake_age)},
+	{"peer_transmit_bytes", "Bytes of inner packets sent", FIELD_COUNT,
 	 FIELD(peer_status, tx_bytes)},
-	{"peer_receive_bytes", "Bytes of inner packets received", COUNTER, FIELD_COUNT,
+	{"peer_receive_bytes", "Bytes of inner packets received", FIELD_COUNT,
 	 FIELD(peer_status, rx_bytes)},
-	{"peer_transmit_packets", "Inner packets sent", COUNTER, FIELD_COUNT,
+	{"peer_transmit_packets", "Inner packets sent", FIELD_COUNT,
 	 FIELD(peer_status, tx_packets)},
-	{"peer_receive_packets", "Inner packets received", COUNTER, FIELD_COUNT,
+	{"peer_receive_packets", "Inner packets received", FIELD_COUNT,
 	 FIELD(peer_status, rx_packets)},
-	{"peer_resequencer_packets", "Packets by what the resequencer did with them", COUNTER,
-	 FIELD_COUNT, FIELD(peer_status, reseq.in_order), "outcome=\"in_order\""},
-	{"peer_resequencer_packets", NULL, COUNTER, FIELD_COUNT, FIELD(peer_status, reseq.held),
+	{"peer_resequencer_packets", "Packets by what the resequencer did with them", FIELD_COUNT,
+	 FIELD(peer_status, reseq.in_order), "outcome=\"in_order\""},
+	{"peer_resequencer_packets", NULL, FIELD_COUNT, FIELD(peer_status, reseq.held),
 	 "outcome=\"held\""},
-	{"peer_resequencer_packets", NULL, COUNTER, FIELD_COUNT,
-	 FIELD(peer_status, reseq.released_late), "outcome=\"late\""},
-	{"peer_resequencer_packets", NULL, COUNTER, FIELD_COUNT,
-	 FIELD(peer_status, reseq.proven_lost), "outcome=\"lost\""},
-	{"peer_resequencer_deadlines", "Gaps given up without proof", COUNTER, FIELD_COUNT,
+	{"peer_resequencer_packets", NULL, FIELD_COUNT, FIELD(peer_status, reseq.released_late),
+	 "outcome=\"late\""},
+	{"peer_resequencer_packets", NULL, FIELD_COUNT, FIELD(peer_status, reseq.proven_lost),
+	 "outcome=\"lost\""},
+	{"peer_resequencer_deadlines", "Gaps given up without proof", FIELD_COUNT,
 	 FIELD(peer_status, reseq.deadlines)},
-	{"peer_resequencer_asked_packets", "Lost packets that the peer was asked for", COUNTER,
-	 FIELD_COUNT, FIELD(peer_status, reseq.asked)},
-	{"peer_resequencer_repaired_packets", "Of these, those that came in time", COUNTER,
-	 FIELD_COUNT, FIELD(peer_status, reseq.repaired)},
-	{"peer_resequencer_hold_seconds", "The longest that a packet is held just now", GAUGE,
+	{"peer_resequencer_asked_packets", "Lost packets that the peer was asked for", FIELD_COUNT,
+	 FIELD(peer_status, reseq.asked)},
+	{"peer_resequencer_repaired_packets", "Of these, those that came in time", FIELD_COUNT,
+	 FIELD(peer_status, reseq.repaired)},
+	{"peer_resequencer_hold_seconds", "The longest that a packet is held just now",
 	 FIELD_SECONDS, FIELD(peer_status, reseq.hold)},
-	{"peer_resent_packets", "Packets sent again, which a path had lost or taken along", COUNTER,
+	{"peer_resent_packets", "Packets sent again, which a path had lost or taken along",
 	 FIELD_COUNT, FIELD(peer_status, resend.packets)},
-	{"peer_resent_bytes", "Bytes of these", COUNTER, FIELD_COUNT,
-	 FIELD(peer_status, resend.bytes)},
-	{"peer_resend_refused_packets", "Packets that the peer asked for in vain", COUNTER,
-	 FIELD_COUNT, FIELD(peer_status, resend.refused)},
-	{"peer_copied_packets", "Urgent packets that went over a second path too", COUNTER,
-	 FIELD_COUNT, FIELD(peer_status, copied.packets)},
-	{"peer_copied_bytes", "Bytes of these", COUNTER, FIELD_COUNT,
-	 FIELD(peer_status, copied.bytes)},
-	{"peer_copies_refused_packets", "Urgent packets beyond the copies' share", COUNTER,
-	 FIELD_COUNT, FIELD(peer_status, copied.refused)},
+	{"peer_resent_bytes", "Bytes of these", FIELD_COUNT, FIELD(peer_status, resend.bytes)},
+	{"peer_resend_refused_packets", "Packets that the peer asked for in vain", FIELD_COUNT,
+	 FIELD(peer_status, resend.refused)},
+	{"peer_copied_packets", "Urgent packets that went over a second path too", FIELD_COUNT,
+	 FIELD(peer_status, copied.packets)},
+	{"peer_copied_bytes", "Bytes of these", FIELD_COUNT, FIELD(peer_status, copied.bytes)},
+	{"peer_copies_refused_packets", "Urgent packets beyond the copies' share", FIELD_COUNT,
+	 FIELD(peer_status, copied.refused)},
 	{NULL},
 };
 
 static const struct family path_families[] = {
-	{"path_active", "Whether data goes over the path", GAUGE, FIELD_FLAG,
+	{"path_active", "Whether data goes over the path", FIELD_FLAG,
 	 FIELD(path_status, is_active)},
-	{"path_weight", "Weight in force", GAUGE, FIELD_NUMBER, FIELD(path_status, weight)},
-	{"path_state_age_seconds", "Time in the present state", GAUGE, FIELD_SECONDS,
+	{"path_weight", "Weight in force", FIELD_NUMBER, FIELD(path_status, weight)},
+	{"path_state_age_seconds", "Time in the present state", FIELD_SECONDS,
 	 FIELD(path_status, state_age)},
-	{"path_downs", "How often the path went down", COUNTER, FIELD_COUNT,
-	 FIELD(path_status, n_downs)},
-	{"path_flaps", "How often of these soon after it came up", COUNTER, FIELD_COUNT,
+	{"path_downs", "How often the path went down", FIELD_COUNT, FIELD(path_status, n_downs)},
+	{"path_flaps", "How often of these soon after it came up", FIELD_COUNT,
 	 FIELD(path_status, n_flaps)},
-	{"path_held_seconds", "How long it is held down yet because it flaps", GAUGE, FIELD_SECONDS,
+	{"path_held_seconds", "How long it is held down yet because it flaps", FIELD_SECONDS,
 	 FIELD(path_status, hold)},
-	{"path_poor", "Whether its loss or latency is beyond the thresholds", GAUGE, FIELD_FLAG,
+	{"path_poor", "Whether its loss or latency is beyond the thresholds", FIELD_FLAG,
 	 FIELD(path_status, is_poor)},
-	{"path_backup", "Whether it is a backup, for either end", GAUGE, FIELD_FLAG,
+	{"path_backup", "Whether it is a backup, for either end", FIELD_FLAG,
 	 FIELD(path_status, is_backup)},
-	{"path_mtu_bytes", "The largest IP packet that the path carries", GAUGE, FIELD_LEARNT,
+	{"path_mtu_bytes", "The largest IP packet that the path carries", FIELD_LEARNT,
 	 FIELD(path_status, mtu)},
-	{"path_rtt_seconds", "Smoothed round-trip time", GAUGE, FIELD_MEASURED,
-	 FIELD(path_status, rtt)},
-	{"path_rtt_min_seconds", "Least round-trip time", GAUGE, FIELD_MEASURED,
+	{"path_rtt_seconds", "Smoothed round-trip time", FIELD_MEASURED, FIELD(path_status, rtt)},
+	{"path_rtt_min_seconds", "Least round-trip time", FIELD_MEASURED,
 	 FIELD(path_status, rtt_min)},
-	{"path_transmit_loss_ratio", "Of what was sent lately, the part that was lost", GAUGE,
-	 FIELD_RATIO, FIELD(path_status, tx_loss)},
-	{"path_receive_loss_ratio", "Of what the peer sent lately, the part that was lost", GAUGE,
+	{"path_transmit_loss_ratio", "Of what was sent lately, the part that was lost", FIELD_RATIO,
+	 FIELD(path_status, tx_loss)},
+	{"path_receive_loss_ratio", "Of what the peer sent lately, the part that was lost",
 	 FIELD_RATIO, FIELD(path_status, rx_loss)},
-	{"path_transmit_bytes", "Bytes sent", COUNTER, FIELD_COUNT, FIELD(path_status, tx_bytes)},
-	{"path_receive_bytes", "Bytes received", COUNTER, FIELD_COUNT,
-	 FIELD(path_status, rx_bytes)},
-	{"path_transmit_packets", "Packets sent", COUNTER, FIELD_COUNT,
-	 FIELD(path_status, tx_packets)},
-	{"path_receive_packets", "Packets received", COUNTER, FIELD_COUNT,
-	 FIELD(path_status, rx_packets)},
-	{"path_transmit_bytes_per_second", "Sent over the last second", GAUGE, FIELD_BITS,
+	{"path_transmit_bytes", "Bytes sent", FIELD_COUNT, FIELD(path_status, tx_bytes)},
+	{"path_receive_bytes", "Bytes received", FIELD_COUNT, FIELD(path_status, rx_bytes)},
+	{"path_transmit_packets", "Packets sent", FIELD_COUNT, FIELD(path_status, tx_packets)},
+	{"path_receive_packets", "Packets received", FIELD_COUNT, FIELD(path_status, rx_packets)},
+	{"path_transmit_bytes_per_second", "Sent over the last second", FIELD_BITS,
 	 FIELD(path_status, tx_bps)},
-	{"path_receive_bytes_per_second", "Received over the last second", GAUGE, FIELD_BITS,
+	{"path_receive_bytes_per_second", "Received over the last second", FIELD_BITS,
 	 FIELD(path_status, rx_bps)},
-	{"path_duplicates", "Packets that another path had delivered before", COUNTER, FIELD_COUNT,
+	{"path_learnt_bytes_per_second", "What it carries, as learnt from the peer's reports",
+	 FIELD_CAP, FIELD(path_status, learnt_bps)},
+	{"path_queue_seconds", "How long packets wait in queues on the way there", FIELD_SECONDS,
+	 FIELD(path_status, queue)},
+	{"path_duplicates", "Packets that another path had delivered before", FIELD_COUNT,
 	 FIELD(path_status, duplicates)},
 	{NULL},
 };
@@ -290,7 +281,7 @@ static void put_head(struct writer *w, const char *name, bool is_counter, const 
 static void put_sample(struct writer *w, const struct family *f, const struct labels *l,
 		       const void *object)
 {
-	const char *suffix = f->is_counter ? "_total" : "";
+	const char *suffix = f->type == FIELD_COUNT ? "_total" : "";
 	double value;
 
 	if (!read_field(object, f, &value))
@@ -368,7 +359,7 @@ static void put_families(struct writer *w, const struct family *families,
 {
 	for (const struct family *f = families; f->name; f++) {
 		if (f->help)
-			put_head(w, f->name, f->is_counter, f->help);
+			put_head(w, f->name, f->type == FIELD_COUNT, f->help);
 		put_samples(w, f);
 	}
 }

@@ -175,6 +175,8 @@ static struct json_object *path_json(const struct path_status *s)
 	add_count(o, "rx_bytes", s->rx_bytes);
 	add_count(o, "tx_bps", s->tx_bps);
 	add_count(o, "rx_bps", s->rx_bps);
+	add_count_or_null(o, "learnt_bps", s->learnt_bps);
+	add_count(o, "queue_us", (uint64_t)(s->queue / NSEC_PER_USEC));
 	add_count(o, "duplicates", s->duplicates);
 	add_count(o, "downs", s->n_downs);
 	add_count(o, "flaps", s->n_flaps);

@@ -8,6 +8,11 @@
 
 #include "control/status_json.h"
 
+/* Of the handshakes begun of late: so many are judged, and so much of them is to be answered. */
+#define FEW_HANDSHAKES 10
+#define HANDSHAKES_POOR 50 /* per cent */
+#define HANDSHAKES_FAIR 80
+
 struct judgement {
 	enum verdict worst;
 	verdict_reason tell;
@@ -56,6 +61,22 @@ static void judge_peers(struct judgement *j, const struct network_status *s)
 		     s->n_peers);
 }
 
+/* Few say nothing: the other end may just have been started. */
+static void judge_handshakes(struct judgement *j, const struct network_status *s)
+{
+	unsigned begun = 0, answered = 0;
+
+	for (size_t i = 0; i < s->n_peers; i++) {
+		begun += s->peers[i].lately.begun;
+		answered += s->peers[i].lately.answered;
+	}
+	if (begun > FEW_HANDSHAKES && 100 * answered < HANDSHAKES_FAIR * begun)
+		find(j,
+		     100 * answered < HANDSHAKES_POOR * begun ? VERDICT_UNHEALTHY
+							      : VERDICT_DEGRADED,
+		     "only %u of %u handshakes of late were answered", answered, begun);
+}
+
 static void judge_paths(struct judgement *j, const struct peer_status *p)
 {
 	for (size_t i = 0; i < p->n_paths; i++)
@@ -86,6 +107,7 @@ enum verdict verdict_network(const struct network_status *s, bool is_wanted, ver
 		return j.worst;
 	}
 	judge_peers(&j, s);
+	judge_handshakes(&j, s);
 	judge_links(&j, s);
 	for (size_t i = 0; i < s->n_peers; i++)
 		judge_paths(&j, &s->peers[i]);

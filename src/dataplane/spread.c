@@ -479,6 +479,12 @@ void spread_want_room_rcu(const struct path_set *set)
 		link_want_room(set->entries[set->active[i]].path->link);
 }
 
+static void tell(struct path *p, const struct pathctl *c)
+{
+	atomic_store_explicit(&p->learnt_bps, (uint64_t)(8 * c->capacity), memory_order_relaxed);
+	atomic_store_explicit(&p->queue, c->queue, memory_order_relaxed);
+}
+
 void spread_report_rcu(struct spread *s, const struct path_set *set,
 		       const struct frame_report *report, nsec_t now)
 {
@@ -490,12 +496,14 @@ void spread_report_rcu(struct spread *s, const struct path_set *set,
 	};
 
 	for (unsigned i = 0; set && i < set->n; i++) {
-		const struct path *p = set->entries[i].path;
+		struct path *p = set->entries[i].path;
 		struct pathctl *c = s->controls[p->slot];
 
 		if (p->id != report->path_id || !c || c->path_id != p->id)
 			continue;
-		if (pathctl_report(c, &r, now))
-			resend_reported(&s->resend, p, r.session, r.counter);
+		if (!pathctl_report(c, &r, now))
+			continue;
+		resend_reported(&s->resend, p, r.session, r.counter);
+		tell(p, c);
 	}
 }

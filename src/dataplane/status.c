@@ -81,6 +81,8 @@ static void fill_path(const struct probe_path *pp, struct path_status *ret, nsec
 	ret->rx_loss = pp->rx_loss.loss;
 	ret->tx_bps = pp->tx_rate.bps;
 	ret->rx_bps = pp->rx_rate.bps;
+	ret->learnt_bps = load(&path->learnt_bps);
+	ret->queue = atomic_load_explicit(&path->queue, memory_order_relaxed);
 	ret->tx_packets = load(&path->sent.packets);
 	ret->tx_bytes = load(&path->sent.bytes);
 	ret->rx_packets = load(&path->received.packets);
@@ -156,6 +158,7 @@ static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
 	ret->is_multilink_known = bond->probe && bond->probe->is_known;
 	ret->handshakes = load(&bond->peer.n_handshakes);
 	ret->handshakes_begun = load(&bond->peer.n_initiations);
+	ret->lately = tally_at(atomic_load_explicit(&bond->peer.tally, memory_order_relaxed), now);
 	ret->handshake_age = handshake ? now - handshake : -1;
 	ret->tx_bytes = load(&bond->inner_sent.bytes);
 	ret->rx_bytes = load(&bond->inner_received.bytes);

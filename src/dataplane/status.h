@@ -13,6 +13,7 @@
 
 #include "dataplane/settings.h"
 #include "links/health.h"
+#include "peers/tally.h"
 #include "util/drops.h"
 
 struct path_status {
@@ -29,6 +30,8 @@ struct path_status {
 	double rx_loss; /* 0..1 of what the peer sent lately */
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
 	uint64_t tx_bps, rx_bps; /* over the last second */
+	uint64_t learnt_bps;	 /* what it carries, by reports; 0 until measured */
+	nsec_t queue;		 /* how long packets wait on the way there; of use with the rate */
 	uint64_t duplicates;	 /* packets another path had delivered before */
 	uint64_t n_downs;	 /* times it went down */
 	uint64_t n_flaps;	 /* of these, soon after it came up */
@@ -46,6 +49,7 @@ struct peer_status {
 	bool is_multilink;
 	bool is_multilink_known; /* the peer has answered a hello, or has been given up as stock */
 	uint64_t handshakes, handshakes_begun; /* sessions made; handshakes begun from here */
+	struct tally lately;		       /* of the latter */
 	nsec_t handshake_age; /* since the last complete handshake; < 0: none yet */
 	uint64_t tx_bytes, rx_bytes, tx_packets, rx_packets; /* inner packets */
 	uint16_t persistent_keepalive;

@@ -29,6 +29,9 @@ struct path {
 	struct link *link;
 	/* monitor; read by any thread: smoothed by the pings, 0 until measured */
 	_Atomic nsec_t rtt;
+	/* the TUN reader, by reports; read for status */
+	_Atomic uint64_t learnt_bps; /* what it carries; 0 until measured */
+	_Atomic nsec_t queue;	     /* of the delay there, what is the path's queue */
 	/* any thread that sends */
 	_Alignas(64) struct path_count sent;
 	/* receive lane */

@@ -30,8 +30,17 @@ void handshake_forget(struct peer *p)
 	noise_wipe(&p->handshake);
 }
 
+static void count(struct peer *p, bool is_answer, nsec_t now)
+{
+	struct tally before = atomic_load_explicit(&p->tally, memory_order_relaxed);
+
+	atomic_store_explicit(&p->tally, tally_count(before, is_answer, now), memory_order_relaxed);
+}
+
 void handshake_complete(struct peer *p, nsec_t now)
 {
+	if (p->is_initiating)
+		count(p, true, now);
 	handshake_forget(p);
 	p->n_attempts = 0;
 	p->retransmit_at = NSEC_NEVER;
@@ -68,6 +77,7 @@ static int create_initiation(struct peer *p, nsec_t now)
 		return r;
 	}
 	atomic_fetch_add_explicit(&p->n_initiations, 1, memory_order_relaxed);
+	count(p, false, now);
 	p->has_handshake_index = true;
 	p->is_initiating = true;
 	cookie_jar_seal(&p->cookies, msg, sizeof(*msg), now);

@@ -14,6 +14,7 @@
 #include "crypto/cookie.h"
 #include "crypto/noise.h"
 #include "peers/keypair.h"
+#include "peers/tally.h"
 #include "util/addr.h"
 #include "util/timerq.h"
 
@@ -61,6 +62,7 @@ struct peer {
 	_Atomic nsec_t last_handshake;	/* when a session was last completed; 0: never */
 	_Atomic uint64_t n_initiations; /* that were begun from here */
 	_Atomic uint64_t n_handshakes;
+	_Atomic(struct tally) tally; /* of those begun from here */
 	/* handshake thread */
 	struct noise_remote remote;
 	uint16_t persistent_keepalive; /* seconds; 0: off */

@@ -32,6 +32,8 @@ static void make_networks(void)
 		.rx_loss = -1,
 		.tx_bytes = UINT64_MAX,
 		.tx_bps = 8000,
+		.learnt_bps = 16000,
+		.queue = 250 * NSEC_PER_MSEC,
 		.n_flaps = 3,
 		.hold = 1500 * NSEC_PER_MSEC,
 		.mtu = 1452,
@@ -96,6 +98,10 @@ START_TEST(numbers_are_in_base_units_under_names_of_things)
 	       "path=\"1\"} 18446744073709551615");
 	expect("vtrunkd_path_transmit_bytes_per_second{network=\"home\",peer=\"vps\","
 	       "link=\"fibre\",path=\"1\"} 1000");
+	expect("vtrunkd_path_learnt_bytes_per_second{network=\"home\",peer=\"vps\","
+	       "link=\"fibre\",path=\"1\"} 2000");
+	expect("vtrunkd_path_queue_seconds{network=\"home\",peer=\"vps\",link=\"fibre\","
+	       "path=\"1\"} 0.25");
 	expect("vtrunkd_path_state{network=\"home\",peer=\"vps\",link=\"fibre\",path=\"1\","
 	       "state=\"up\"} 1");
 	expect("vtrunkd_peer_handshake_age_seconds{network=\"home\",peer=\"vps\"} 42");
@@ -126,6 +132,7 @@ START_TEST(unknown_is_left_out)
 	ck_assert_uint_eq(count("vtrunkd_path_mtu_bytes{"), 1);
 	ck_assert_uint_eq(count("vtrunkd_link_rate_cap_bytes_per_second{"), 1);
 	ck_assert_uint_eq(count("vtrunkd_path_rtt_seconds{"), 1);
+	ck_assert_uint_eq(count("vtrunkd_path_learnt_bytes_per_second{"), 1);
 	ck_assert_uint_eq(count("vtrunkd_path_transmit_loss_ratio{"), 1);
 	ck_assert_uint_eq(count("vtrunkd_path_receive_loss_ratio{"), 0);
 	ck_assert_uint_eq(count("vtrunkd_peer_handshake_age_seconds{"), 1);
@@ -211,6 +218,48 @@ START_TEST(peers_paths_and_links_decide_on_health)
 }
 END_TEST
 
+/* Of all peers, so many were begun and so many answered. */
+static enum verdict judge_tally(uint16_t begun, uint16_t answered)
+{
+	peers[0].lately = (struct tally){(uint16_t)(begun - 1), (uint16_t)(answered / 2), 0};
+	peers[1].lately = (struct tally){1, (uint16_t)(answered - answered / 2), 0};
+	return judge(&networks[0]);
+}
+
+START_TEST(handshakes_that_fail_decide_on_health_when_there_are_some)
+{
+	paths[1].state = HEALTH_UP;
+	ck_assert_int_eq(judge_tally(10, 0), VERDICT_HEALTHY);
+	ck_assert_int_eq(judge_tally(20, 16), VERDICT_HEALTHY);
+	ck_assert_int_eq(judge_tally(20, 15), VERDICT_DEGRADED);
+	ck_assert_str_eq(reasons, "network home: only 15 of 20 handshakes of late were answered\n");
+	ck_assert_int_eq(judge_tally(20, 10), VERDICT_DEGRADED);
+	ck_assert_int_eq(judge_tally(20, 9), VERDICT_UNHEALTHY);
+	ck_assert_int_eq(judge_tally(11, 0), VERDICT_UNHEALTHY);
+}
+END_TEST
+
+START_TEST(tally_forgets_by_half_each_minute)
+{
+	const nsec_t minute = 60 * NSEC_PER_SEC;
+	struct tally t = {0};
+
+	for (int i = 0; i < 12; i++)
+		t = tally_count(t, false, 7 * minute);
+	t = tally_count(t, true, 7 * minute + 1);
+	ck_assert_uint_eq(t.begun, 12);
+	ck_assert_uint_eq(t.answered, 1);
+	t = tally_at(t, 8 * minute);
+	ck_assert_uint_eq(t.begun, 6);
+	ck_assert_uint_eq(t.answered, 0);
+	ck_assert_uint_eq(tally_count(t, true, 8 * minute).answered, 1);
+	t = tally_at(t, 1000000 * minute);
+	ck_assert_uint_eq(t.begun, 0);
+	/* An answer to what is forgotten is no more than what was begun. */
+	ck_assert_uint_eq(tally_count(t, true, 1000000 * minute).answered, 0);
+}
+END_TEST
+
 START_TEST(network_that_should_run_and_does_not_is_unhealthy)
 {
 	ck_assert_int_eq(judge(&networks[1]), VERDICT_UNHEALTHY);
@@ -235,6 +284,8 @@ static Suite *make_suite(void)
 	if (getenv("PROMTOOL") && *getenv("PROMTOOL"))
 		tcase_add_test(c, promtool_finds_nothing_to_blame);
 	tcase_add_test(c, peers_paths_and_links_decide_on_health);
+	tcase_add_test(c, handshakes_that_fail_decide_on_health_when_there_are_some);
+	tcase_add_test(c, tally_forgets_by_half_each_minute);
 	tcase_add_test(c, network_that_should_run_and_does_not_is_unhealthy);
 	suite_add_tcase(suite, c);
 	return suite;

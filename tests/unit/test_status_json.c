@@ -45,6 +45,8 @@ static void make_paths(void)
 		.rx_packets = 3,
 		.rx_bytes = 4,
 		.tx_bps = 5,
+		.learnt_bps = 7000,
+		.queue = 8500,
 		.rx_bps = 6,
 		.duplicates = 7,
 		.n_downs = 8,
@@ -294,7 +296,8 @@ START_TEST(paths_are_listed_with_null_for_the_unknown)
 	       "\"active\":true,\"weight\":4,\"rtt_us\":12345,\"rtt_min_us\":12000,"
 	       "\"tx_loss\":0.100000,\"rx_loss\":0.000000,"
 	       "\"tx_packets\":1,\"tx_bytes\":18446744073709551615,\"rx_packets\":3,\"rx_bytes\":4,"
-	       "\"tx_bps\":5,\"rx_bps\":6,\"duplicates\":7,\"downs\":8,\"flaps\":2,"
+	       "\"tx_bps\":5,\"rx_bps\":6,\"learnt_bps\":7000,\"queue_us\":8,\"duplicates\":7,"
+	       "\"downs\":8,\"flaps\":2,"
 	       "\"held_s\":1.500,\"role\":\"backup\",\"poor\":true,\"mtu\":1492}");
 	expect(json_object_array_get_idx(array, 1),
 	       "{\"id\":0,\"link\":\"lte/5g\",\"remote_link\":null,"
@@ -302,7 +305,8 @@ START_TEST(paths_are_listed_with_null_for_the_unknown)
 	       "\"active\":false,\"weight\":0,\"rtt_us\":null,\"rtt_min_us\":null,"
 	       "\"tx_loss\":null,\"rx_loss\":null,"
 	       "\"tx_packets\":0,\"tx_bytes\":0,\"rx_packets\":0,\"rx_bytes\":0,"
-	       "\"tx_bps\":0,\"rx_bps\":0,\"duplicates\":0,\"downs\":0,\"flaps\":0,"
+	       "\"tx_bps\":0,\"rx_bps\":0,\"learnt_bps\":null,\"queue_us\":0,\"duplicates\":0,"
+	       "\"downs\":0,\"flaps\":0,"
 	       "\"held_s\":null,\"role\":\"primary\",\"poor\":false,\"mtu\":null}");
 	json_object_put(o);
 }

@@ -20,6 +20,7 @@
 
 #include "util/addr.h"
 #include "vtrunkctl/ask.h"
+#include "vtrunkctl/doctor_report.h"
 #include "vtrunkctl/show.h"
 #include "vtrunkctl/text.h"
 
@@ -28,24 +29,8 @@
 /* Nobody runs this before it was written. */
 #define YEAR_2024 1704067200
 
-enum result {
-	RESULT_OK,
-	RESULT_NOTE, /* may be meant so */
-	RESULT_BAD,
-};
-
-struct doctor {
-	struct screen screen;
-	bool is_json;
-	struct json_object *findings; /* as JSON */
-	struct json_object *status;   /* NULL: no daemon answers */
-	enum result worst;
-};
-
-/* What was found; `remedy` is for what is not well, and may be "". */
-__attribute__((format(printf, 5, 6))) static void find(struct doctor *d, enum result result,
-						       const char *check, const char *remedy,
-						       const char *format, ...)
+void doctor_find(struct doctor *d, enum result result, const char *check, const char *remedy,
+		 const char *format, ...)
 {
 	static const char *const words[] = {"ok", "note", "BAD"};
 	static const enum style styles[] = {STYLE_GOOD, STYLE_UNSURE, STYLE_BAD};
@@ -107,10 +92,10 @@ static void check_privilege(struct doctor *d)
 	if (in)
 		fclose(in);
 	if (caps >> CAP_NET_ADMIN & 1)
-		find(d, RESULT_OK, "privilege", "", "CAP_NET_ADMIN is there");
+		doctor_find(d, RESULT_OK, "privilege", "", "CAP_NET_ADMIN is there");
 	else
-		find(d, RESULT_NOTE, "privilege", "run vtrunkd, and this, as root",
-		     "this shell lacks CAP_NET_ADMIN; what needs it is not checked");
+		doctor_find(d, RESULT_NOTE, "privilege", "run vtrunkd, and this, as root",
+			    "this shell lacks CAP_NET_ADMIN; what needs it is not checked");
 }
 
 static void check_tun(struct doctor *d)
@@ -120,17 +105,18 @@ static void check_tun(struct doctor *d)
 	int fd;
 
 	if (stat(path, &st) < 0) {
-		find(d, RESULT_BAD, "tun", "modprobe tun; in a container: --device /dev/net/tun",
-		     "%s: %s", path, strerror(errno));
+		doctor_find(d, RESULT_BAD, "tun",
+			    "modprobe tun; in a container: --device /dev/net/tun", "%s: %s", path,
+			    strerror(errno));
 	} else if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(10, 200)) {
-		find(d, RESULT_BAD, "tun", "rm /dev/net/tun; mknod /dev/net/tun c 10 200",
-		     "%s is not the tunnel device", path);
+		doctor_find(d, RESULT_BAD, "tun", "rm /dev/net/tun; mknod /dev/net/tun c 10 200",
+			    "%s is not the tunnel device", path);
 	} else if ((fd = open(path, O_RDWR | O_CLOEXEC)) < 0) {
-		find(d, RESULT_BAD, "tun", "chmod 0666 /dev/net/tun; kernel: CONFIG_TUN", "%s: %s",
-		     path, strerror(errno));
+		doctor_find(d, RESULT_BAD, "tun", "chmod 0666 /dev/net/tun; kernel: CONFIG_TUN",
+			    "%s: %s", path, strerror(errno));
 	} else {
 		close(fd);
-		find(d, RESULT_OK, "tun", "", "%s can be opened", path);
+		doctor_find(d, RESULT_OK, "tun", "", "%s can be opened", path);
 	}
 }
 
@@ -139,22 +125,24 @@ static void check_clock(struct doctor *d)
 	time_t now = time(NULL);
 
 	if (now < YEAR_2024)
-		find(d, RESULT_NOTE, "clock",
-		     "set it (NTP); until then keep state_dir on storage that outlives a reboot",
-		     "the clock says %.24s: peers refuse handshakes older than the last one",
-		     ctime(&now));
+		doctor_find(
+			d, RESULT_NOTE, "clock",
+			"set it (NTP); until then keep state_dir on storage that outlives a reboot",
+			"the clock says %.24s: peers refuse handshakes older than the last one",
+			ctime(&now));
 	else
-		find(d, RESULT_OK, "clock", "", "the clock is set");
+		doctor_find(d, RESULT_OK, "clock", "", "the clock is set");
 }
 
 static void check_forwarding(struct doctor *d)
 {
 	if (read_sysctl("ipv4", "", "ip_forward") == 0)
-		find(d, RESULT_NOTE, "forwarding",
-		     "sysctl -w net.ipv4.ip_forward=1 (and net.ipv6.conf.all.forwarding=1)",
-		     "this machine does not forward IPv4: fine for a host, not for a router");
+		doctor_find(
+			d, RESULT_NOTE, "forwarding",
+			"sysctl -w net.ipv4.ip_forward=1 (and net.ipv6.conf.all.forwarding=1)",
+			"this machine does not forward IPv4: fine for a host, not for a router");
 	else
-		find(d, RESULT_OK, "forwarding", "", "IPv4 is forwarded");
+		doctor_find(d, RESULT_OK, "forwarding", "", "IPv4 is forwarded");
 }
 
 /* Strict filtering drops what comes over the uplink that the routes would not take back. */
@@ -168,8 +156,8 @@ static void check_rp_filter(struct doctor *d, const char *interface)
 	if ((own > all ? own : all) != 1)
 		return;
 	snprintf(remedy, sizeof(remedy), "sysctl -w net.ipv4.conf.%s.rp_filter=2", interface);
-	find(d, RESULT_BAD, "rp_filter", remedy,
-	     "%s is filtered strictly: answers over it may be dropped", interface);
+	doctor_find(d, RESULT_BAD, "rp_filter", remedy,
+		    "%s is filtered strictly: answers over it may be dropped", interface);
 }
 
 static unsigned mtu_of(const char *interface)
@@ -193,10 +181,11 @@ static void check_mtu(struct doctor *d, const char *interface, unsigned tunnel_m
 	if (!mtu || tunnel_mtu + OVERHEAD <= mtu)
 		return;
 	snprintf(remedy, sizeof(remedy), "mtu = %u in [network]", mtu - OVERHEAD);
-	find(d, RESULT_NOTE, "mtu", remedy,
-	     "%s carries %u bytes; full packets of the tunnel (%u) do not fit with IPv6 and are "
-	     "cut, or lost",
-	     interface, mtu, tunnel_mtu);
+	doctor_find(
+		d, RESULT_NOTE, "mtu", remedy,
+		"%s carries %u bytes; full packets of the tunnel (%u) do not fit with IPv6 and are "
+		"cut, or lost",
+		interface, mtu, tunnel_mtu);
 }
 
 /* The interface that has this address; false if none has. */
@@ -266,15 +255,15 @@ static void check_offloads(struct doctor *d, struct json_object *link, const str
 	bool lacks_gso = lacks(link, "gso", "gso_setting");
 
 	if (lacks_gso && field_count(link, "gso_refused"))
-		find(d, RESULT_NOTE, "offloads",
-		     "IPsec on the way, or a device without checksums (ethtool -k)?",
-		     "link %s: the kernel refuses UDP_SEGMENT there: more CPU for each byte",
-		     name->s);
+		doctor_find(d, RESULT_NOTE, "offloads",
+			    "IPsec on the way, or a device without checksums (ethtool -k)?",
+			    "link %s: the kernel refuses UDP_SEGMENT there: more CPU for each byte",
+			    name->s);
 	else if (lacks_gso || lacks(link, "gro", "gro_setting"))
-		find(d, RESULT_NOTE, "offloads",
-		     "a newer kernel; ethtool -K the device gso on gro on",
-		     "link %s works without %s: more CPU for each byte", name->s,
-		     lacks_gso ? "UDP_SEGMENT" : "UDP_GRO");
+		doctor_find(d, RESULT_NOTE, "offloads",
+			    "a newer kernel; ethtool -K the device gso on gro on",
+			    "link %s works without %s: more CPU for each byte", name->s,
+			    lacks_gso ? "UDP_SEGMENT" : "UDP_GRO");
 }
 
 static void check_link(struct doctor *d, struct json_object *network, struct json_object *link)
@@ -284,12 +273,12 @@ static void check_link(struct doctor *d, struct json_object *network, struct jso
 	struct json_object *error = field_object(link, "last_error");
 
 	if (!field_bool(link, "open"))
-		find(d, RESULT_BAD, "link",
-		     field_count(error, "errno") == EADDRINUSE
-			     ? "another port in bind = ..., or end what has it (ss -ulpn)"
-			     : "is the device there, has it the address of bind = ...?",
-		     "link %s has no socket: %s", name.s,
-		     field_text(error, "text", "no reason known").s);
+		doctor_find(d, RESULT_BAD, "link",
+			    field_count(error, "errno") == EADDRINUSE
+				    ? "another port in bind = ..., or end what has it (ss -ulpn)"
+				    : "is the device there, has it the address of bind = ...?",
+			    "link %s has no socket: %s", name.s,
+			    field_text(error, "text", "no reason known").s);
 	else
 		check_offloads(d, link, &name);
 	if (!*device.s)
@@ -312,10 +301,10 @@ static void check_path(struct doctor *d, struct json_object *network, struct jso
 	if (!*remote.s || !find_way(remote.s, interface))
 		return;
 	if (is_tunnel(d, interface))
-		find(d, RESULT_BAD, "routes",
-		     "device = ... in [link], or a route to the endpoint outside the tunnel",
-		     "link %s: the route to %s leads through %s, a tunnel", link.s, remote.s,
-		     interface);
+		doctor_find(d, RESULT_BAD, "routes",
+			    "device = ... in [link], or a route to the endpoint outside the tunnel",
+			    "link %s: the route to %s leads through %s, a tunnel", link.s, remote.s,
+			    interface);
 	else
 		check_mtu(d, interface, (unsigned)field_count(network, "mtu"));
 }
@@ -326,8 +315,8 @@ static void check_network(struct doctor *d, struct json_object *network)
 	struct json_object *link, *peer, *path;
 
 	if (strcmp(field_text(network, "state", "active").s, "error") == 0)
-		find(d, RESULT_BAD, "network", "the log has the details", "network %s: %s", name.s,
-		     field_text(network, "reason", "failed").s);
+		doctor_find(d, RESULT_BAD, "network", "the log has the details", "network %s: %s",
+			    name.s, field_text(network, "reason", "failed").s);
 	for (size_t i = 0; (link = field_entry(network, "links", i)); i++)
 		check_link(d, network, link);
 	for (size_t i = 0; (peer = field_entry(network, "peers", i)); i++)
@@ -343,18 +332,19 @@ static void check_daemon(struct doctor *d, const struct options *o)
 
 	d->status = ask_status(o, &problem);
 	if (!d->status) {
-		find(d, RESULT_BAD, "daemon", "systemctl start vtrunkd, or service vtrunkd start",
-		     "%s", problem.text);
+		doctor_find(d, RESULT_BAD, "daemon",
+			    "systemctl start vtrunkd, or service vtrunkd start", "%s",
+			    problem.text);
 		return;
 	}
-	find(d, RESULT_OK, "daemon", "", "vtrunkd %s answers",
-	     field_text(d->status, "version", "?").s);
+	doctor_find(d, RESULT_OK, "daemon", "", "vtrunkd %s answers",
+		    field_text(d->status, "version", "?").s);
 	warnings = json_object_object_get(d->status, "warnings");
 	for (size_t i = 0; json_object_is_type(warnings, json_type_array) &&
 			   i < json_object_array_length(warnings);
 	     i++)
-		find(d, RESULT_NOTE, "start", "", "%s",
-		     json_object_get_string(json_object_array_get_idx(warnings, i)));
+		doctor_find(d, RESULT_NOTE, "start", "", "%s",
+			    json_object_get_string(json_object_array_get_idx(warnings, i)));
 	for (size_t i = 0; (network = field_entry(d->status, "networks", i)); i++)
 		check_network(d, network);
 }
@@ -369,6 +359,7 @@ int doctor_run(const struct options *o)
 	check_tun(&d);
 	check_clock(&d);
 	check_forwarding(&d);
+	doctor_check_files(&d, o->n_operands ? o->operands[0] : NULL);
 	check_daemon(&d, o);
 	if (o->is_json)
 		print_json(stdout, d.findings);

@@ -112,6 +112,60 @@ def test_unknown_names_are_errors_of_their_type(lab):
     assert ctl(daemon, "dance", check=False).returncode == 2
 
 
+# What is wrong with a request, for each action that has something to be wrong; the network has the link wan1 alone.
+MALFORMED = [
+    ("parse_error", [
+        b'{"action":', b'[]', b'"x"', b'{"action": 7}', b'{}', b'\xff\xfe', b'[' * 100, b'{"action": "status", "network": 7}',
+        {"action": "connect", "network": []}, {"action": "link_add"}, {"action": "link_add", "name": 7},
+        {"action": "link_add", "name": "x", "settings": []}, {"action": "link_set", "name": "wan1", "settings": "weight=1"},
+        {"action": "link_enable"}, {"action": "link_disable", "name": []}, {"action": "link_remove", "name": None},
+        {"action": "peer_add", "name": {}}, {"action": "peer_set"}, {"action": "peer_remove", "name": True},
+        {"action": "mode_set"}, {"action": "mode_set", "mode": 3}, {"action": "rotate_keys", "stage": 5},
+        {"action": "rotate_keys", "stage": "later"}]),
+    ("config_error", [
+        {"action": "link_add", "name": ""}, {"action": "link_add", "name": "x]"},
+        {"action": "link_add", "name": "x\n[daemon]", "settings": {"user": "root"}},
+        {"action": "link_add", "name": "x", "settings": {"colour": "red"}},
+        {"action": "link_add", "name": "x", "network": "elsewhere"},
+        {"action": "link_set", "name": "wan1", "settings": {"weight": "0"}},
+        {"action": "link_set", "name": "wan1", "settings": {"weight": "1\nfwmark = 2"}},
+        {"action": "link_remove", "name": "wan1"}, {"action": "peer_add", "name": "x"},
+        {"action": "peer_add", "name": "x", "settings": {"public_key": "nonsense", "allowed_ips": "10.9.9.9"}},
+        {"action": "mode_set", "mode": "fast"}, {"action": "log_level", "level": 5}]),
+    ("invalid_state", [
+        {"action": "link_add", "name": "wan1"}, {"action": "link_set", "name": "nowhere"},
+        {"action": "link_enable", "name": "nowhere"}, {"action": "link_remove", "name": "nowhere"},
+        {"action": "peer_set", "name": "nobody"}, {"action": "peer_remove", "name": "nobody"},
+        {"action": "rotate_keys"}, {"action": "connect"}]),
+    ("network_not_found", [
+        {"action": action, "network": "elsewhere", "mode": "failover"}
+        for action in ("status", "connect", "disconnect", "mode_set", "rotate_keys")]),
+]
+
+
+def test_what_is_wrong_with_a_request_is_told_and_the_connection_lives(lab):
+    pair = Pair(lab, rates=[None])
+    before = pair.client.network()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(pair.client.control))
+        answers = s.makefile()
+
+        def answer_to(request):
+            s.sendall((request if isinstance(request, bytes) else json.dumps(request).encode()) + b"\n")
+            return json.loads(answers.readline())
+
+        for wanted, requests in MALFORMED:
+            for request in requests:
+                answer = answer_to(request)
+                assert not answer["success"] and answer["error"]["type"] == wanted, (request, answer)
+        assert answer_to({"action": "log_level"})["success"]
+    after = pair.client.network()
+    for key in ("mode", "public_key", "state"):
+        assert after[key] == before[key]
+    assert [link["name"] for link in after["links"]] == ["wan1"] and after["links"][0]["weight"] == 1
+
+
 def test_the_log_level_changes_at_once(lab):
     pair = Pair(lab, rates=[None])
 

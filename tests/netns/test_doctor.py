@@ -7,13 +7,17 @@
       wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
 """
 import json
+import os
+import socket
 
 from bond import VTRUNKCTL, Pair
+from lab import wait_until
 
 
-def findings(daemon):
-    """(check, result) -> text and remedy."""
-    done = daemon.node.run(VTRUNKCTL, "--socket", daemon.control, "--json", "doctor", check=False)
+def findings(daemon, *wrapper):
+    """(check, result) -> text and remedy; of the daemon's own configuration."""
+    done = daemon.node.run(*wrapper, VTRUNKCTL, "--socket", daemon.control, "--json", "doctor", daemon.config,
+                           check=False)
     found = {(f["check"], f["result"]): f'{f["text"]} -> {f["remedy"]}' for f in json.loads(done.stdout)}
     assert (done.returncode == 1) == any(result == "BAD" for _, result in found)
     return found
@@ -58,3 +62,49 @@ def test_without_a_daemon_it_says_so(lab):
     pair = Pair(lab, start=False)
 
     assert "no vtrunkd listens" in findings(pair.client)["daemon", "BAD"]
+
+
+def test_files_that_others_may_read_or_write_are_found(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    wireguard = pair.client.sections["wireguard"]
+    key = lab.file("private.key")
+    key.write_text(pair.client_keys.private)
+    key.chmod(0o600)
+    lab.directory.chmod(0o755)
+    pair.client.write_config()
+    assert "0 files of keys are closed" in findings(pair.client)["files", "ok"]
+    pair.client.config.chmod(0o644)
+    assert f"chmod 0640 {pair.client.config}" in findings(pair.client)["files", "BAD"], "there is a key in it"
+
+    wireguard.update(private_key=None, private_key_file=key)
+    pair.client.write_config()
+    pair.client.config.chmod(0o644)
+    assert "1 files of keys are closed" in findings(pair.client)["files", "ok"]
+    key.chmod(0o640)
+    assert f"chmod 0600 {key}" in findings(pair.client)["files", "BAD"]
+    key.chmod(0o600)
+    os.chown(key, 12345, -1)
+    assert f"chown root {key}" in findings(pair.client)["files", "BAD"]
+    key.unlink()
+    assert "No such file" in findings(pair.client)["files", "BAD"]
+    lab.directory.chmod(0o777)
+    assert f"chmod o-w {lab.directory}" in json.dumps([*findings(pair.client).values()])
+
+
+def test_a_port_that_is_taken_is_found(lab):
+    pair = Pair(lab, rates=[None])
+    taken = pair.client_node.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taken.bind(("0.0.0.0", 4711))
+    pair.client.sections["link late"] = {"bind": "10.0.9.9:4711", "endpoint": "10.0.1.2:51820"}
+    pair.client.write_config()
+    assert pair.client_node.run(VTRUNKCTL, "--socket", pair.client.control, "reload").returncode == 0
+    pair.client_node.ip("addr add 10.0.9.9/32 dev wan1")
+    wait_until(lambda: "ss -ulpn" in findings(pair.client).get(("link", "BAD"), ""), 10, "the port is taken")
+
+
+def test_the_tunnel_device_and_the_right_to_use_it_are_looked_at(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    hide = ["unshare", "--mount", "sh", "-c"]
+    assert "modprobe tun" in findings(pair.client, *hide, 'mount -t tmpfs none /dev/net && exec "$@"', "sh")["tun", "BAD"]
+    assert "mknod" in findings(pair.client, *hide, 'mount --bind /dev/null /dev/net/tun && exec "$@"', "sh")["tun", "BAD"]
+    assert "as root" in findings(pair.client, "setpriv", "--bounding-set=-net_admin")["privilege", "note"]

@@ -497,6 +497,41 @@ static void expect_keys_of_manual(const char *heading, const char *const *keys)
 	ck_assert_uint_eq(n_found, n);
 }
 
+/* A heading of the manual has the words of that command, alone or with others of its first word. */
+static bool is_in_manual(FILE *in, const char *words)
+{
+	const char *second = strchr(words, ' ');
+	size_t first_len = strcspn(words, " ");
+	char line[512];
+
+	rewind(in);
+	while (fgets(line, sizeof(line), in)) {
+		const char *at = strstr(line, ".SS ") == line ? line : "";
+
+		while ((at = strstr(at, "vtrunkctl "))) {
+			at += strlen("vtrunkctl ");
+			if (!strncmp(at, words, first_len) && (!second || strstr(at, second + 1)))
+				return true;
+		}
+	}
+	return false;
+}
+
+START_TEST(manual_has_every_command)
+{
+	char path[512];
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%s/vtrunkctl.8", getenv("MANUALS"));
+	in = fopen(path, "r");
+	ck_assert_ptr_nonnull(in);
+	for (const struct command *c = commands; c->words; c++)
+		ck_assert_msg(c->is_hidden || is_in_manual(in, c->words), "%s", c->words);
+	ck_assert(!is_in_manual(in, "link dance"));
+	fclose(in);
+}
+END_TEST
+
 START_TEST(completion_offers_the_keys_of_the_manual)
 {
 	expect_keys_of_manual("KEYS OF [LINK", complete_link_keys);
@@ -528,6 +563,7 @@ static Suite *make_suite(void)
 	tcase_add_test(parts, frames_follow_each_other_in_a_pipe);
 	tcase_add_test(parts, options_are_understood_before_and_after_the_command);
 	tcase_add_test(parts, wrong_usage_is_refused);
+	tcase_add_test(parts, manual_has_every_command);
 	tcase_add_test(parts, completion_offers_the_keys_of_the_manual);
 	suite_add_tcase(suite, parts);
 	return suite;

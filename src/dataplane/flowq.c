@@ -12,14 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "links/burst.h"
 #include "wire/inner.h"
 #include "wire/ip.h"
+#include "wire/wg.h"
 
-/* RFC 8289, section 4.4: what they are at least; flowq_set_round_trip(). */
+/* RFC 8289, section 4.4: what they are at least; flowq_set_timing(). */
 #define TARGET_MIN (8 * NSEC_PER_MSEC)
 #define TARGET_MAX (100 * NSEC_PER_MSEC)
 #define INTERVAL_MIN (100 * NSEC_PER_MSEC)
 #define INTERVAL_MAX NSEC_PER_SEC
+#define TARGET_FAST (2 * NSEC_PER_MSEC)
+#define INTERVAL_FAST (20 * NSEC_PER_MSEC)
 /* Full is this before the last cell: what one more read may take. */
 #define CELLS_SPARE 2
 #define QUANTUM_MIN 3000
@@ -104,18 +108,28 @@ int flowq_new(struct flowq **ret, struct pool *cells, size_t cells_max, size_t c
 	q->cell_bytes = cell_bytes;
 	q->key = key;
 	q->quantum = QUANTUM_MIN;
-	flowq_set_round_trip(q, 0);
+	flowq_set_timing(q, 0, false);
 	list_init(&q->new_flows);
 	list_init(&q->old_flows);
 	*ret = q;
 	return 0;
 }
 
-void flowq_set_quantum(struct flowq *q, uint64_t bytes)
+void flowq_set_turn(struct flowq *q, uint64_t burst_bytes, uint32_t mtu)
 {
+	uint64_t n = burst_bytes / (mtu + MESSAGE_DATA_OVERHEAD);
+	uint64_t bytes = n < BURST_DATAGRAMS ? n * mtu : QUANTUM_MAX;
+
 	if (bytes > QUANTUM_MAX)
 		bytes = QUANTUM_MAX;
 	q->quantum = bytes < QUANTUM_MIN ? QUANTUM_MIN : (int64_t)bytes;
+}
+
+bool flowq_is_turn_over(const struct flowq *q)
+{
+	const struct flow *f = q->new_flows.first ? q->new_flows.first : q->old_flows.first;
+
+	return f && f->deficit <= 0;
 }
 
 static void give_spent(struct flowq *q)
@@ -170,10 +184,13 @@ static struct record *make_record(struct flowq *q, struct flow *f, size_t bytes)
 	return r;
 }
 
-void flowq_set_round_trip(struct flowq *q, nsec_t round_trip)
+void flowq_set_timing(struct flowq *q, nsec_t round_trip, bool is_fast)
 {
-	q->target = nsec_min(nsec_max(round_trip / 2, TARGET_MIN), TARGET_MAX);
-	q->interval = nsec_min(nsec_max(2 * round_trip, INTERVAL_MIN), INTERVAL_MAX);
+	nsec_t target = is_fast ? TARGET_FAST : TARGET_MIN;
+	nsec_t interval = is_fast ? INTERVAL_FAST : INTERVAL_MIN;
+
+	q->target = nsec_min(nsec_max(round_trip / 2, target), TARGET_MAX);
+	q->interval = nsec_min(nsec_max(2 * round_trip, interval), INTERVAL_MAX);
 }
 
 /* So many more bytes wait in the flow. */

@@ -57,15 +57,19 @@ int flowq_new(struct flowq **ret, struct pool *cells, size_t cells_max, size_t c
 void flowq_free(struct flowq *q);
 
 /*
- * Bytes that a flow may send in its turn: a burst's worth, so that the receiver can join what
- * belongs together, but no more than the flow queues' users can wait for.
+ * What a flow may send in its turn: a burst of so many bytes of sealed packets, the largest being
+ * `mtu` bytes long before, so that the receiver can join what belongs together; but no more than
+ * the flow queues' users can wait for.
  */
-void flowq_set_quantum(struct flowq *q, uint64_t bytes);
+void flowq_set_turn(struct flowq *q, uint64_t burst_bytes, uint32_t mtu);
+/* Has the flow that gave the last packet had its turn? */
+bool flowq_is_turn_over(const struct flowq *q);
 /*
  * The round trip of the longest path in use. A sender that cubic halves, nearly, needs half of it
- * in the queue or the paths run empty; a flow waits for itself only.
+ * in the queue or the paths run empty; a flow waits for itself only. Where all paths are fast
+ * (PATHCTL_RATE_FAST) that takes less time, and memory counts.
  */
-void flowq_set_round_trip(struct flowq *q, nsec_t round_trip);
+void flowq_set_timing(struct flowq *q, nsec_t round_trip, bool is_fast);
 /* Copies a well-formed IP packet in; false if there is no room. */
 bool flowq_push(struct flowq *q, const uint8_t *packet, size_t len, nsec_t now);
 /* Takes over a read, of which `split` has something left; false if there is no room. */

@@ -14,10 +14,13 @@ void reporter_note(struct reporter *r, uint8_t slot, uint32_t session, uint64_t 
 	r->marks[slot].arrival = arrival;
 	r->marks[slot].is_new = true;
 	r->has_news = true;
+	r->new_bytes += bytes;
 }
 
 nsec_t reporter_deadline(const struct reporter *r)
 {
+	if (r->new_bytes >= REPORT_BYTES)
+		return 0;
 	return r->has_news ? r->next : NSEC_NEVER;
 }
 
@@ -69,6 +72,7 @@ void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
 	if (now < reporter_deadline(r))
 		return;
 	r->has_news = false;
+	r->new_bytes = 0;
 	r->next = now + REPORT_INTERVAL;
 	if (!set || !set->n_active)
 		return;

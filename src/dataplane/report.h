@@ -13,6 +13,8 @@ struct bond;
 
 /* Between two reports; what has come in the meantime is told after it. */
 #define REPORT_INTERVAL (5 * NSEC_PER_MSEC)
+/* So many bytes are told of at once: a fast path's sender waits for that (PATHCTL_FAST_BYTES). */
+#define REPORT_BYTES (256 << 10)
 /* A path that brought something so long ago still works, as far as we know. */
 #define REPORT_PATH_AGE (100 * NSEC_PER_MSEC)
 /* One report in so many goes over all active paths: one that brings may be unable to take. */
@@ -26,6 +28,7 @@ struct reporter {
 		bool is_new;
 	} marks[PATHS_MAX]; /* by path slot */
 	nsec_t next;
+	uint64_t new_bytes; /* since the last report */
 	unsigned turn;
 	bool has_news;
 };

@@ -14,6 +14,8 @@
 #define RETRY_LATEST (50 * NSEC_PER_MSEC)
 /* Shorter waits are not worth a sleep: pathctl lets a path catch up. */
 #define RETRY_SOONEST (NSEC_PER_MSEC / 4)
+/* So long after a small packet another one is expected, which is not to wait long. */
+#define SMALL_MEMORY (NSEC_PER_SEC / 4)
 /* When what a dead path took along had nowhere to go. */
 #define RESEND_RETRY (10 * NSEC_PER_MSEC)
 
@@ -56,8 +58,10 @@ static struct pathctl *control_of(struct spread *s, const struct path_entry *e, 
 	}
 	if (*c && (*c)->path_id != e->path->id)
 		pathctl_init(*c, e->path->id, now);
-	if (*c)
+	if (*c) {
 		(*c)->cap = (double)e->rate / 8;
+		(*c)->is_shared = s->small_at && now - s->small_at < SMALL_MEMORY;
+	}
 	return *c;
 }
 
@@ -455,18 +459,22 @@ uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, ns
 	return bytes;
 }
 
-nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_t now)
+nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_t now,
+			     bool *ret_fast)
 {
 	struct candidates candidates;
 	nsec_t longest = 0;
 
+	*ret_fast = false;
 	if (!set || !is_controlled(set))
 		return 0;
 	find_candidates(s, set, now, &candidates);
+	*ret_fast = candidates.n > 0;
 	for (unsigned i = 0; i < candidates.n; i++) {
 		const struct path *p = set->entries[candidates.entries[i]].path;
 		const struct pathctl *c = s->controls[p->slot];
 
+		*ret_fast &= c && pathctl_is_fast(c);
 		if (c && c->has_delay)
 			longest = nsec_max(longest, pathctl_round_trip(c));
 	}

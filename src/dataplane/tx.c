@@ -40,6 +40,9 @@
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
 
+/* Shorter packets are asked for, acknowledged, or waited for by somebody. */
+#define SMALL_BYTES 300
+
 struct posted_frame {
 	struct bond *bond;
 	struct frame frame;
@@ -284,14 +287,16 @@ static uint64_t burst_limit(const struct tx *t, struct bond *bond)
 	return limit < t->network->burst_bytes ? limit : t->network->burst_bytes;
 }
 
-static nsec_t longest_round_trip(const struct tx *t, struct bond *bond)
+static void tune_queue(const struct tx *t, struct bond *bond)
 {
-	nsec_t longest;
+	nsec_t round_trip;
+	bool is_fast;
 
 	rcu_begin();
-	longest = spread_round_trip_rcu(bond->spread, rcu_read(&bond->paths), t->now);
+	round_trip = spread_round_trip_rcu(bond->spread, rcu_read(&bond->paths), t->now, &is_fast);
 	rcu_end();
-	return longest;
+	flowq_set_timing(bond->queue, round_trip, is_fast);
+	flowq_set_turn(bond->queue, burst_limit(t, bond), network_mtu(t->network));
 }
 
 /* Sends the open burst. */
@@ -504,6 +509,8 @@ static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t 
 		drops_add(&t->network->drops, DROP_tx_no_buffer, 1);
 		return;
 	}
+	if (len <= SMALL_BYTES)
+		bond->spread->small_at = t->now;
 	if (split_begin(&t->read->split, header, t->read->data, len) < 0)
 		drops_add(&t->network->drops, DROP_tx_malformed, 1);
 	else
@@ -556,12 +563,15 @@ static void progress(struct tx *t, struct bond *bond)
 	bond->is_resending = !send_again(t, bond);
 	if (bond->is_resending || !send_waiting(t, bond) || flowq_is_empty(bond->queue))
 		return;
-	flowq_set_quantum(bond->queue, burst_limit(t, bond));
-	flowq_set_round_trip(bond->queue, longest_round_trip(t, bond));
+	tune_queue(t, bond);
 	rcu_begin();
 	k = peer_send_session_rcu(&bond->peer, t->now);
-	while (k && send_waiting(t, bond) && (packet = flowq_pop(bond->queue, t->now, &len)))
+	while (k && send_waiting(t, bond) && (packet = flowq_pop(bond->queue, t->now, &len))) {
 		add_packet(t, bond, k, packet, len);
+		/* The receiver joins best what comes in one burst. */
+		if (flowq_is_turn_over(bond->queue))
+			close_burst(t);
+	}
 	rcu_end();
 	if (!k)
 		flowq_expire(bond->queue, t->now, SESSION_WAIT_MAX);

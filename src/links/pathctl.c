@@ -29,10 +29,10 @@
 #define PACE_CREDIT (2 * NSEC_PER_MSEC)
 #define REPORT_DELAY (15 * NSEC_PER_MSEC)
 #define WINDOW_MIN (64 << 10)
-/* An unpaced path is bounded by so many windows only. */
-#define FAST_WINDOWS 4
-/* ... and somebody wants more than it gives if this much of its capacity is being sent. */
+/* Somebody wants more than an unpaced path gives if this much of its capacity is being sent. */
 #define FAST_SHARE 0.5
+/* Its window has this much of a round trip to spare at least, or a long path's would not grow. */
+#define FAST_SPARE 4
 /* Silence: so many round trips and reports that were lost, within these bounds. */
 #define SILENCE_ROUND_TRIPS 2
 #define SILENCE_REPORTS (25 * NSEC_PER_MSEC)
@@ -90,13 +90,34 @@ uint64_t pathctl_inflight(const struct pathctl *c)
 	return c->sent_bytes - c->acked_bytes;
 }
 
+bool pathctl_is_fast(const struct pathctl *c)
+{
+	return c->capacity >= PATHCTL_RATE_FAST;
+}
+
+/* From sending to the report, as long as it may take without leaving the path idle. */
+static nsec_t window_span(const struct pathctl *c)
+{
+	nsec_t round_trip = pathctl_round_trip(c);
+	nsec_t queue = c->is_shared ? PATHCTL_FAST_QUEUE_SHARED : PATHCTL_FAST_QUEUE;
+
+	if (pathctl_is_fast(c))
+		return round_trip + nsec_max(queue, round_trip / FAST_SPARE);
+	return round_trip + 2 * PATHCTL_QUEUE + REPORT_DELAY;
+}
+
+static double window_min(const struct pathctl *c)
+{
+	if (pathctl_is_fast(c))
+		return c->is_shared ? PATHCTL_FAST_BYTES_SHARED : PATHCTL_FAST_BYTES;
+	return WINDOW_MIN;
+}
+
 static double window(const struct pathctl *c)
 {
-	nsec_t span = pathctl_round_trip(c) + 2 * PATHCTL_QUEUE + REPORT_DELAY;
 	double rate = c->is_starting ? c->rate : c->capacity;
-	double bytes = rate * (double)span / (double)NSEC_PER_SEC;
 
-	return larger(bytes, WINDOW_MIN);
+	return larger(rate * (double)window_span(c) / (double)NSEC_PER_SEC, window_min(c));
 }
 
 static struct pathctl_record *record_at(struct pathctl *c, unsigned position)
@@ -294,7 +315,7 @@ static void note_sending(struct pathctl *c, nsec_t elapsed)
 {
 	double sent = (double)(c->sent_bytes - c->step_sent) * (double)NSEC_PER_SEC;
 
-	if (c->capacity >= PATHCTL_RATE_FAST && sent > c->capacity * FAST_SHARE * (double)elapsed)
+	if (pathctl_is_fast(c) && sent > c->capacity * FAST_SHARE * (double)elapsed)
 		c->is_wanted = true;
 }
 
@@ -359,13 +380,12 @@ bool pathctl_is_silent(const struct pathctl *c, nsec_t now)
 nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
 {
 	uint64_t inflight = pathctl_inflight(c);
-	bool is_fast = c->capacity >= PATHCTL_RATE_FAST;
 
-	if (inflight && (double)(inflight + bytes) > window(c) * (is_fast ? FAST_WINDOWS : 1)) {
+	if (inflight && (double)(inflight + bytes) > window(c)) {
 		c->is_wanted = true;
 		return NSEC_NEVER;
 	}
-	if (is_fast)
+	if (pathctl_is_fast(c))
 		return now;
 	if (c->next_send > now)
 		c->is_wanted = true;

@@ -26,6 +26,16 @@
  * of 64 KB takes a quarter of a millisecond there, and sleeping for less costs more than it saves.
  */
 #define PATHCTL_RATE_FAST (250.0 * 1000 * 1000)
+/*
+ * What may be unreported there, beyond a round trip's worth: as much time, and so many bytes. Cores
+ * that several threads share give turns of some milliseconds, and running out of work within one
+ * costs wake-ups and cold caches; but all of it is a queue that small packets wait in too.
+ */
+#define PATHCTL_FAST_QUEUE (4 * NSEC_PER_MSEC)
+#define PATHCTL_FAST_BYTES (2 << 20)
+/* ... while there are some. */
+#define PATHCTL_FAST_QUEUE_SHARED NSEC_PER_MSEC
+#define PATHCTL_FAST_BYTES_SHARED (768 << 10)
 /* Bursts are cut to this much of a path's rate. */
 #define PATHCTL_BURST (2 * NSEC_PER_MSEC)
 /* Bursts sent within this time share a record. */
@@ -62,6 +72,7 @@ struct pathctl {
 	double cap;  /* in bytes per second, by whoever sends; 0: none. From the next report on */
 	bool is_starting;
 	bool is_draining; /* the queue is too long: a little less than arrives, until it is short */
+	bool is_shared;	  /* something small goes the same way, by whoever sends */
 	bool is_wanted;	  /* somebody wanted to send more than was allowed, since the last step */
 	unsigned phase;
 	nsec_t phase_since;
@@ -94,6 +105,9 @@ struct pathctl {
 };
 
 void pathctl_init(struct pathctl *c, uint32_t path_id, nsec_t now);
+
+/* Is it too fast to be paced? */
+bool pathctl_is_fast(const struct pathctl *c);
 
 /* Data was given to the path. */
 void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,

@@ -99,11 +99,12 @@ class Ping:
 
 
 class LoadedPing:
-    """Pings during a TCP flow of the same direction."""
+    """Pings during TCP flows of the same direction."""
 
-    def __init__(self, control):
-        self.tcp = Tcp(1, control)
-        self.name, self.title = f"pingload-{control}", f"Ping during TCP, {control}"
+    def __init__(self, control, n_flows=1):
+        self.tcp = Tcp(n_flows, control)
+        self.name = f"pingload{n_flows if n_flows > 1 else ''}-{control}"
+        self.title = f"Ping during {self.tcp.title}" if n_flows > 1 else f"Ping during TCP, {control}"
 
     def run(self, tunnel, seconds):
         cable = tunnel.lab.cables[0]
@@ -145,4 +146,4 @@ def all_loads(controls):
     udp = [Udp("udp64", "UDP 64 B, flood", 64), Udp("udp1400", "UDP 1400 B, flood", 1400),
            Udp("udpuso", "UDP 1400 B with USO, flood", 1400, USO_SEGMENTS),
            Udp("udppaced", f"UDP 64 B, {PACED_RATE // 1000} k/s", 64, rate=PACED_RATE)]
-    return [*tcp, *udp, Ping(), *(LoadedPing(control) for control in controls)]
+    return [*tcp, *udp, Ping(), *(LoadedPing(control, n_flows) for n_flows in (1, 4) for control in controls)]

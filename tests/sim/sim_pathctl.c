@@ -13,7 +13,9 @@
 #include "sim/simnet.h"
 
 #define PACKET_BYTES 1452
+/* As dataplane/report.h has them. */
 #define REPORT_INTERVAL (5 * NSEC_PER_MSEC)
+#define REPORT_BYTES (256 << 10)
 #define CLOCK_OFFSET (-77777 * NSEC_PER_SEC) /* the peer's clock is another one */
 #define FORWARD 0
 #define BACKWARD 1
@@ -25,6 +27,7 @@ struct run {
 	uint64_t counter;
 	/* receiver */
 	struct pathctl_report last;
+	uint64_t reported_bytes;
 	bool has_news, is_report_armed;
 	struct pathctl_report reports[4096];
 	unsigned n_reports;
@@ -54,11 +57,12 @@ static void send_report(struct simnet *net, void *context, uint64_t value)
 {
 	struct run *r = context;
 
-	(void)value;
-	r->is_report_armed = false;
+	if (value)
+		r->is_report_armed = false;
 	if (!r->has_news)
 		return;
 	r->has_news = false;
+	r->reported_bytes = r->last.rx_bytes;
 	r->reports[r->n_reports % 4096] = r->last;
 	simnet_send(net, BACKWARD, 100, on_report, r, r->n_reports++);
 }
@@ -73,8 +77,10 @@ static void on_packet(struct simnet *net, void *context, uint64_t counter)
 	r->last.arrival = simnet_now(net) + CLOCK_OFFSET;
 	r->has_news = true;
 	r->delivered += PACKET_BYTES;
+	if (r->last.rx_bytes - r->reported_bytes >= REPORT_BYTES)
+		send_report(net, r, 0);
 	if (!r->is_report_armed)
-		simnet_at(net, simnet_now(net) + REPORT_INTERVAL, send_report, r, 0);
+		simnet_at(net, simnet_now(net) + REPORT_INTERVAL, send_report, r, 1);
 	r->is_report_armed = true;
 }
 
@@ -313,6 +319,30 @@ START_TEST(sparse_packets_are_never_held_up)
 }
 END_TEST
 
+/* What such a path does not take at once waits here, where small packets can pass it. */
+START_TEST(a_fast_path_is_not_filled_up)
+{
+	static const nsec_t delays[] = {NSEC_PER_MSEC / 20, 10 * NSEC_PER_MSEC};
+	nsec_t spare = delays[_i] / 2;
+	nsec_t s = NSEC_PER_SEC;
+	struct run r;
+
+	run_begin(&r, 10, MBIT(4000), delays[_i]);
+	measure(&r, s);
+	measure(&r, s);
+	report("4 Gbit/s", &r, s);
+	ck_assert_double_ge(goodput(&r, s), 0.98 * MBIT(4000));
+	ck_assert_int_le(r.queue_max, nsec_max(PATHCTL_FAST_QUEUE, spare) + NSEC_PER_MSEC);
+	r.ctl.is_shared = true;
+	measure(&r, s / 10);
+	measure(&r, s);
+	report("    ... with small packets about", &r, s);
+	ck_assert_double_ge(goodput(&r, s), 0.98 * MBIT(4000));
+	ck_assert_int_le(r.queue_max, nsec_max(2 * NSEC_PER_MSEC, spare + NSEC_PER_MSEC));
+	simnet_free(r.net);
+}
+END_TEST
+
 START_TEST(a_fast_path_that_becomes_slow_is_paced)
 {
 	struct run r;
@@ -368,6 +398,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, changes_of_rate_are_followed_within_a_second);
 	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
 	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);
+	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);
 	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);
 	suite_add_tcase(s, t);

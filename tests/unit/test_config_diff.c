@@ -159,7 +159,8 @@ END_TEST
 START_TEST(what_a_network_is_made_with_needs_a_restart)
 {
 	expect_all("[network]\n",
-		   "interface = tun9\nbuffer_size = 4096\nbuffers = 20\nlink_queue = 16\n", 4, false);
+		   "interface = tun9\nbuffer_size = 4096\nbuffers = 20\nlink_queue = 16\n", 4,
+		   false);
 }
 END_TEST
 

@@ -214,19 +214,60 @@ START_TEST(a_queue_of_half_a_round_trip_loses_nothing)
 {
 	size_t len;
 
-	flowq_set_round_trip(q, 80 * MS);
+	flowq_set_timing(q, 80 * MS, false);
 	for (uint32_t i = 0; i < 3000; i++) {
 		ck_assert(push(1, i, 1400, 0, i * MS));
 		if (i >= 38)
 			ck_assert_uint_eq(number_of(flowq_pop(q, i * MS, &len)), i - 38);
 	}
 	ck_assert_uint_eq(flowq_take_stats(q).dropped, 0);
-	flowq_set_round_trip(q, 40 * MS);
+	flowq_set_timing(q, 40 * MS, false);
 	for (uint32_t i = 3000; i < 4000; i++) {
 		ck_assert(push(1, i, 1400, 0, i * MS));
 		flowq_pop(q, i * MS, &len);
 	}
 	ck_assert_uint_gt(flowq_take_stats(q).dropped, 0);
+}
+END_TEST
+
+/* Four milliseconds are a long queue where all paths are fast, and not elsewhere. */
+START_TEST(a_fast_path_has_short_queues)
+{
+	size_t len;
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		flowq_set_timing(q, MS / 10, i >= 500);
+		ck_assert(push(1, i, 1400, 0, i * MS));
+		if (i >= 4)
+			flowq_pop(q, i * MS, &len);
+		if (i == 499)
+			ck_assert_uint_eq(flowq_take_stats(q).dropped, 0);
+	}
+	ck_assert_uint_gt(flowq_take_stats(q).dropped, 0);
+}
+END_TEST
+
+/* So that the receiver can join them. */
+START_TEST(a_turn_is_a_burst_of_full_packets)
+{
+	uint16_t flow = 0;
+	size_t len;
+
+	flowq_set_turn(q, 65507, 1420);
+	for (uint32_t i = 0; i < 90; i++) {
+		ck_assert(push(1, i, 1420, 0, 0));
+		ck_assert(push(2, i, 1420, 0, 0));
+	}
+	for (unsigned turn = 0; turn < 4; turn++) {
+		for (unsigned i = 0; i < 45; i++) {
+			uint16_t of = flow_of(flowq_pop(q, 0, &len));
+
+			ck_assert(i == 0 ? of != flow : of == flow);
+			ck_assert(flowq_is_turn_over(q) == (i == 44));
+			flow = of;
+		}
+	}
+	ck_assert(flowq_is_empty(q));
 }
 END_TEST
 
@@ -382,6 +423,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_standing_queue_is_cut);
 	tcase_add_test(t, a_short_queue_loses_nothing);
 	tcase_add_test(t, a_queue_of_half_a_round_trip_loses_nothing);
+	tcase_add_test(t, a_fast_path_has_short_queues);
+	tcase_add_test(t, a_turn_is_a_burst_of_full_packets);
 	tcase_add_test(t, packets_that_can_be_marked_are_not_dropped);
 	tcase_add_test(t, what_waits_too_long_is_dropped);
 	tcase_add_test(t, full_of_cells_is_full);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * What a bond promises, over paths that chance makes: a failing seed is told and repeats.
+ * SIM_SEEDS says how many of them there are for each test; few by default, for a run of seconds.
+ */
+#include "check_main.h"
+
+#include "ends.h"
+
+#define MSEC NSEC_PER_MSEC
+#define SECONDS(n) ((n)*NSEC_PER_SEC)
+#define MANY 100000
+
+static uint64_t n_seeds(uint64_t by_default)
+{
+	const char *text = getenv("SIM_SEEDS");
+
+	return text ? strtoull(text, NULL, 10) : by_default;
+}
+
+#define ck_assert_seed(condition, ...)                                                             \
+	ck_assert_msg(condition, "seed %lu: " #condition, (unsigned long)seed)
+
+/* Lines whose delays differ by no more than max_spread_ms. */
+static void make_lines(nsec_t queue)
+{
+	for (unsigned i = 0; i < sim.n_paths; i++) {
+		struct simnet_path *p = ends_path(NEAR, i);
+
+		p->rate_bps = 2000000 + simnet_below(sim.net, 10000000);
+		p->delay = 2 * MSEC + (nsec_t)simnet_below(sim.net, 45 * MSEC);
+		p->jitter = (nsec_t)simnet_below(sim.net, 3 * MSEC);
+		p->queue = queue;
+		*ends_path(FAR, i) = *p;
+	}
+}
+
+static void begin_lines(uint64_t seed, nsec_t queue)
+{
+	ends_begin(seed, 2 + (unsigned)(seed % 2));
+	make_lines(queue);
+}
+
+#define N_GREEDY 2
+#define N_FLOWS 4
+
+/* Two that take what they get, a call, and one with packets now and then. */
+static void add_flows(void)
+{
+	for (unsigned i = 0; i < N_GREEDY; i++)
+		ends_add_flow(1300, 0, MANY);
+	ends_add_flow(200, 20 * MSEC, MANY);
+	ends_add_flow(100, 50 * MSEC + (nsec_t)simnet_below(sim.net, 300 * MSEC), MANY);
+}
+
+static uint32_t sum_of(size_t counter)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < ENDS_FLOWS; i++)
+		n += *(const uint32_t *)((const char *)&sim.flows[i] + counter);
+	return n;
+}
+
+#define SUM(counter) sum_of(offsetof(struct flow, counter))
+
+static enum bond_mode mode_of_seed(uint64_t seed)
+{
+	return seed % 4 < 2 ? BOND_AGGREGATE : BOND_AUTO;
+}
+
+/* Until the paths are known: what is learnt before is learnt by mistakes. */
+static void warm_up(uint64_t seed)
+{
+	ends_start(mode_of_seed(seed));
+	ends_run(SECONDS(2));
+	for (unsigned i = 0; i < ENDS_FLOWS; i++) {
+		sim.flows[i].n_disordered = 0;
+		sim.flows[i].longest = 0;
+	}
+}
+
+/* As long as a packet may be on its way: the longest path, its queue, and held. */
+#define LONGEST (50 * MSEC + RESEQ_HOLD_MAX)
+
+START_TEST(without_loss_all_comes_once_in_order_and_in_time)
+{
+	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+		begin_lines(seed, 0);
+		add_flows();
+		warm_up(seed);
+		ends_run(SECONDS(1));
+		ends_stop(SECONDS(3));
+		ck_assert_seed(sim.n_lost == 0);
+		ck_assert_seed(SUM(n_delivered) == SUM(n_sent));
+		ck_assert_seed(SUM(n_twice) == 0);
+		for (unsigned i = 0; i < N_FLOWS; i++)
+			ck_assert_seed(sim.flows[i].longest <= LONGEST);
+		for (unsigned i = 0; i < N_GREEDY; i++)
+			ck_assert_seed(sim.flows[i].n_disordered == 0);
+		ends_end();
+	}
+}
+END_TEST
+
+/* Copies go over two paths: the one that comes first is always the quickest. */
+START_TEST(mode_auto_keeps_sparse_flows_in_order_too)
+{
+	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+		ends_begin(seed, 2);
+		make_lines(0);
+		add_flows();
+		ends_start(BOND_AUTO);
+		ends_run(SECONDS(2));
+		ends_stop(SECONDS(3));
+		for (unsigned i = N_GREEDY; i < N_FLOWS; i++)
+			ck_assert_seed(sim.flows[i].n_disordered == 0);
+		ends_end();
+	}
+}
+END_TEST
+
+START_TEST(path_that_dies_takes_nothing_along)
+{
+	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+		unsigned victim;
+		nsec_t death;
+
+		begin_lines(seed, 0);
+		add_flows();
+		warm_up(seed);
+		death = simnet_now(sim.net) + (nsec_t)simnet_below(sim.net, SECONDS(1));
+		victim = (unsigned)simnet_below(sim.net, sim.n_paths);
+		for (int end = NEAR; end <= FAR; end++) {
+			ends_path(end, victim)->dead_from = death;
+			ends_path(end, victim)->dead_to = NSEC_NEVER;
+		}
+		ends_run(SECONDS(2));
+		ends_stop(SECONDS(3));
+		ck_assert_seed(sim.n_lost > 0);
+		ck_assert_seed(SUM(n_delivered) == SUM(n_sent));
+		ck_assert_seed(SUM(n_twice) == 0);
+		ends_end();
+	}
+}
+END_TEST
+
+/* Requests get lost too, and in the first second the paths are not known. */
+START_TEST(most_of_what_paths_lose_is_repaired)
+{
+	uint64_t n_lost = 0;
+	uint64_t n_missing = 0;
+
+	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+		begin_lines(seed, 0);
+		for (unsigned i = 0; i < 2 * ENDS_PATHS; i++)
+			simnet_path(sim.net, i)->loss = (double)simnet_below(sim.net, 200) / 10000;
+		add_flows();
+		ends_start(mode_of_seed(seed));
+		ends_run(SECONDS(3));
+		ends_stop(SECONDS(3));
+		ck_assert_seed(SUM(n_twice) == 0);
+		n_lost += sim.n_lost;
+		n_missing += SUM(n_sent) - SUM(n_delivered);
+		ends_end();
+	}
+	ck_assert_uint_gt(n_lost, 0);
+	ck_assert_uint_le(n_missing, n_lost * 15 / 100);
+}
+END_TEST
+
+static uint64_t far_bytes(unsigned path)
+{
+	const struct path_set *set = rcu_own(&net.bonds[FAR]->paths);
+
+	return atomic_load(&set->entries[path].path->received.bytes);
+}
+
+START_TEST(paths_are_filled_and_no_flow_starves)
+{
+	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+		uint64_t before[ENDS_PATHS] = {0};
+		uint32_t delivered[ENDS_FLOWS];
+
+		begin_lines(seed, 100 * MSEC);
+		add_flows();
+		warm_up(seed);
+		for (unsigned i = 0; i < sim.n_paths; i++)
+			before[i] = far_bytes(i);
+		for (unsigned i = 0; i < N_FLOWS; i++)
+			delivered[i] = sim.flows[i].n_delivered;
+		ends_run(SECONDS(2));
+		for (unsigned i = 0; i < sim.n_paths; i++)
+			ck_assert_seed((far_bytes(i) - before[i]) * 8 / 2 >=
+				       ends_path(NEAR, i)->rate_bps * 7 / 10);
+		for (unsigned i = 0; i < N_FLOWS; i++)
+			ck_assert_seed(sim.flows[i].n_delivered > delivered[i]);
+		ends_stop(SECONDS(3));
+		ends_end();
+	}
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("sim_ends");
+	TCase *t = tcase_create("sim_ends");
+
+	tcase_set_timeout(t, 300);
+	tcase_add_test(t, without_loss_all_comes_once_in_order_and_in_time);
+	tcase_add_test(t, mode_auto_keeps_sparse_flows_in_order_too);
+	tcase_add_test(t, path_that_dies_takes_nothing_along);
+	tcase_add_test(t, most_of_what_paths_lose_is_repaired);
+	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
+	suite_add_tcase(s, t);
+	return s;
+}

@@ -49,6 +49,13 @@ static const struct {
 	{"peer", NULL},
 };
 
+/* Of what a NULL key stands for, what a link cannot change while it lives. */
+static bool is_cold(const struct config_difference *d)
+{
+	return d->kind == DIFFERENCE_CHANGED && d->key && !strcmp(d->section->kind, "link") &&
+	       !strcmp(d->key, "workers");
+}
+
 /* Hooks are the supervisor's, which takes over the new configuration as well. */
 static bool is_hook(const struct config_difference *d)
 {
@@ -69,6 +76,8 @@ bool difference_is_hot(const struct config_difference *d)
 {
 	if (is_hook(d))
 		return true;
+	if (is_cold(d))
+		return false;
 	for (size_t i = 0; i < sizeof(hot) / sizeof(*hot); i++) {
 		if (strcmp(hot[i].section, d->section->kind) != 0)
 			continue;

@@ -14,6 +14,7 @@
 #define DEFAULT_INTERFACE "tun0"
 #define BUFFER_SIZE_MAX 65536
 #define WEIGHT_MAX 1000000
+#define WORKERS_MAX 16
 /* Below it a burst of 64 KB would not fit. */
 #define SOCKET_BUFFER_MIN 131072
 #define RESTART_LIMIT_MAX 1000000
@@ -234,6 +235,7 @@ static const struct config_key link_keys[] = {
 	{KEY("port", value_port, link_draft, settings.port)},
 	{KEY("endpoint", value_endpoint, link_draft, settings.endpoint)},
 	{KEY("weight", value_u32, link_draft, settings.weight), .min = 1, .max = WEIGHT_MAX},
+	{KEY("workers", value_u32, link_draft, settings.workers), .min = 1, .max = WORKERS_MAX},
 	{KEY("fwmark", value_mark, link_draft, settings.fwmark)},
 	{KEY("role", value_role, link_draft, settings.role)},
 	{KEY("rate", value_rate, link_draft, settings.rate)},
@@ -331,7 +333,8 @@ static void *open_link(struct config_draft *d, const struct config_section *s)
 {
 	struct link_draft *l = &d->links[d->n_links++];
 
-	*l = (struct link_draft){.section = s, .is_enabled = true, .settings = {.weight = 1}};
+	*l = (struct link_draft){
+		.section = s, .is_enabled = true, .settings = {.weight = 1, .workers = 1}};
 	strcpy(l->settings.name, s->name);
 	return l;
 }

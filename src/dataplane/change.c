@@ -467,16 +467,29 @@ static void clean_pokes(void *arg)
 	handshaker_take_pokes(arg);
 }
 
+/*
+ * A worker's last batch may be with another one, that was visited before it: after the first
+ * round nobody has anything left, and after the second nobody is still at what others have left.
+ */
+static void visit_workers(struct link *l)
+{
+	uint32_t rounds = l->n_workers > 1 ? 2 : 1;
+
+	for (uint32_t i = 0; i < rounds * l->n_workers; i++) {
+		struct link_worker *w = &l->workers[i % l->n_workers];
+
+		link_visit(w, clean_rx, w->user);
+	}
+}
+
 /* Who tells others something comes before them. */
 static void remove_gone(struct plan *p)
 {
 	struct network *n = p->network;
 
 	for (size_t i = 0; i < n->n_links; i++) {
-		struct link *l = n->links[i];
-
-		if (l)
-			link_visit(l, clean_rx, l->user);
+		if (n->links[i])
+			visit_workers(n->links[i]);
 	}
 	tx_visit(n->tx, clean_tx, p);
 	monitor_visit(n->monitor, clean_monitor, p);

@@ -3,7 +3,7 @@
 /*
  * How a link goes while traffic runs: first no path leads over it, so that nobody chooses it, and
  * nobody answers over it; after a grace period nobody who chose it before is still at it, and its
- * worker ends. What the worker gave to others is out of their hands when they have been visited.
+ * workers end. What they gave to others is out of their hands when those have been visited.
  */
 #include "dataplane/links.h"
 
@@ -32,8 +32,8 @@ int network_link_new(struct link **ret, struct network *n, uint32_t number,
 	*own = *s;
 	r = link_init(l, number, own, n->bursts, n->burst_bytes, &n->settings->sizes.link,
 		      &rx_link_calls, n);
-	if (r == 0)
-		r = rx_new((struct rx **)&l->user, n);
+	for (uint32_t i = 0; r == 0 && i < l->n_workers; i++)
+		r = rx_new((struct rx **)&l->workers[i].user, n);
 	if (r < 0) {
 		network_link_free(l);
 		return r;
@@ -46,8 +46,9 @@ void network_link_free(struct link *l)
 {
 	if (!l)
 		return;
+	for (uint32_t i = 0; i < l->n_workers; i++)
+		rx_free(l->workers[i].user);
 	link_deinit(l);
-	rx_free(l->user);
 	free(l->settings);
 	free(l);
 }
@@ -126,11 +127,18 @@ static void take_events(void *arg)
 	monitor_take_events(arg);
 }
 
+/* `rx` NULL: nobody is there to. */
+static void take_over_from(struct rx *rx, struct link *ended)
+{
+	for (uint32_t i = 0; i < ended->n_workers; i++)
+		rx_take_over(rx, ended->workers[i].user);
+}
+
 static void take_over(void *arg)
 {
 	struct visit *v = arg;
 
-	rx_take_over(v->rx, v->link->user);
+	take_over_from(v->rx, v->link);
 }
 
 /* Handshake thread: with a link that has an endpoint, peers are within reach. */
@@ -157,10 +165,13 @@ static void remove_link(struct network *n, struct link *l)
 
 		if (!other)
 			continue;
-		v.rx = other->user;
-		link_visit(other, take_over, &v);
+		/* The first finds all that is left to watch. */
+		for (uint32_t k = 0; k < other->n_workers; k++) {
+			v.rx = other->workers[k].user;
+			link_visit(&other->workers[k], take_over, &v);
+		}
 	}
-	rx_take_over(NULL, l->user);
+	take_over_from(NULL, l);
 	monitor_visit(n->monitor, take_events, n->monitor);
 	log_notice("network %s: link %s: removed", n->settings->name, l->settings->name);
 	network_link_free(l);

@@ -8,7 +8,7 @@
 
 struct network;
 
-/* With settings of its own, and its worker's struct rx as link->user. 0 or -errno. */
+/* With settings of its own, and its workers' struct rx. 0 or -errno. */
 int network_link_new(struct link **ret, struct network *n, uint32_t number,
 		     const struct link_settings *s);
 /* No thread uses it any more. NULL is fine. */

@@ -33,10 +33,21 @@ static int fail(const struct network *n, const char *what, int r)
 	return r;
 }
 
-static int make_pools(struct network *n, size_t n_links)
+/* Workers of the links that are there at the start, beyond one each: they hold as much as a link.
+ */
+static size_t count_more_workers(const struct network_settings *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_links; i++)
+		n += s->links[i].workers > 1 ? s->links[i].workers - 1 : 0;
+	return n;
+}
+
+static int make_pools(struct network *n, const struct network_settings *all)
 {
 	const struct network_settings *s = n->settings;
-	size_t links = n_links > PATHS_MAX ? n_links : PATHS_MAX;
+	size_t links = all->n_links > PATHS_MAX ? all->n_links : PATHS_MAX;
 	size_t needed = s->mtu + MESSAGE_DATA_OVERHEAD;
 	int r;
 
@@ -48,10 +59,12 @@ static int make_pools(struct network *n, size_t n_links)
 	n->cell_room = n->burst_bytes + CELL_SLACK +
 		       (sizeof(struct parcel) > sizeof(struct burst) ? sizeof(struct parcel)
 								     : sizeof(struct burst));
-	r = pool_new(&n->bursts, network_bursts_per_link(n) * links + s->sizes.buffers,
+	r = pool_new(&n->bursts,
+		     network_bursts_per_link(n) * (links + count_more_workers(all)) +
+			     s->sizes.buffers,
 		     n->cell_room);
 	if (r == 0)
-		r = network_put_by_bursts(n, n_links);
+		r = network_put_by_bursts(n, all->n_links);
 	if (r == 0)
 		r = pool_new(&n->cells, s->sizes.reorder_packets, sizeof(size_t) + n->cell_bytes);
 	if (r == 0)
@@ -222,7 +235,7 @@ static void open_timestamp(struct network *n)
 
 static int make_parts(struct network *n, const struct network_settings *settings)
 {
-	int r = make_pools(n, settings->n_links);
+	int r = make_pools(n, settings);
 
 	atomic_init(&n->mtu, settings->mtu);
 	atomic_init(&n->clamps_mss, settings->mss_clamp);

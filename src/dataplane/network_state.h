@@ -47,7 +47,8 @@ struct network {
 	_Atomic size_t n_bonds;
 	/* RCU; the main thread writes: struct bond by inner address */
 	RCU_SLOT(struct allowedips) allowed_ips;
-	/* each the own of the thread it is named after; link->user is the worker's struct rx */
+	/* each the own of the thread it is named after; of a link's workers `user` is the struct rx
+	 */
 	struct tx *tx;
 	struct handshaker *handshaker;
 	struct monitor *monitor;

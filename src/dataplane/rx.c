@@ -21,10 +21,6 @@
 struct rx {
 	struct network *network;
 	struct lane_worker lane;
-	/* the chain being gathered, all of one peer */
-	struct burst *first;
-	struct burst *last;
-	struct bond *bond;
 	/* bonds whose resequencer's deadline this worker watches */
 	struct bond *armed;
 };
@@ -62,29 +58,22 @@ static void arm(struct rx *r, struct bond *bond)
 	r->armed = bond;
 }
 
-static void submit(struct rx *r, nsec_t now)
+/* Gives the bursts of each peer to its lane, as long a chain at once as there is of one. */
+static void deliver(void *ctx, struct link_worker *w, struct burst *first, nsec_t now)
 {
-	struct bond *bond = r->bond;
+	struct rx *r = w->user;
+	struct burst *last, *next;
 
-	if (!r->first)
-		return;
-	r->bond = NULL;
-	lane_submit(bond, &r->lane, r->first, r->last, now);
-	r->first = r->last = NULL;
-	arm(r, bond);
-}
+	(void)ctx;
+	for (; first; first = next) {
+		struct bond *bond = first->bond;
 
-static void gather(struct rx *r, struct bond *bond, struct burst *b)
-{
-	if (r->bond && r->bond != bond)
-		submit(r, b->received);
-	b->next = NULL;
-	if (r->first)
-		r->last->next = b;
-	else
-		r->first = b;
-	r->last = b;
-	r->bond = bond;
+		for (last = first; last->next && last->next->bond == bond;)
+			last = last->next;
+		next = last->next;
+		lane_submit(bond, &r->lane, first, last, now);
+		arm(r, bond);
+	}
 }
 
 static uint32_t receiver_index(const uint8_t *datagram)
@@ -161,8 +150,8 @@ static uint32_t open_burst(struct burst *b, struct keypair *k)
 	return opened;
 }
 
-/* A burst that is one run. Takes it over. */
-static void take_run(struct rx *r, struct link *l, struct burst *b)
+/* A burst that is one run, which it takes over. Returns it opened, or NULL. */
+static struct burst *take_run(struct network *n, struct link *l, struct burst *b)
 {
 	enum drop_reason reason = DROP_rx_unknown_index;
 	struct keypair *k;
@@ -170,7 +159,7 @@ static void take_run(struct rx *r, struct link *l, struct burst *b)
 	uint32_t opened;
 
 	rcu_begin();
-	k = device_session_rcu(r->network->device, receiver_index(b->data));
+	k = device_session_rcu(n->device, receiver_index(b->data));
 	if (k && !keypair_can_receive(k, b->received)) {
 		reason = DROP_rx_expired_session;
 		k = NULL;
@@ -179,7 +168,7 @@ static void take_run(struct rx *r, struct link *l, struct burst *b)
 		rcu_end();
 		drops_add(&l->drops, reason, b->n);
 		burst_put(b);
-		return;
+		return NULL;
 	}
 	opened = open_burst(b, k);
 	if (opened < b->n)
@@ -187,13 +176,15 @@ static void take_run(struct rx *r, struct link *l, struct burst *b)
 	if (!opened) {
 		rcu_end();
 		burst_put(b);
-		return;
+		return NULL;
 	}
 	bond = bond_of(k->peer);
 	b->path_slot = path_set_slot(rcu_read(&bond->paths), l, &b->from.remote);
 	b->session = keypair_get(k);
 	rcu_end();
-	gather(r, bond, b);
+	b->bond = bond;
+	b->next = NULL;
+	return b;
 }
 
 /* A datagram that is no data: handshake messages go to their thread, all else is dropped. */
@@ -225,17 +216,19 @@ static void take_message(struct network *n, struct link *l, const struct burst *
 		drops_add(&l->drops, DROP_rx_handshake_queue, 1);
 }
 
-static void received(void *ctx, struct link *l, struct burst *b)
+static struct burst *received(void *ctx, struct link_worker *w, struct burst *b)
 {
 	struct network *n = ctx;
-	struct rx *r = l->user;
+	struct link *l = w->link;
+	struct burst *first = NULL;
+	struct burst **end = &first;
 	struct burst *part;
 	uint32_t run;
 
 	if (b->n == 0 || b->n > BURST_DATAGRAMS) {
 		drops_add(&l->drops, DROP_rx_malformed, b->n ? b->n : 1);
 		burst_put(b);
-		return;
+		return NULL;
 	}
 	for (uint32_t i = 0; i < b->n; i += run) {
 		uint8_t *datagram = burst_datagram(b, i);
@@ -247,17 +240,19 @@ static void received(void *ctx, struct link *l, struct burst *b)
 			continue;
 		}
 		run = run_length(b, i);
-		if (run == b->n) {
-			take_run(r, l, b);
-			return;
-		}
+		if (run == b->n)
+			return take_run(n, l, b);
 		part = cut(b, i, run);
-		if (part)
-			take_run(r, l, part);
-		else
+		if (!part) {
 			drops_add(&l->drops, DROP_rx_no_buffer, run);
+			continue;
+		}
+		*end = take_run(n, l, part);
+		if (*end)
+			end = &part->next;
 	}
 	burst_put(b);
+	return first;
 }
 
 void rx_remove_bonds(struct rx *r)
@@ -319,13 +314,10 @@ static nsec_t watch_deadlines(struct rx *r, nsec_t now)
 	return earliest;
 }
 
-static nsec_t batch_done(void *ctx, struct link *l, nsec_t now)
+static nsec_t batch_done(void *ctx, struct link_worker *w, nsec_t now)
 {
-	struct rx *r = l->user;
-
 	(void)ctx;
-	submit(r, now);
-	return watch_deadlines(r, now);
+	return watch_deadlines(w->user, now);
 }
 
 static void failed(void *ctx, struct link *l, uint32_t path_id, int error)
@@ -351,6 +343,7 @@ static void has_room(void *ctx, struct link *l)
 
 const struct link_calls rx_link_calls = {
 	.received = received,
+	.deliver = deliver,
 	.batch_done = batch_done,
 	.failed = failed,
 	.has_room = has_room,

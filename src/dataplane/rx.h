@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The way in, on the link workers' threads: classify, find the session, open in place,
- * gather what belongs to one peer, and give it to that peer's receive lane.
+ * The way in, on the link workers' threads: classify, find the session, open in place; then, in the
+ * order in which it came, give what belongs to one peer to that peer's receive lane.
  */
 #pragma once
 
@@ -13,7 +13,7 @@ struct rx;
 
 extern const struct link_calls rx_link_calls;
 
-/* One per link, for its worker; `ctx` of the link's calls is the network, link->user this. */
+/* One for each worker of a link, as its `user`; `ctx` of the link's calls is the network. */
 int rx_new(struct rx **ret, struct network *n); /* 0 or -ENOMEM */
 void rx_free(struct rx *r);
 /* In a visit to the worker: it watches the deadlines of no bond any more that is marked as removed.

@@ -11,15 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "links/worker.h"
+
 /* Bursts sent in a turn, so that a busy worker still receives, and others get back to their work.
  */
 #define SENDS_PER_TURN 8
 
 /* What fails for every packet is told of no more often: there is one queue for all such news. */
 #define FAILURE_INTERVAL (50 * NSEC_PER_MSEC)
-
-/* When the pool of buffers was empty, the next try. */
-#define BUFFER_RETRY NSEC_PER_MSEC
 
 enum turn_end {
 	TURN_EMPTY,   /* nothing is left to send */
@@ -44,14 +43,11 @@ int link_init(struct link *l, uint32_t number, struct link_settings *settings, s
 	l->calls = calls;
 	l->ctx = ctx;
 	l->socket.fd = -1;
-	l->waker.fd = -1;
 	atomic_init(&l->has_carrier, true);
 	/* Nobody sends until the worker runs. */
 	atomic_init(&l->is_sending, true);
 	r = ring_new(&l->tx, sizes->queue, sizeof(struct link_tx));
-	if (r < 0)
-		return r;
-	return waker_init(&l->waker);
+	return r < 0 ? r : workers_init(l);
 }
 
 static void drop_tx(struct link *l, const struct link_tx *tx, uint32_t datagrams,
@@ -70,16 +66,12 @@ void link_deinit(struct link *l)
 		drop_tx(l, &tx, tx.burst->n, DROP_tx_link_down);
 	if (l->pending.burst)
 		drop_tx(l, &l->pending, l->pending.burst->n - l->pending_sent, DROP_tx_link_down);
-	for (int i = 0; i < UDP_BATCH; i++) {
-		if (l->spare[i])
-			burst_put(l->spare[i]);
-	}
+	workers_deinit(l);
 	if (l->socket.fd >= 0)
 		close(l->socket.fd);
 	if (u && u->fd >= 0)
 		close(u->fd);
 	free(u);
-	waker_deinit(&l->waker);
 	ring_free(l->tx);
 	l->tx = NULL;
 }
@@ -98,11 +90,11 @@ int link_set_socket(struct link *l, const struct udp_socket *u)
 	if (unused && unused->fd >= 0)
 		close(unused->fd);
 	free(unused);
-	waker_wake(&l->waker);
+	waker_wake(&l->workers[0].waker);
 	return 0;
 }
 
-/* The worker, in its turn. */
+/* The first worker, in its turn. */
 static void adopt_socket(struct link *l)
 {
 	struct udp_socket *u =
@@ -110,6 +102,7 @@ static void adopt_socket(struct link *l)
 
 	if (!u)
 		return;
+	worker_claim_lead(l);
 	if (l->socket.fd >= 0)
 		close(l->socket.fd);
 	l->socket = *u;
@@ -154,7 +147,7 @@ static void tell_room(struct link *l)
 		l->calls->has_room(l->ctx, l);
 }
 
-static void tell_failure(struct link *l, uint32_t path_id, int error)
+void link_tell_failure(struct link *l, uint32_t path_id, int error)
 {
 	_Atomic nsec_t *told = &l->failures_told[path_id % LINK_FAILURES_TOLD];
 	nsec_t now = clock_now();
@@ -180,7 +173,7 @@ static void fail_tx(struct link *l, int error)
 	l->pending.burst = NULL;
 	if (error == ENOBUFS || error == EMSGSIZE)
 		return;
-	tell_failure(l, path_id, error);
+	link_tell_failure(l, path_id, error);
 }
 
 static void count_sent(struct link *l, const struct burst *b, uint32_t first, uint32_t n)
@@ -266,7 +259,7 @@ static void send_queued(struct link *l)
 		end_turn(l, end);
 		if (end != TURN_EMPTY ||
 		    atomic_load_explicit(&l->replacement, memory_order_relaxed)) {
-			waker_wake(&l->waker);
+			waker_wake(&l->workers[0].waker);
 			return;
 		}
 	}
@@ -287,8 +280,7 @@ bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint3
 	return true;
 }
 
-/* The worker's turn, if nobody else is sending. True if there may be more to do. */
-static bool work_turn(struct link *l)
+bool link_work_turn(struct link *l)
 {
 	enum turn_end end;
 
@@ -300,154 +292,11 @@ static bool work_turn(struct link *l)
 	return end == TURN_OVER;
 }
 
-/* As many empty bursts as one call takes, or as there are to be had, at the front of l->spare. */
-static int fill_spare(struct link *l)
-{
-	int n = 0;
-
-	while (n < (int)l->sizes.receive_batch &&
-	       (l->spare[n] || (l->spare[n] = burst_take(l->bursts))))
-		n++;
-	return n;
-}
-
-/* Receives one batch and hands it on; returns how many messages came. */
-static int receive_some(struct link *l)
-{
-	int n = fill_spare(l);
-	uint64_t datagrams = 0;
-	uint64_t bytes = 0;
-	uint32_t overflow = l->socket.overflow;
-	nsec_t now;
-	int got;
-
-	l->is_without_buffers = n == 0;
-	if (!n) {
-		drops_add(&l->drops, DROP_rx_no_buffer, 1);
-		return 0;
-	}
-	got = udp_receive(&l->socket, l->spare, n, l->burst_bytes);
-	l->may_read = got == n;
-	if (got <= 0) {
-		if (got < 0 && got != -EAGAIN && got != -EINTR) {
-			tell_failure(l, 0, -got);
-		}
-		return 0;
-	}
-	if (l->socket.overflow != overflow)
-		drops_add(&l->drops, DROP_rx_socket_overflow, l->socket.overflow - overflow);
-	now = clock_now();
-	for (int i = 0; i < got; i++) {
-		struct burst *b = l->spare[i];
-
-		datagrams += b->n;
-		bytes += b->len;
-		b->link = l;
-		b->received = now;
-		l->spare[i] = NULL;
-		l->calls->received(l->ctx, l, b);
-	}
-	/* The rest moves to the front, where fill_spare() looks for it. */
-	memmove(l->spare, l->spare + got, (size_t)(UDP_BATCH - got) * sizeof(l->spare[0]));
-	memset(l->spare + UDP_BATCH - got, 0, (size_t)got * sizeof(l->spare[0]));
-	atomic_fetch_add_explicit(&l->rx_datagrams, datagrams, memory_order_relaxed);
-	atomic_fetch_add_explicit(&l->rx_bytes, bytes, memory_order_relaxed);
-	return got;
-}
-
-static struct timespec timespec_of(nsec_t t)
-{
-	return (struct timespec){.tv_sec = t / NSEC_PER_SEC, .tv_nsec = t % NSEC_PER_SEC};
-}
-
-/* Is there something that nobody but the worker will do? Asked when it is known to be asleep. */
-static bool has_work(struct link *l)
-{
-	if (atomic_load(&l->stop) || errands_wait(&l->errands))
-		return true;
-	if (atomic_load(&l->is_sending))
-		return false; /* whoever is will wake us for what is left */
-	return atomic_load(&l->replacement) || (ring_used(l->tx) && !atomic_load(&l->is_blocked));
-}
-
-static void wait_for_work(struct link *l, nsec_t until, nsec_t now)
-{
-	struct pollfd fds[2] = {
-		{.fd = l->waker.fd, .events = POLLIN},
-		{.fd = l->socket.fd, .events = l->is_without_buffers ? 0 : POLLIN},
-	};
-	struct timespec timeout;
-
-	/* What has come stays in the socket; nobody tells when there are buffers again. */
-	if (l->is_without_buffers)
-		until = nsec_min(until, now + BUFFER_RETRY);
-	timeout = timespec_of(nsec_max(until - now, 0));
-
-	waker_sleep(&l->waker);
-	if (has_work(l)) {
-		waker_awake(&l->waker);
-		return;
-	}
-	if (atomic_load(&l->is_blocked))
-		fds[1].events |= POLLOUT;
-	ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL);
-	if (fds[1].revents || l->is_without_buffers)
-		l->may_read = true;
-	waker_awake(&l->waker);
-}
-
-static void run(void *arg)
-{
-	struct link *l = arg;
-	bool may_send;
-	int got;
-	nsec_t now;
-	nsec_t until;
-
-	atomic_store_explicit(&l->is_sending, false, memory_order_release);
-	while (!atomic_load_explicit(&l->stop, memory_order_relaxed)) {
-		errands_do(&l->errands);
-		may_send = work_turn(l);
-		got = l->socket.fd >= 0 && (l->may_read || may_send) ? receive_some(l) : 0;
-		now = clock_now();
-		until = l->calls->batch_done(l->ctx, l, now);
-		if (!may_send && !got)
-			wait_for_work(l, until, now);
-	}
-}
-
-int link_start(struct link *l)
-{
-	char name[16];
-	int r;
-
-	snprintf(name, sizeof(name), "vt-link-%u", l->number);
-	r = thread_start(&l->thread, name, run, l);
-	if (r == 0)
-		errands_open(&l->errands);
-	return r;
-}
-
-void link_stop(struct link *l)
-{
-	if (!l->errands.is_served)
-		return;
-	atomic_store(&l->stop, true);
-	waker_wake(&l->waker);
-	thread_join(&l->thread);
-	errands_close(&l->errands);
-}
-
-void link_visit(struct link *l, errand_fn visit, void *arg)
-{
-	errands_send(&l->errands, &l->waker, visit, arg);
-}
-
 static void settle(void *arg)
 {
 	struct link *l = arg;
 
-	if (!l->errands.is_served)
+	if (!l->workers[0].errands.is_served)
 		return;
 	while (!take_turn(l))
 		sched_yield();
@@ -457,5 +306,5 @@ static void settle(void *arg)
 
 void link_settle(struct link *l)
 {
-	link_visit(l, settle, l);
+	link_visit(&l->workers[0], settle, l);
 }

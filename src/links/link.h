@@ -2,9 +2,9 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * Link: one local uplink. Whoever queues a burst also sends it, if nobody else is sending; what
- * is left (the socket is full, or there was much) its worker thread sends. The worker owns the
- * socket, receives in batches, and hands what came to the dataplane, all the way to the TUN
- * interface, before it looks again (run to completion). The monitor thread opens and
+ * is left (the socket is full, or there was much) its first worker sends. Its workers (mostly
+ * there is just one) receive in batches, and hand what came to the dataplane, all the way to the
+ * TUN interface, before they look again (run to completion). The monitor thread opens and
  * replaces the socket; a link may be without one for a while.
  */
 #pragma once
@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "links/socket.h"
+#include "links/turnstile.h"
 #include "util/drops.h"
 #include "util/errand.h"
 #include "util/ring.h"
@@ -26,13 +27,21 @@
 #define LINK_FAILURES_TOLD 32
 
 struct link;
+struct link_worker;
 
 struct link_calls {
-	/* A burst has come (see its link, from, received); it now belongs to the callee. */
-	void (*received)(void *ctx, struct link *l, struct burst *b);
+	/*
+	 * A burst has come (see its link, from, received); it now belongs to the callee. Returns
+	 * what is to be delivered of it, through `next`; NULL: nothing. Several workers may be at
+	 * this at the same time.
+	 */
+	struct burst *(*received)(void *ctx, struct link_worker *w, struct burst *b);
+	/* What received() has returned of a batch of whichever worker, in the order in which the
+	 * batches came: not two at the same time. Now it is the callee's. */
+	void (*deliver)(void *ctx, struct link_worker *w, struct burst *first, nsec_t now);
 	/* The batch is over; and whenever the worker is about to sleep: returns when it must not
 	 * sleep any longer (NSEC_NEVER: no matter). */
-	nsec_t (*batch_done)(void *ctx, struct link *l, nsec_t now);
+	nsec_t (*batch_done)(void *ctx, struct link_worker *w, nsec_t now);
 	/* Sending over path `path_id` (0: none) failed by `error`, or receiving did. Not of each
 	 * datagram: once, and then now and then for as long as it goes on. */
 	void (*failed)(void *ctx, struct link *l, uint32_t path_id, int error);
@@ -47,6 +56,21 @@ struct link_tx {
 	uint32_t path_id;
 };
 
+/* One of the threads of a link. The first also sends what is left, and changes the socket. */
+struct link_worker {
+	/* constant */
+	struct link *link;
+	uint32_t number; /* among the link's workers */
+	void *user;	 /* the dataplane's */
+	struct waker waker;
+	struct thread thread;
+	struct errands errands;
+	/* its own */
+	struct burst *spare[UDP_BATCH];
+	bool is_leading; /* it has the lead, see worker.c */
+	bool is_without_buffers;
+};
+
 struct link {
 	/* constant */
 	uint32_t number; /* among the network's links */
@@ -56,16 +80,14 @@ struct link {
 	struct pool *bursts;
 	size_t burst_bytes;
 	struct link_sizes sizes;
-	void *user; /* the dataplane's, for the worker */
 	struct ring *tx;
-	struct waker waker;
-	struct thread thread;
-	struct errands errands;
-	/* worker; it changes the socket only in a turn of its own */
+	struct link_worker *workers;
+	uint32_t n_workers;
+	/* whoever has the lead or the turn; changed by the first worker while it has both */
 	struct udp_socket socket; /* fd -1: none */
-	struct burst *spare[UDP_BATCH];
+	/* whoever has the lead */
 	bool may_read;
-	bool is_without_buffers;
+	struct turnstile order; /* of the batches, where there are several workers */
 	/* whoever has the turn to send */
 	struct link_tx pending; /* its burst being partly sent; NULL: none */
 	uint32_t pending_sent;
@@ -75,7 +97,9 @@ struct link {
 	_Alignas(64) _Atomic size_t queued_bytes;
 	_Atomic bool is_starved; /* somebody waits for room */
 	_Atomic bool is_sending; /* somebody has the turn to send */
-	_Atomic bool is_blocked; /* the socket takes no more; the worker waits for it */
+	_Atomic bool is_blocked; /* the socket takes no more; the first worker waits for it */
+	_Atomic bool is_led;	 /* somebody has the lead */
+	_Atomic bool is_claimed; /* the first worker wants it */
 	_Atomic bool stop;
 	_Atomic bool is_open;
 	_Atomic bool has_carrier; /* its interface has; true where that is not known */
@@ -93,12 +117,13 @@ int link_init(struct link *l, uint32_t number, struct link_settings *settings, s
 	      size_t burst_bytes, const struct link_sizes *sizes, const struct link_calls *calls,
 	      void *ctx);
 int link_start(struct link *l);
-/* Ends the worker, if it runs; what is queued is dropped. */
+/* Ends the workers, if they run; what is queued is dropped. */
 void link_stop(struct link *l);
 void link_deinit(struct link *l);
-/* Main thread: has the worker call visit(arg), and waits for it; see errand.h. */
-void link_visit(struct link *l, errand_fn visit, void *arg);
-/* Main thread: returns when the worker uses the socket last given to it, and has closed others. */
+/* Main thread: has a worker call visit(arg), and waits for it; see errand.h. */
+void link_visit(struct link_worker *w, errand_fn visit, void *arg);
+/* Main thread: returns when the first worker uses the socket last given to it, and has closed
+ * others. */
 void link_settle(struct link *l);
 
 /* Monitor: gives the worker a socket (which it then owns), or takes it away (`u` NULL). 0 or

@@ -56,7 +56,8 @@ struct link_settings {
 	char device[IFNAMSIZ];	       /* "" : any */
 	struct endpoint_name endpoint; /* single-peer form only */
 	uint32_t weight;
-	uint32_t fwmark; /* 0: none */
+	uint32_t workers; /* threads; 0: one */
+	uint32_t fwmark;  /* 0: none */
 	enum link_role role;
 	uint64_t rate; /* bits per second that may be sent on a path over it; 0: no cap */
 	/* bytes that the kernel may hold for its socket; 0: as many as by default */

@@ -12,8 +12,8 @@
 
 /* Those of vtrunkd.conf(5): a test compares. */
 const char *const complete_link_keys[] = {
-	"bind=",    "device=", "enabled=", "endpoint=", "fwmark=", "gro=", "gso=",
-	"network=", "port=",   "rate=",	   "role=",	"weight=", NULL};
+	"bind=",    "device=", "enabled=", "endpoint=", "fwmark=", "gro=",     "gso=",
+	"network=", "port=",   "rate=",	   "role=",	"weight=", "workers=", NULL};
 const char *const complete_peer_keys[] = {
 	"allowed_ips=",	  "endpoint=",		 "multilink=",	"network=", "persistent_keepalive=",
 	"preshared_key=", "preshared_key_file=", "public_key=", NULL};

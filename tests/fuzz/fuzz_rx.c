@@ -120,8 +120,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	b->link = l;
 	b->from = endpoint_of(data[1] & 2 ? "192.0.2.1" : "192.0.2.2");
 	b->received = now;
-	rx_link_calls.received(&net, l, b);
-	rx_link_calls.batch_done(&net, l, now);
+	b = rx_link_calls.received(&net, &l->workers[0], b);
+	if (b)
+		rx_link_calls.deliver(&net, &l->workers[0], b, now);
+	rx_link_calls.batch_done(&net, &l->workers[0], now);
 	empty_queues();
 	if (pool_available(net.bursts) != HANDMADE_BURSTS)
 		abort();

@@ -11,7 +11,7 @@
 
 #include "links/link.h"
 
-#define CELLS 256
+#define CELLS 512 /* all workers may hold a whole batch */
 #define QUEUE 32
 #define BURST_BYTES 4096
 #define MANY 20000
@@ -23,11 +23,13 @@ struct end {
 	struct link link;
 	struct link_settings settings;
 	bool is_running;
-	/* worker */
+	/* whoever delivers */
 	uint32_t last; /* number received */
 	/* atomic */
 	_Atomic uint32_t n_received; /* datagrams */
 	_Atomic uint32_t n_disorder;
+	_Atomic uint32_t last_seen;
+	_Atomic bool is_delivering;
 	_Atomic uint32_t n_batches;
 	_Atomic uint32_t n_failed;
 	_Atomic uint32_t failed_path;
@@ -38,30 +40,52 @@ struct end {
 
 static struct pool *pool;
 static struct end near, remote;
+static uint32_t n_workers;
 
-static void received(void *ctx, struct link *l, struct burst *b)
+static struct burst *received(void *ctx, struct link_worker *w, struct burst *b)
 {
 	struct end *e = ctx;
-	uint32_t number;
 
-	ck_assert_ptr_eq(l, &e->link);
-	ck_assert_ptr_eq(b->link, l);
-	for (uint32_t i = 0; i < b->n; i++) {
-		memcpy(&number, burst_datagram(b, i), sizeof(number));
-		if (number <= e->last)
-			atomic_fetch_add(&e->n_disorder, 1);
-		e->last = number;
-	}
-	atomic_fetch_add(&e->n_received, b->n);
-	burst_put(b);
+	ck_assert_ptr_eq(w->link, &e->link);
+	ck_assert_ptr_eq(b->link, w->link);
+	/* so that one that came later is often ready first */
+	if (n_workers > 1 && burst_datagram(b, 0)[0] % 3 == 0)
+		sched_yield();
+	b->next = NULL;
+	return b;
 }
 
-static nsec_t batch_done(void *ctx, struct link *l, nsec_t now)
+/* In order and by one at a time, whatever the number of workers. */
+static void deliver(void *ctx, struct link_worker *w, struct burst *b, nsec_t now)
+{
+	struct end *e = ctx;
+	struct burst *next;
+	uint32_t number;
+
+	(void)w;
+	(void)now;
+	ck_assert(!atomic_exchange(&e->is_delivering, true));
+	for (; b; b = next) {
+		next = b->next;
+		for (uint32_t i = 0; i < b->n; i++) {
+			memcpy(&number, burst_datagram(b, i), sizeof(number));
+			if (number <= e->last)
+				atomic_fetch_add(&e->n_disorder, 1);
+			e->last = number;
+		}
+		atomic_store(&e->last_seen, e->last);
+		atomic_fetch_add(&e->n_received, b->n);
+		burst_put(b);
+	}
+	atomic_store(&e->is_delivering, false);
+}
+
+static nsec_t batch_done(void *ctx, struct link_worker *w, nsec_t now)
 {
 	struct end *e = ctx;
 	nsec_t after = atomic_load(&e->wake_after);
 
-	(void)l;
+	(void)w;
 	atomic_fetch_add(&e->n_batches, 1);
 	return after ? now + after : NSEC_NEVER;
 }
@@ -88,6 +112,7 @@ static const struct link_sizes sizes = {.receive_batch = UDP_BATCH, .queue = QUE
 
 static const struct link_calls calls = {
 	.received = received,
+	.deliver = deliver,
 	.batch_done = batch_done,
 	.failed = failed,
 	.has_room = has_room,
@@ -97,17 +122,29 @@ static void init_end(struct end *e, uint32_t number)
 {
 	memset(e, 0, sizeof(*e));
 	strcpy(e->settings.name, "test");
+	e->settings.workers = n_workers;
 	ck_assert_int_eq(addr_parse(&e->settings.bind, "127.0.0.1", 0), 0);
 	sem_init(&e->room, 0, 0);
 	ck_assert_int_eq(
 		link_init(&e->link, number, &e->settings, pool, BURST_BYTES, &sizes, &calls, e), 0);
 }
 
-static void setup(void)
+static void setup_with(uint32_t workers)
 {
+	n_workers = workers;
 	ck_assert_int_eq(pool_new(&pool, CELLS, sizeof(struct burst) + BURST_BYTES_MAX + 64), 0);
 	init_end(&near, 0);
 	init_end(&remote, 1);
+}
+
+static void setup(void)
+{
+	setup_with(1);
+}
+
+static void setup_several(void)
+{
+	setup_with(3);
 }
 
 static void stop(struct end *e)
@@ -278,7 +315,7 @@ START_TEST(whoever_queues_sends_at_once)
 	open_end(&near);
 	start(&near);
 	for (uint32_t i = 1; i <= 100; i++) {
-		wait_until(atomic_load(&near.link.waker.is_asleep));
+		wait_until(atomic_load(&near.link.workers[0].waker.is_asleep));
 		ck_assert(push(&near, make_burst(i, 1, 40), &to));
 		ck_assert_uint_eq(atomic_load(&near.link.tx_datagrams), i);
 	}
@@ -374,6 +411,29 @@ START_TEST(socket_is_replaced_under_traffic)
 	wait_until(atomic_load(&near.link.tx_datagrams) + dropped(&near, DROP_tx_link_down) ==
 		   next - 1);
 	ck_assert_uint_eq(atomic_load(&near.n_failed), 0);
+	ck_assert_uint_eq(atomic_load(&remote.n_disorder), 0);
+}
+END_TEST
+
+/* Whichever worker waits at it just now. */
+START_TEST(socket_is_replaced_while_it_receives)
+{
+	struct endpoint to;
+	uint32_t next = 1;
+
+	open_end(&near);
+	start(&remote);
+	start(&near);
+	for (int round = 0; round < 200; round++) {
+		to = open_end(&remote);
+		link_settle(&remote.link);
+		for (int i = 0; i < 20; i++) {
+			wait_until(link_has_room(&near.link));
+			ck_assert(push(&near, make_burst(next++, 1, 40), &to));
+		}
+		if (round % 2) /* else some are lost with the socket */
+			wait_until(atomic_load(&remote.last_seen) == next - 1);
+	}
 	ck_assert_uint_eq(atomic_load(&remote.n_disorder), 0);
 }
 END_TEST
@@ -479,6 +539,14 @@ START_TEST(worker_wakes_up_when_it_was_told_to)
 }
 END_TEST
 
+static bool is_asleep(const struct link *l)
+{
+	for (uint32_t i = 0; i < l->n_workers; i++)
+		if (!atomic_load(&l->workers[i].waker.is_asleep))
+			return false;
+	return true;
+}
+
 START_TEST(idle_worker_sleeps)
 {
 	uint32_t batches;
@@ -486,7 +554,7 @@ START_TEST(idle_worker_sleeps)
 	open_end(&near);
 	open_end(&remote);
 	start(&near);
-	wait_until(atomic_load(&near.link.waker.is_asleep));
+	wait_until(is_asleep(&near.link));
 	batches = atomic_load(&near.n_batches);
 	for (int i = 0; i < 1000; i++)
 		sched_yield();
@@ -494,13 +562,9 @@ START_TEST(idle_worker_sleeps)
 }
 END_TEST
 
-static Suite *make_suite(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("link");
-	TCase *t = tcase_create("link");
-
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, full_ring_refuses);
 	tcase_add_test(t, queue_is_short_in_bytes_too);
 	tcase_add_test(t, full_of_data_still_takes_control_messages);
@@ -512,6 +576,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, whoever_waits_for_room_is_told);
 	tcase_add_test(t, whoever_waits_for_room_is_told_while_it_sends);
 	tcase_add_test(t, socket_is_replaced_under_traffic);
+	tcase_add_test(t, socket_is_replaced_while_it_receives);
 	tcase_add_test(t, socket_that_was_never_taken_is_closed);
 	tcase_add_test(t, send_error_is_told_with_its_path);
 	tcase_add_test(t, what_fails_on_and_on_is_told_now_and_then);
@@ -519,6 +584,19 @@ static Suite *make_suite(void)
 	tcase_add_test(t, receiving_goes_on_after_the_pool_was_empty);
 	tcase_add_test(t, worker_wakes_up_when_it_was_told_to);
 	tcase_add_test(t, idle_worker_sleeps);
-	suite_add_tcase(s, t);
+}
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("link");
+	TCase *one = tcase_create("link");
+	TCase *several = tcase_create("link with several workers");
+
+	tcase_add_checked_fixture(one, setup, teardown);
+	add_tests(one);
+	suite_add_tcase(s, one);
+	tcase_add_checked_fixture(several, setup_several, teardown);
+	add_tests(several);
+	suite_add_tcase(s, several);
 	return s;
 }

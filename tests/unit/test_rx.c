@@ -60,9 +60,15 @@ static void add_number(struct burst *b, uint32_t number)
 
 static void receive_on(struct link *link, struct burst *b)
 {
+	struct link_worker *w = &link->workers[0];
+	nsec_t now = b->received;
+	struct burst *opened;
+
 	b->link = link;
-	rx_link_calls.received(&net, link, b);
-	rx_link_calls.batch_done(&net, link, b->received);
+	opened = rx_link_calls.received(&net, w, b);
+	if (opened)
+		rx_link_calls.deliver(&net, w, opened, now);
+	rx_link_calls.batch_done(&net, w, now);
 }
 
 static void receive(struct burst *b)
@@ -352,7 +358,8 @@ static nsec_t watch(unsigned link, nsec_t at)
 {
 	nsec_t until;
 
-	while ((until = rx_link_calls.batch_done(&net, net.links[link], at)) != NSEC_NEVER) {
+	while ((until = rx_link_calls.batch_done(&net, &net.links[link]->workers[0], at)) !=
+	       NSEC_NEVER) {
 		ck_assert_int_gt(until, at);
 		at = until;
 	}
@@ -361,7 +368,7 @@ static nsec_t watch(unsigned link, nsec_t at)
 
 static bool is_watching(unsigned link, nsec_t at)
 {
-	return rx_link_calls.batch_done(&net, net.links[link], at) != NSEC_NEVER;
+	return rx_link_calls.batch_done(&net, &net.links[link]->workers[0], at) != NSEC_NEVER;
 }
 
 START_TEST(one_worker_watches_the_deadline)

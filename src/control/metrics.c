@@ -47,6 +47,10 @@ static const struct family network_families[] = {
 	{"network_buffers", "Buffers for bursts", FIELD_SIZE, FIELD(network_status, buffers)},
 	{"network_buffers_free", "Buffers for bursts that are free", FIELD_SIZE,
 	 FIELD(network_status, buffers_free)},
+	{"network_repair_buffer_bytes", "Room for what may have to be sent again", FIELD_SIZE,
+	 FIELD(network_status, repair_buffer)},
+	{"network_repair_buffer_used_bytes", "Of it, what is in use", FIELD_SIZE,
+	 FIELD(network_status, repair_buffer_used)},
 	{NULL},
 };
 

@@ -344,6 +344,8 @@ static void add_machine(struct json_object *o, const struct network_status *s)
 	if (buffers) {
 		add_count(buffers, "total", s->buffers);
 		add_count(buffers, "free", s->buffers_free);
+		add_count(buffers, "repair_bytes", s->repair_buffer);
+		add_count(buffers, "repair_used_bytes", s->repair_buffer_used);
 	}
 	add_sizes(o, &s->sizes);
 	json_object_object_add(o, "offloads", offloads);

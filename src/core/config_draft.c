@@ -178,7 +178,7 @@ static void fill_sizes(struct network_sizes *s, const struct network_sizes *prof
 	fill(&s->buffers, profile->buffers);
 	fill(&s->queue_buffers, s->buffers * 3 / 5);
 	fill(&s->reorder_packets, profile->reorder_packets);
-	fill(&s->sent_cells, profile->sent_cells);
+	fill(&s->repair_buffer, profile->repair_buffer);
 	fill(&s->handshake_queue, profile->handshake_queue);
 	fill(&s->event_queue, profile->event_queue);
 	fill(&s->link.receive_batch, profile->link.receive_batch);

@@ -13,6 +13,7 @@
 #define DEFAULT_NETWORK "default"
 #define DEFAULT_INTERFACE "tun0"
 #define BUFFER_SIZE_MAX 65536
+#define REPAIR_BUFFER_MAX (1 << 30)
 #define WEIGHT_MAX 1000000
 #define WORKERS_MAX 16
 /* Below it a burst of 64 KB would not fit. */
@@ -117,6 +118,17 @@ static int parse_mtu(struct value *v, void *field)
 	return value_u32(v, &draft->settings.mtu);
 }
 
+/* field: uint32_t, of which 0 means that nothing is given; so little as 1 byte keeps nothing too */
+static int parse_repair_buffer(struct value *v, void *field)
+{
+	uint32_t *bytes = field;
+	int r = value_u32(v, bytes);
+
+	if (r == 0 && !*bytes)
+		*bytes = 1;
+	return r;
+}
+
 /* field: struct network_draft. The supervisor writes the file when the key changes. */
 static int parse_private_key_file(struct value *v, void *field)
 {
@@ -175,6 +187,8 @@ static const struct config_key network_keys[] = {
 	 .max = 256},
 	{KEY("reorder_packets", value_u32, network_draft, settings.sizes.reorder_packets),
 	 .min = 64, .max = 65536},
+	{KEY("repair_buffer", parse_repair_buffer, network_draft, settings.sizes.repair_buffer),
+	 .max = REPAIR_BUFFER_MAX},
 	{KEY("handshake_queue", value_power_of_two, network_draft, settings.sizes.handshake_queue),
 	 .min = 16, .max = 65536},
 	{KEY("event_queue", value_power_of_two, network_draft, settings.sizes.event_queue),

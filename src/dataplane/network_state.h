@@ -28,7 +28,7 @@ struct network {
 	void *calls_ctx;
 	struct pool *bursts;
 	struct pool *cells;
-	struct pool *sent;  /* for what may have to be sent again */
+	struct pool *sent;  /* for what may have to be sent again; NULL: nothing is kept */
 	size_t burst_bytes; /* room for data in a burst */
 	size_t cell_room;   /* size of the whole cell that a burst lies in */
 	size_t cell_bytes;  /* room for a packet in a cell */

@@ -12,7 +12,7 @@
 const struct network_sizes network_sizes_normal = {
 	.buffers = 160,
 	.reorder_packets = 4096,
-	.sent_cells = 256,
+	.repair_buffer = 8 << 20,
 	.handshake_queue = 1024,
 	.event_queue = 512,
 	.link = {.receive_batch = 32, .queue = 32},
@@ -22,7 +22,7 @@ const struct network_sizes network_sizes_normal = {
 const struct network_sizes network_sizes_small = {
 	.buffers = 24,
 	.reorder_packets = 512,
-	.sent_cells = 24,
+	.repair_buffer = 768 << 10,
 	.handshake_queue = 128,
 	.event_queue = 64,
 	.link = {.receive_batch = 4, .queue = 16},

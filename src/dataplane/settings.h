@@ -48,7 +48,8 @@ struct network_sizes {
 	uint32_t buffers;	  /* for bursts, besides those of each link */
 	uint32_t queue_buffers;	  /* of these, what the flow queues of a peer may take */
 	uint32_t reorder_packets; /* that wait in the resequencers of all peers */
-	uint32_t sent_cells;	  /* of STORE_CELL_BYTES, for what may have to be sent again */
+	uint32_t
+		repair_buffer; /* bytes of what may have to be sent again; less than a cell: none */
 	uint32_t handshake_queue; /* messages, a power of two */
 	uint32_t event_queue;	  /* for the monitor, a power of two */
 	struct link_sizes link;	  /* of each */

@@ -196,6 +196,11 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	ret->sizes = n->settings->sizes;
 	ret->buffers = pool_cells(n->bursts) - n->n_put_by;
 	ret->buffers_free = pool_available(n->bursts);
+	if (n->sent) {
+		ret->repair_buffer = pool_cells(n->sent) * STORE_CELL_BYTES;
+		ret->repair_buffer_used =
+			ret->repair_buffer - pool_available(n->sent) * STORE_CELL_BYTES;
+	}
 	copy_drops(&ret->drops, &n->drops);
 	ret->links = calloc(n->n_links + 1, sizeof(*ret->links));
 	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));

@@ -102,6 +102,7 @@ struct network_status {
 	bool can_tso, can_uso; /* in force */
 	enum offload tso, uso; /* as configured */
 	size_t buffers, buffers_free;
+	size_t repair_buffer, repair_buffer_used; /* bytes */
 	struct network_sizes sizes;
 	struct drops drops; /* those that belong to no link */
 	struct link_status *links;

@@ -76,6 +76,19 @@ def test_what_a_lossy_link_loses_is_repaired(lab):
     assert pair.client.peer()["resend"]["packets"] >= 20
 
 
+def test_without_a_buffer_nothing_is_sent_again(lab):
+    pair = WanPair(lab, rates=[LINE + " loss=3%"] * 2, client=PATIENT, server=PATIENT, start=False)
+    pair.client.sections["network"]["repair_buffer"] = 0
+    pair.start()
+
+    outcome = udp_probe(pair.client_node, pair.server_node, SERVER_IP, count=500, interval=0.002)
+
+    assert outcome.lost > 0
+    assert pair.client.peer()["resend"]["packets"] == 0
+    buffers = [daemon.network()["buffers"] for daemon in (pair.client, pair.server)]
+    assert [b["repair_bytes"] for b in buffers] == [0, 8 << 20]
+
+
 def test_pings_of_a_long_path_hold_up_nothing(lab):
     pair = make_pair(lab, lines=["delay=5ms", "delay=150ms"])
 

@@ -120,7 +120,7 @@ static void assert_sizes(const struct network_sizes *profile)
 	ck_assert_uint_eq(s->buffers, profile->buffers);
 	ck_assert_uint_eq(s->queue_buffers, profile->buffers * 3 / 5);
 	ck_assert_uint_eq(s->reorder_packets, profile->reorder_packets);
-	ck_assert_uint_eq(s->sent_cells, profile->sent_cells);
+	ck_assert_uint_eq(s->repair_buffer, profile->repair_buffer);
 	ck_assert_uint_eq(s->event_queue, profile->event_queue);
 	ck_assert_uint_eq(s->link.receive_batch, profile->link.receive_batch);
 	ck_assert_uint_eq(s->link.queue, profile->link.queue);

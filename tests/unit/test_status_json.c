@@ -132,6 +132,8 @@ static void make_network(void)
 		.uso = OFFLOAD_OFF,
 		.buffers = 256,
 		.buffers_free = 200,
+		.repair_buffer = 65536,
+		.repair_buffer_used = 32768,
 		.sizes = {.buffers = 24,
 			  .queue_buffers = 14,
 			  .reorder_packets = 512,
@@ -185,7 +187,8 @@ START_TEST(network_tells_its_settings_and_totals)
 		  "\"aead\":\"openssl\","
 		  "\"offloads\":{\"tso\":true,\"uso\":false,\"tso_setting\":\"auto\","
 		  "\"uso_setting\":\"off\"},"
-		  "\"buffers\":{\"total\":256,\"free\":200}}");
+		  "\"buffers\":{\"total\":256,\"free\":200,\"repair_bytes\":65536,"
+		  "\"repair_used_bytes\":32768}}");
 	json_object_put(o);
 }
 END_TEST

@@ -8,15 +8,22 @@
 #define STEP_MIN (10 * NSEC_PER_MSEC)
 #define BASE_SPAN (20 * NSEC_PER_SEC)
 #define STANDING_SPAN_MIN (20 * NSEC_PER_MSEC)
+/* Five times the standing queue's span; the jitter's weight of one report; how far it may go. */
+#define SETTLED_SPANS 5
+#define JITTER_WEIGHT (1.0 / 64)
+#define JITTER_PEAKS 4
+#define STEP_JITTERS 5
+#define PROBE_JITTERS 2
 #define ROUND_TRIP_SPAN (10 * NSEC_PER_SEC)
-/* The capacity is the maximum over so many round trips, but no less than this time. */
-#define CAPACITY_ROUND_TRIPS 8
+/* The capacity is the maximum over a cycle of phases, but no less than this time. */
 #define CAPACITY_SPAN_MIN (250 * NSEC_PER_MSEC)
 /* Start: double per round, until so many rounds have not brought this much more. */
 #define START_GAIN 2.0
 #define START_GROWTH 1.2
 #define START_ROUNDS 2
-#define RESTART_GROWTH 1.1
+/* When the path has become faster: so much of a probe's gain must have come of it. */
+#define RESTART_GAIN 1.5
+#define RESTART_SHARE 0.4
 /* Then a cycle: ask for more, give back the queue that this made, and hold for the rest. */
 #define PHASES 8
 #define PHASE_MIN (20 * NSEC_PER_MSEC)
@@ -24,10 +31,20 @@
 #define HOLD_GAIN 0.98
 /* A queue so much longer than wanted says that the path has become slower. */
 #define DRAIN_QUEUES 2.5
+#define DRAIN_SETTLED_QUEUES 3
 #define DRAIN_GAIN 0.75
+/* When it has not become short in this time, it is not ours; up to so much it is put up with. */
+#define DRAIN_TIME (500 * NSEC_PER_MSEC)
+#define TOLERATED_MAX (25 * NSEC_PER_MSEC)
+/* What arrives more slowly than it was sent, by a tenth and by what jitter explains, is too much.
+ */
+#define SLOWER_SHARE 0.1
+#define SLOWER_JITTERS 3
 /* How far behind its pace a path may catch up, and the window's share for the report's delay. */
 #define PACE_CREDIT (2 * NSEC_PER_MSEC)
 #define REPORT_DELAY (15 * NSEC_PER_MSEC)
+/* Nothing was sent for so long although it might have been: nothing was there to be sent. */
+#define IDLE_TIME (5 * NSEC_PER_MSEC)
 #define WINDOW_MIN (64 << 10)
 /* Somebody wants more than an unpaced path gives if this much of its capacity is being sent. */
 #define FAST_SHARE 0.5
@@ -47,10 +64,12 @@ void pathctl_init(struct pathctl *c, uint32_t path_id, nsec_t now)
 	c->path_id = path_id;
 	c->rate = PATHCTL_RATE_START;
 	c->is_starting = true;
+	c->start_gain = START_GAIN;
 	c->next_send = now;
 	c->phase_since = c->capacity_since = now;
 	c->progress = now;
-	c->base = c->standing = c->round_trip = (struct pathctl_min){NSEC_NEVER, NSEC_NEVER, now};
+	c->base = c->standing = c->settled = c->round_trip =
+		(struct pathctl_min){NSEC_NEVER, NSEC_NEVER, now};
 }
 
 static double larger(double a, double b)
@@ -131,12 +150,30 @@ static bool continues(const struct pathctl_record *last, const struct pathctl_re
 	       last->is_copy == next->is_copy && next->at - last->at <= PATHCTL_RECORD;
 }
 
+/*
+ * Was the path waited for, or did it wait? Without anything outstanding no queue is ours; nor is
+ * one that would have emptied since we last sent.
+ */
+static void note_idle(struct pathctl *c, const struct pathctl_record *next)
+{
+	nsec_t idle = next->at - c->last_sent;
+
+	if (c->acked_bytes == c->sent_bytes) {
+		c->progress = next->at; /* the wait for a report begins here */
+		c->is_draining = false;
+	}
+	if (!c->is_blocked && c->capacity < PATHCTL_RATE_FAST &&
+	    next->at - c->next_send > IDLE_TIME && idle > c->queue)
+		c->idle_mark = c->sent_bytes + next->bytes;
+	c->is_blocked = false;
+	c->last_sent = next->at;
+}
+
 static void record(struct pathctl *c, const struct pathctl_record *next)
 {
 	struct pathctl_record *last = record_at(c, c->head - 1);
 
-	if (c->acked_bytes == c->sent_bytes)
-		c->progress = next->at; /* nothing was outstanding: the wait begins here */
+	note_idle(c, next);
 	if (c->head == c->tail || !continues(last, next)) {
 		if (c->head - c->tail == PATHCTL_RECORDS)
 			c->tail++; /* what it told will be told by the next */
@@ -212,17 +249,52 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 		return;
 	min_add(&c->base, delay, BASE_SPAN, now);
 	min_add(&c->standing, delay, span / 2, now);
+	min_add(&c->settled, delay, SETTLED_SPANS * span / 2, now);
+	c->jitter += JITTER_WEIGHT *
+		     ((double)(min_get(&c->standing) - min_get(&c->settled)) - c->jitter);
 	min_add(&c->round_trip, now - rec->at, ROUND_TRIP_SPAN, now);
-	c->queue = nsec_max(min_get(&c->standing) - min_get(&c->base), 0);
+	c->tolerated = nsec_min(c->tolerated, min_get(&c->settled) - min_get(&c->base));
+	c->queue = nsec_max(min_get(&c->standing) - min_get(&c->base) - c->tolerated, 0);
 	c->has_delay = true;
+}
+
+/* A step must be so long that jitter is small in it. */
+static nsec_t step_length(const struct pathctl *c)
+{
+	nsec_t length = nsec_max(STEP_MIN, pathctl_round_trip(c) / 4);
+
+	return nsec_max(length, (nsec_t)(STEP_JITTERS * c->jitter));
+}
+
+/* And a phase so long that a whole step falls into it. */
+static nsec_t phase_length(const struct pathctl *c)
+{
+	nsec_t length = nsec_max(pathctl_round_trip(c) + REPORT_DELAY, PHASE_MIN);
+
+	return nsec_max(length, 2 * step_length(c));
+}
+
+/* A probe asks for no more than would build the wanted queue within its time. */
+static double probe_gain(const struct pathctl *c)
+{
+	double queue = (double)PATHCTL_QUEUE + PROBE_JITTERS * c->jitter;
+	double gain = queue / (double)phase_length(c);
+
+	return gain > PROBE_GAIN_MAX ? PROBE_GAIN_MAX : gain;
+}
+
+/* Was all that was delivered in this step sent as fast as it was allowed to be? */
+static bool is_full_sample(const struct pathctl *c)
+{
+	return c->is_wanted && c->idle_mark <= c->step_acked;
 }
 
 static void note_capacity(struct pathctl *c, double delivered, nsec_t now)
 {
-	nsec_t span = nsec_max(CAPACITY_ROUND_TRIPS * pathctl_round_trip(c), CAPACITY_SPAN_MIN) / 2;
+	nsec_t span = nsec_max(PHASES * phase_length(c), CAPACITY_SPAN_MIN) / 2;
 
 	/* A rate that was not asked for says nothing, unless it is more than was known. */
-	if (!c->is_wanted && delivered < c->capacity)
+	if (!is_full_sample(c) && delivered < c->capacity)
 		return;
 	if (now - c->capacity_since > span) {
 		c->capacity_before = c->capacity_now;
@@ -241,18 +313,43 @@ static void set_capacity(struct pathctl *c, double capacity, nsec_t now)
 	c->capacity_since = now;
 }
 
+static bool queue_over(const struct pathctl *c, double queues)
+{
+	return (double)c->queue > queues * (double)PATHCTL_QUEUE + JITTER_PEAKS * c->jitter;
+}
+
+static double settled_queue(const struct pathctl *c)
+{
+	return (double)(min_get(&c->settled) - min_get(&c->base) - c->tolerated);
+}
+
+bool pathctl_has_queue(const struct pathctl *c)
+{
+	return settled_queue(c) > DRAIN_SETTLED_QUEUES * (double)PATHCTL_QUEUE + c->jitter;
+}
+
+static bool is_queue_short(const struct pathctl *c)
+{
+	return (double)c->queue < (double)PATHCTL_QUEUE / 2 + c->jitter;
+}
+
 /*
  * A round is over: has the path given more than in the one before? In the cycle, a probe that
  * finds much more says that the path has become faster: then the start begins anew.
  */
 static void end_round(struct pathctl *c)
 {
+	bool is_full = c->is_wanted && c->idle_mark <= c->round_begin;
+
+	c->round_begin = c->round_mark;
 	c->round_mark = c->sent_bytes;
-	if (!c->is_wanted)
+	if (!is_full)
 		return;
-	if (!c->is_starting && !c->is_draining && c->queue < PATHCTL_QUEUE / 2 &&
-	    c->capacity > c->round_capacity * RESTART_GROWTH) {
+	if (!c->is_starting && !c->is_draining &&
+	    settled_queue(c) < PATHCTL_QUEUE / 2 + c->jitter &&
+	    c->capacity > c->round_capacity * (1 + RESTART_SHARE * probe_gain(c))) {
 		c->is_starting = true;
+		c->start_gain = RESTART_GAIN;
 		c->rounds_without_growth = 0;
 	}
 	if (c->capacity < c->round_capacity * START_GROWTH)
@@ -264,48 +361,67 @@ static void end_round(struct pathctl *c)
 		c->is_starting = false;
 }
 
-/* A queue on a path that we ask for less than it can give is not ours: others', or a busy peer. */
-static void watch_queue(struct pathctl *c, nsec_t now)
+/* A queue that stays although we gave way is the path's own delay now, if it is not too long. */
+static void end_drain(struct pathctl *c, nsec_t now)
 {
-	if (c->is_wanted && c->is_starting && c->queue > PATHCTL_QUEUE) {
+	double rest = (double)(min_get(&c->settled) - min_get(&c->base));
+
+	if (now - c->drain_since > DRAIN_TIME && rest <= (double)TOLERATED_MAX)
+		c->tolerated = (nsec_t)rest;
+	else if (!is_queue_short(c))
+		return;
+	c->is_draining = false;
+	c->phase = 2;
+	c->phase_since = now;
+}
+
+/*
+ * A queue on a path that we ask for less than it can give is not ours (others', or a busy peer),
+ * unless what we send arrives more slowly than it was sent.
+ */
+static void watch_queue(struct pathctl *c, bool is_slower, nsec_t now)
+{
+	bool is_long = queue_over(c, DRAIN_QUEUES) || pathctl_has_queue(c);
+	bool is_ours = (is_slower && c->is_wanted) || is_full_sample(c);
+
+	if (c->is_wanted && c->is_starting && queue_over(c, 1)) {
 		c->is_starting = false;
 		c->is_draining = true;
-	} else if (c->is_wanted && !c->is_draining &&
-		   (double)c->queue > DRAIN_QUEUES * (double)PATHCTL_QUEUE) {
+		c->drain_since = now;
+	} else if (is_long && (c->is_draining ? is_slower : is_ours)) {
+		if (!c->is_draining)
+			c->drain_since = now;
+		c->is_starting = false;
 		c->is_draining = true;
 		set_capacity(c, c->delivered, now);
-	} else if (c->is_draining && c->queue < PATHCTL_QUEUE / 2) {
-		c->is_draining = false;
-		c->phase = 2;
-		c->phase_since = now;
+	} else if (c->is_draining) {
+		end_drain(c, now);
 	}
 }
 
-/* The probe asks for no more than would build the wanted queue within its time. */
-static double phase_gain(const struct pathctl *c, nsec_t length)
+static double phase_gain(const struct pathctl *c)
 {
-	double gain = (double)PATHCTL_QUEUE / (double)length;
-
-	if (gain > PROBE_GAIN_MAX)
-		gain = PROBE_GAIN_MAX;
 	if (c->phase == 0)
-		return 1 + gain;
-	return c->phase == 1 ? 1 - gain : HOLD_GAIN;
+		return 1 + probe_gain(c);
+	return c->phase == 1 ? 1 - probe_gain(c) : HOLD_GAIN;
+}
+
+bool pathctl_is_new(const struct pathctl *c)
+{
+	return c->is_starting && c->start_gain == START_GAIN;
 }
 
 static void set_rate(struct pathctl *c, nsec_t now)
 {
-	nsec_t length = nsec_max(pathctl_round_trip(c) + REPORT_DELAY, PHASE_MIN);
-
-	if (now - c->phase_since > length) {
+	if (now - c->phase_since > phase_length(c)) {
 		c->phase = (c->phase + 1) % PHASES;
 		c->phase_since = now;
 	}
 	if (c->is_starting)
-		c->rate = larger(c->capacity * START_GAIN, PATHCTL_RATE_START);
+		c->rate = c->capacity * c->start_gain;
 	else
-		c->rate = c->capacity * (c->is_draining ? DRAIN_GAIN : phase_gain(c, length));
-	c->rate = larger(c->rate, PATHCTL_RATE_MIN);
+		c->rate = c->capacity * (c->is_draining ? DRAIN_GAIN : phase_gain(c));
+	c->rate = larger(c->rate, pathctl_is_new(c) ? PATHCTL_RATE_START : PATHCTL_RATE_MIN);
 	if (c->cap > 0 && c->rate > c->cap)
 		c->rate = c->cap;
 }
@@ -319,28 +435,54 @@ static void note_sending(struct pathctl *c, nsec_t elapsed)
 		c->is_wanted = true;
 }
 
-static void step(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
+/*
+ * How long the data of this step took, by the longer of two measures: jitter lets some of it
+ * arrive together, and then it seems to come faster than it was sent. `ret_is_slower`: it arrived
+ * more slowly, by more than jitter explains.
+ */
+static nsec_t step_time(const struct pathctl *c, const struct pathctl_record *rec,
+			const struct pathctl_report *r, bool *ret_is_slower)
 {
-	nsec_t elapsed = r->arrival - c->step_arrival;
+	nsec_t arriving = r->arrival - c->step_arrival;
+	nsec_t sending = rec->at - c->step_at;
 
-	if (c->has_step && elapsed >= 0 && r->rx_bytes >= c->step_bytes) {
-		if (elapsed < nsec_max(STEP_MIN, pathctl_round_trip(c) / 4))
+	*ret_is_slower =
+		!rec->is_copy && (double)(arriving - sending) > SLOWER_SHARE * (double)arriving +
+									SLOWER_JITTERS * c->jitter;
+	return rec->is_copy ? arriving : nsec_max(arriving, sending);
+}
+
+static void control(struct pathctl *c, uint64_t bytes, nsec_t elapsed, bool is_slower, nsec_t now)
+{
+	c->delivered = (double)bytes * (double)NSEC_PER_SEC / (double)elapsed;
+	note_sending(c, elapsed);
+	if (elapsed < NSEC_PER_SEC)
+		note_capacity(c, c->delivered, now);
+	if (c->acked_bytes >= c->round_mark)
+		end_round(c);
+	watch_queue(c, is_slower, now);
+	set_rate(c, now);
+	c->is_wanted = false;
+}
+
+static void step(struct pathctl *c, const struct pathctl_record *rec,
+		 const struct pathctl_report *r, nsec_t now)
+{
+	bool is_slower;
+	nsec_t elapsed;
+
+	if (c->has_step && r->arrival >= c->step_arrival && r->rx_bytes >= c->step_bytes) {
+		if (r->arrival - c->step_arrival < step_length(c))
 			return;
-		c->delivered = (double)(r->rx_bytes - c->step_bytes) * (double)NSEC_PER_SEC /
-			       (double)elapsed;
-		note_sending(c, elapsed);
-		if (elapsed < NSEC_PER_SEC)
-			note_capacity(c, c->delivered, now);
-		if (c->acked_bytes >= c->round_mark)
-			end_round(c);
-		watch_queue(c, now);
-		set_rate(c, now);
-		c->is_wanted = false;
+		elapsed = step_time(c, rec, r, &is_slower);
+		control(c, r->rx_bytes - c->step_bytes, elapsed, is_slower, now);
 	}
 	c->has_step = true;
 	c->step_bytes = r->rx_bytes;
 	c->step_sent = c->sent_bytes;
+	c->step_acked = c->acked_bytes;
 	c->step_arrival = r->arrival;
+	c->step_at = rec->at;
 }
 
 bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t now)
@@ -356,7 +498,7 @@ bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t no
 	c->acked_bytes = acked;
 	c->progress = now;
 	measure_delay(c, rec, r, now);
-	step(c, r, now);
+	step(c, rec, r, now);
 	return true;
 }
 
@@ -382,7 +524,7 @@ nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
 	uint64_t inflight = pathctl_inflight(c);
 
 	if (inflight && (double)(inflight + bytes) > window(c)) {
-		c->is_wanted = true;
+		c->is_wanted = c->is_blocked = true;
 		return NSEC_NEVER;
 	}
 	if (pathctl_is_fast(c))

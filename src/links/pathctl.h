@@ -71,14 +71,15 @@ struct pathctl {
 	double rate; /* bytes per second that may leave now: the capacity times the phase's gain */
 	double cap;  /* in bytes per second, by whoever sends; 0: none. From the next report on */
 	bool is_starting;
+	double start_gain;
 	bool is_draining; /* the queue is too long: a little less than arrives, until it is short */
 	bool is_shared;	  /* something small goes the same way, by whoever sends */
 	bool is_wanted;	  /* somebody wanted to send more than was allowed, since the last step */
 	unsigned phase;
-	nsec_t phase_since;
+	nsec_t phase_since, drain_since;
 	nsec_t next_send;
 	/* rounds: one begins when what was sent before the last one began has arrived */
-	uint64_t round_mark;
+	uint64_t round_begin, round_mark;
 	unsigned rounds_without_growth;
 	double round_capacity;
 	/* outstanding */
@@ -87,18 +88,25 @@ struct pathctl {
 	/* delay: differences of the two clocks */
 	struct pathctl_min base;     /* of the path itself, over many seconds */
 	struct pathctl_min standing; /* about one round trip */
+	struct pathctl_min settled;  /* so much longer that jitter hardly shows */
+	double jitter;		     /* standing - settled, on average */
 	bool has_delay;
 	struct pathctl_min round_trip; /* sent to reported */
-	nsec_t queue;		       /* standing - base */
+	nsec_t tolerated;	       /* delay beyond the base that is not ours to take away */
+	nsec_t queue;		       /* standing - base - tolerated */
 	/* delivery: bytes per second */
 	double capacity; /* the largest delivery rate of late */
 	double capacity_now, capacity_before;
 	nsec_t capacity_since;
 	double delivered; /* in the last step */
 	uint64_t step_bytes;
-	uint64_t step_sent;
-	nsec_t step_arrival;
+	uint64_t step_sent, step_acked;
+	nsec_t step_arrival, step_at; /* when it came, and when it was sent */
 	bool has_step;
+	/* All that was sent up to there left before more was wanted: it shows no limit. */
+	uint64_t idle_mark;
+	nsec_t last_sent;
+	bool is_blocked; /* by the window, since something was sent */
 	/* records, oldest at tail */
 	struct pathctl_record records[PATHCTL_RECORDS];
 	unsigned head, tail; /* modulo PATHCTL_RECORDS; equal: none */
@@ -135,6 +143,10 @@ nsec_t pathctl_silent_at(const struct pathctl *c);
 uint64_t pathctl_exposure(const struct pathctl *c);
 /* How large a burst should be at most. */
 uint64_t pathctl_burst_bytes(const struct pathctl *c);
+/* Is it still the first start, of a path of which nothing was known? */
+bool pathctl_is_new(const struct pathctl *c);
+/* Has there been a long queue on it for some time, ours or that of others? */
+bool pathctl_has_queue(const struct pathctl *c);
 /* From sending to its report, without queues; a guess while none has come. */
 nsec_t pathctl_round_trip(const struct pathctl *c);
 uint64_t pathctl_inflight(const struct pathctl *c);

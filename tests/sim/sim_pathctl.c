@@ -20,6 +20,7 @@
 #define FORWARD 0
 #define BACKWARD 1
 #define MBIT(x) ((uint64_t)(x)*1000 * 1000)
+#define MSEC(x) ((x)*NSEC_PER_MSEC)
 
 struct run {
 	struct simnet *net;
@@ -216,37 +217,40 @@ START_TEST(a_path_is_filled_and_its_queue_stays_short)
 		struct simnet_path path;
 		double share, queue_ms;
 	} cases[] = {
-		{"100 Mbit/s, 10 ms",
-		 {MBIT(100), 100000000, 10000000, 0, 0, false, 0, 0, 0, 0},
-		 0.95,
-		 8},
-		{"10 Mbit/s, 30 ms",
-		 {MBIT(10), 100000000, 30000000, 0, 0, false, 0, 0, 0, 0},
-		 0.95,
-		 10},
+		{"100 Mbit/s, 10 ms", {.rate_bps = MBIT(100), .delay = MSEC(10)}, 0.95, 8},
+		{"10 Mbit/s, 30 ms", {.rate_bps = MBIT(10), .delay = MSEC(30)}, 0.95, 10},
 		{"1 Mbit/s, 30 ms",
-		 {MBIT(1), 300000000, 30000000, 0, 0, false, 0, 0, 0, 0},
+		 {.rate_bps = MBIT(1), .delay = MSEC(30), .queue = MSEC(300)},
 		 0.9,
 		 40},
 		{"1 Gbit/s, 1 ms",
-		 {MBIT(1000), 50000000, 1000000, 0, 0, false, 0, 0, 0, 0},
+		 {.rate_bps = MBIT(1000), .delay = MSEC(1), .queue = MSEC(50)},
 		 0.95,
 		 8},
-		{"100 Mbit/s, 300 ms",
-		 {MBIT(100), 100000000, 300000000, 0, 0, false, 0, 0, 0, 0},
-		 0.85,
-		 12},
+		{"100 Mbit/s, 300 ms", {.rate_bps = MBIT(100), .delay = MSEC(300)}, 0.85, 12},
 		{"100 Mbit/s, 10 ms, 1 % loss",
-		 {MBIT(100), 100000000, 10000000, 0, 0.01, false, 0, 0, 0, 0},
+		 {.rate_bps = MBIT(100), .delay = MSEC(10), .loss = 0.01},
 		 0.93,
 		 8},
 		{"50 Mbit/s, 30 ms, jitter 5 ms",
-		 {MBIT(50), 100000000, 30000000, 5000000, 0, false, 0, 0, 0, 0},
+		 {.rate_bps = MBIT(50), .delay = MSEC(30), .jitter = MSEC(5)},
 		 0.9,
 		 12},
+		{"50 Mbit/s, 10 ms, wander 20 ms",
+		 {.rate_bps = MBIT(50), .delay = MSEC(10), .wander = MSEC(20)},
+		 0.9,
+		 25},
+		{"30 Mbit/s, 25 ms, wander 10 ms, 0.3 % loss",
+		 {.rate_bps = MBIT(30), .delay = MSEC(25), .wander = MSEC(10), .loss = 0.003},
+		 0.9,
+		 15},
 	};
 
-	fill(cases[_i].what, 1 + (uint64_t)_i, cases[_i].path, cases[_i].share, cases[_i].queue_ms);
+	struct simnet_path path = cases[_i].path;
+
+	if (!path.queue)
+		path.queue = MSEC(100);
+	fill(cases[_i].what, 1 + (uint64_t)_i, path, cases[_i].share, cases[_i].queue_ms);
 }
 END_TEST
 
@@ -292,6 +296,52 @@ START_TEST(a_slow_sender_is_not_taken_for_a_slow_path)
 	measure(&r, s);
 	report("    ... then all", &r, s);
 	ck_assert_double_ge(goodput(&r, s), 0.85 * MBIT(100));
+	simnet_free(r.net);
+}
+END_TEST
+
+/*
+ * A radio link whose delay wanders, and a sender that wants all of it now and then only: what it
+ * is given then must not shrink, whatever the delay looked like in between.
+ */
+START_TEST(jitter_does_not_make_a_path_slow)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 100 + (uint64_t)_i, MBIT(30), 35 * NSEC_PER_MSEC);
+	simnet_path(r.net, FORWARD)->wander = 15 * NSEC_PER_MSEC;
+	measure(&r, 2 * s);
+	for (int round = 0; round < 40; round++) {
+		r.demand_bps = 0;
+		measure(&r, 150 * NSEC_PER_MSEC);
+		r.demand_bps = MBIT(1) / 4 << simnet_below(r.net, 5);
+		measure(&r, 300 * NSEC_PER_MSEC);
+	}
+	report("now and then all of 30 Mbit/s", &r, 300 * NSEC_PER_MSEC);
+	ck_assert_double_ge(r.ctl.capacity * 8, 0.6 * MBIT(30));
+	r.demand_bps = 0;
+	measure(&r, s);
+	report("    ... then all the time", &r, s);
+	ck_assert_double_ge(goodput(&r, s), 0.8 * MBIT(30));
+	simnet_free(r.net);
+}
+END_TEST
+
+START_TEST(a_path_that_jitters_becomes_faster)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 200 + (uint64_t)_i, MBIT(10), 10 * NSEC_PER_MSEC);
+	simnet_path(r.net, FORWARD)->wander = (10 + 10 * (_i % 2)) * NSEC_PER_MSEC;
+	measure(&r, 3 * s);
+	simnet_path(r.net, FORWARD)->rate_bps = MBIT(50);
+	measure(&r, 2 * s);
+	report("from 10 to 50 Mbit/s with jitter", &r, 2 * s);
+	measure(&r, s);
+	report("    ... two seconds later", &r, s);
+	ck_assert_double_ge(goodput(&r, s), 0.75 * MBIT(50));
 	simnet_free(r.net);
 }
 END_TEST
@@ -394,7 +444,9 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("one path");
 
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, a_path_is_filled_and_its_queue_stays_short, 0, 7);
+	tcase_add_loop_test(t, a_path_is_filled_and_its_queue_stays_short, 0, 9);
+	tcase_add_loop_test(t, a_path_that_jitters_becomes_faster, 0, 10);
+	tcase_add_loop_test(t, jitter_does_not_make_a_path_slow, 0, 20);
 	tcase_add_test(t, changes_of_rate_are_followed_within_a_second);
 	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
 	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);

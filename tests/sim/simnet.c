@@ -124,6 +124,22 @@ nsec_t simnet_backlog(const struct simnet *net, unsigned path)
 	return nsec_max(net->paths[path].busy_until - net->now, 0);
 }
 
+/* A line through points drawn once per `wander`; were it drawn for each packet, a dense flow that
+ * is kept in order would see the greatest of it all the time. */
+static nsec_t wander_at(struct simnet *net, struct simnet_path *p, nsec_t time)
+{
+	if (time - p->wander_since >= p->wander) {
+		bool is_next = time - p->wander_since < 2 * p->wander;
+
+		p->wander_from =
+			is_next ? p->wander_to : (nsec_t)simnet_below(net, (uint64_t)p->wander);
+		p->wander_to = (nsec_t)simnet_below(net, (uint64_t)p->wander);
+		p->wander_since = is_next ? p->wander_since + p->wander : time;
+	}
+	return p->wander_from +
+	       (p->wander_to - p->wander_from) * (time - p->wander_since) / p->wander;
+}
+
 bool simnet_send(struct simnet *net, unsigned path, size_t bytes, simnet_event event, void *context,
 		 uint64_t value)
 {
@@ -138,6 +154,8 @@ bool simnet_send(struct simnet *net, unsigned path, size_t bytes, simnet_event e
 	arrival = p->busy_until + p->delay;
 	if (p->jitter)
 		arrival += (nsec_t)simnet_below(net, (uint64_t)p->jitter);
+	if (p->wander)
+		arrival += wander_at(net, p, p->busy_until);
 	if (!p->may_reorder)
 		arrival = nsec_max(arrival, p->newest_arrival);
 	p->newest_arrival = nsec_max(arrival, p->newest_arrival);

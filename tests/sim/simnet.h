@@ -22,12 +22,14 @@ struct simnet_path {
 	nsec_t queue;	   /* longest queueing time, beyond which it drops; 0: endless */
 	nsec_t delay;	   /* one way */
 	nsec_t jitter;	   /* up to this much is added to the delay */
+	nsec_t wander;	   /* the same, but of the moment: it changes over as much time */
 	double loss;	   /* 0..1 */
 	bool may_reorder;  /* jitter lets packets overtake each other */
 	nsec_t dead_from;  /* blackout: what is sent or on its way then is lost */
 	nsec_t dead_to;
-	nsec_t busy_until;     /* kept by simnet */
-	nsec_t newest_arrival; /* kept by simnet */
+	nsec_t busy_until;			     /* kept by simnet */
+	nsec_t newest_arrival;			     /* kept by simnet */
+	nsec_t wander_since, wander_from, wander_to; /* kept by simnet */
 };
 
 /* What happens at `time`: an arrival, or a timer of the simulation's own. */

@@ -16,6 +16,10 @@
 #define RETRY_SOONEST (NSEC_PER_MSEC / 4)
 /* So long after a small packet another one is expected, which is not to wait long. */
 #define SMALL_MEMORY (NSEC_PER_SEC / 4)
+/* Repairs of so long ago still tell what the next may take. */
+#define REPAIR_AGE_SPAN NSEC_PER_SEC
+/* A path that others fill is used for more than this part of what all of them carry. */
+#define CROWDED_SHARE 0.1
 /* When what a dead path took along had nowhere to go. */
 #define RESEND_RETRY (10 * NSEC_PER_MSEC)
 
@@ -119,12 +123,18 @@ static enum spread_result send_by_weight(struct spread *s, const struct path_set
 	return SPREAD_SENT;
 }
 
-/* The path on which the burst arrives first, of those that may take it now. */
+/*
+ * The path on which the burst arrives first, of those that may take it now. What is urgent waits
+ * for no path's pace: it is little, and charged to the path all the same. And nothing overflows to
+ * a longer path while the shorter one is not full but only not known yet.
+ */
 struct choice {
 	const struct path_entry *entry;
 	struct pathctl *control;
 	nsec_t arrival;
+	nsec_t better; /* arrival on a path that is worth waiting for */
 	nsec_t retry;
+	uint32_t crowded; /* slots of paths that were left out because others fill them */
 };
 
 static void consider(struct choice *best, const struct path_entry *e, struct pathctl *c,
@@ -133,9 +143,12 @@ static void consider(struct choice *best, const struct path_entry *e, struct pat
 	nsec_t ready = c ? pathctl_ready_at(c, b->len, now) : now;
 	nsec_t arrival = c ? pathctl_arrival(c, b->len, now) : now;
 
-	if (ready > now) {
-		if (ready != NSEC_NEVER)
-			best->retry = nsec_min(best->retry, nsec_max(ready, now + RETRY_SOONEST));
+	if (ready == NSEC_NEVER)
+		return;
+	if (ready > now && !b->is_urgent) {
+		best->retry = nsec_min(best->retry, nsec_max(ready, now + RETRY_SOONEST));
+		if (pathctl_is_new(c))
+			best->better = nsec_min(best->better, arrival);
 		return;
 	}
 	if (!link_has_room(e->path->link))
@@ -208,15 +221,37 @@ static void find_candidates(struct spread *s, const struct path_set *set, nsec_t
 	drop_long(set, ret);
 }
 
+/*
+ * Others fill the path: the little that gets through comes late, and all that is in order waits for
+ * it. What it would add is not worth that.
+ */
+static bool is_crowded(const struct pathctl *c, double total)
+{
+	return c && c->capacity < total * CROWDED_SHARE && pathctl_has_queue(c);
+}
+
 static void choose(struct spread *s, const struct path_set *set, const struct candidates *from,
 		   const struct burst *b, nsec_t now, struct choice *best)
 {
-	*best = (struct choice){.retry = now + RETRY_LATEST};
+	double total = 0;
+
+	*best = (struct choice){.retry = now + RETRY_LATEST, .better = NSEC_NEVER};
+	for (unsigned i = 0; i < from->n; i++) {
+		const struct pathctl *c = control_of(s, &set->entries[from->entries[i]], now);
+
+		total += c ? c->capacity : 0;
+	}
 	for (unsigned i = 0; i < from->n; i++) {
 		const struct path_entry *e = &set->entries[from->entries[i]];
+		struct pathctl *c = control_of(s, e, now);
 
-		consider(best, e, control_of(s, e, now), b, now);
+		if (is_crowded(c, total))
+			best->crowded |= 1U << e->path->slot;
+		else
+			consider(best, e, c, b, now);
 	}
+	if (best->entry && best->better < best->arrival)
+		best->entry = NULL;
 }
 
 /* Sends the burst over a silent path, if that has not been tried for a while. */
@@ -319,7 +354,7 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 		const struct path_entry *e = &set->entries[set->active[i]];
 
 		if ((is_sent || candidates.kind == SILENT) && e != best.entry && e != copied &&
-		    is_silent(s, e, now))
+		    (is_silent(s, e, now) || best.crowded & 1U << e->path->slot))
 			is_sent |= probe(s, e, b, now);
 	}
 	*ret_retry = best.retry;
@@ -394,6 +429,15 @@ static struct burst *copy_run(const struct store_run *run, uint64_t limit, struc
 	return b;
 }
 
+/* Who asks for a packet knows that it is missing that long after it was sent. */
+static void note_repair(struct spread *s, nsec_t age, nsec_t now)
+{
+	bool is_first = now - s->repair_at > REPAIR_AGE_SPAN;
+
+	s->repair_age += is_first ? age - s->repair_age : (age - s->repair_age) / 16;
+	s->repair_at = now;
+}
+
 bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool *bursts,
 		       nsec_t now, nsec_t *ret_retry)
 {
@@ -413,6 +457,9 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set, now), bursts);
 		if (!b)
 			return true;
+		b->is_urgent = item.slot == PATH_SLOT_NONE;
+		if (b->is_urgent)
+			note_repair(s, now - item.run.at, now);
 		choose(s, set, &candidates, b, now, &best);
 		is_sent = best.entry && path_push(best.entry, b);
 		if (is_sent) {
@@ -476,8 +523,10 @@ nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_
 
 		*ret_fast &= c && pathctl_is_fast(c);
 		if (c && c->has_delay)
-			longest = nsec_max(longest, pathctl_round_trip(c));
+			longest = nsec_max(longest, pathctl_round_trip(c) + c->queue);
 	}
+	if (longest && now - s->repair_at < REPAIR_AGE_SPAN)
+		longest += s->repair_age;
 	return longest;
 }
 

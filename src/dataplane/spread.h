@@ -24,6 +24,7 @@ struct spread {
 	nsec_t next_probe[PATHS_MAX];	     /* of a silent path */
 	nsec_t small_at;		     /* when a small packet was last to be sent */
 	struct resend resend;
+	nsec_t repair_age, repair_at;	 /* how long until one is asked for; when the last was */
 	_Atomic(struct urgent *) urgent; /* made with the second path; read for status */
 };
 
@@ -64,7 +65,10 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 nsec_t spread_deadline(const struct spread *s, nsec_t now);
 /* How large a burst should be at most; UINT64_MAX if it does not matter. */
 uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, nsec_t now);
-/* The longest round trip of the paths that data takes; 0 if there is no telling. Are all fast? */
+/*
+ * The longest round trip of what the paths carry, with what stands before it there and with the
+ * repairs that it waits for; 0 if there is no telling. Are all fast?
+ */
 nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_t now,
 			     bool *ret_fast);
 /* Inside a read section: asks the links of the active paths to tell when they have room. */

@@ -435,8 +435,7 @@ static void ask_for_repair_rcu(struct bond *bond, struct reseq *q, nsec_t now)
 	}
 	len = f.repair.n_gaps ? frame_write(&f, payload, sizeof(payload)) : 0;
 	if (len > 0)
-		bond_send_control_rcu(bond, reporter_path_rcu(bond->lane.reporter, bond, now),
-				      payload, (size_t)len, now);
+		bond_send_control_rcu(bond, NULL, payload, (size_t)len, now);
 }
 
 /* Asking is of use while there is another path over which the answer may come. */

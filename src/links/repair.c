@@ -105,6 +105,8 @@ bool repair_filled(struct repair *r, uint64_t position, nsec_t now)
 			continue;
 		if (g->is_lost && g->tries)
 			learn(r, g, now);
+		else if (g->tries && r->trust < REPAIR_TRUST)
+			r->trust++; /* by itself or not: waiting was of use */
 		cut_gap(r, at, position);
 		return true;
 	}

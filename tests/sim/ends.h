@@ -138,11 +138,11 @@ static void arrive_near(struct burst *b)
 	near_turn();
 }
 
-static void arrive_far(struct burst *b, unsigned path)
+static void arrive_far(struct burst *b, struct keypair *session, unsigned path)
 {
 	struct bond *bond = net.bonds[FAR];
 
-	b->session = keypair_get(rcu_read(&bond->peer.current));
+	b->session = keypair_get(session);
 	b->link = ends_link(FAR, path);
 	b->from = rcu_own(&bond->paths)->entries[path].to;
 	b->received = simnet_now(sim.net);
@@ -157,6 +157,7 @@ static void arrive(struct simnet *s, void *ctx, uint64_t value)
 	int end = flying->path >= ENDS_PATHS ? NEAR : FAR;
 	struct burst *b = burst_take(net.bursts);
 	struct wg_data header;
+	struct keypair *session;
 	struct aead_job job;
 
 	(void)s;
@@ -173,11 +174,13 @@ static void arrive(struct simnet *s, void *ctx, uint64_t value)
 		.counter = le64_get(header.counter),
 	};
 	rcu_begin();
-	must(aead_open(rcu_read(&net.bonds[end]->peer.current)->recv, &job, 1) == 1);
+	session = device_session_rcu(net.device, le32_get(header.receiver_index));
+	must(session && bond_of(session->peer) == net.bonds[end]);
+	must(aead_open(session->recv, &job, 1) == 1);
 	if (end == NEAR)
 		arrive_near(b);
 	else
-		arrive_far(b, flying->path);
+		arrive_far(b, session, flying->path);
 	rcu_end();
 	free(flying);
 }
@@ -399,8 +402,8 @@ static void make_ends_paths(int end, enum bond_mode mode)
 	rcu_publish(&net.bonds[end]->paths, set);
 }
 
-/* A session that both have. */
-static void begin_ends_session(nsec_t now)
+/* A session that both have, and take from now on; the one before it ends when it has been heard. */
+static inline void ends_begin_session(nsec_t now)
 {
 	struct noise_session_keys keys;
 	uint32_t index[2];
@@ -452,7 +455,7 @@ static inline struct flow *ends_add_flow(size_t bytes, nsec_t interval, size_t m
 
 static inline void ends_start(enum bond_mode mode)
 {
-	begin_ends_session(simnet_now(sim.net));
+	ends_begin_session(simnet_now(sim.net));
 	make_ends_paths(NEAR, mode);
 	make_ends_paths(FAR, mode);
 	arm_near(simnet_now(sim.net) + 1);
@@ -471,6 +474,16 @@ static inline void ends_stop(nsec_t time)
 	ends_run(time);
 }
 
+static void drop_ends_paths(struct bond *bond)
+{
+	struct path_set *set = rcu_own(&bond->paths);
+
+	rcu_publish(&bond->paths, NULL);
+	for (unsigned i = 0; i < set->n; i++)
+		path_retire(set->entries[i].path);
+	path_set_retire(set);
+}
+
 /* Takes it apart; all buffers must be back. */
 static inline void ends_end(void)
 {
@@ -481,6 +494,8 @@ static inline void ends_end(void)
 	for (unsigned i = 0; i < ENDS_FLOWS; i++)
 		free(sim.flows[i].has_come);
 	spread_free(sim.spread);
+	drop_ends_paths(net.bonds[NEAR]);
+	drop_ends_paths(net.bonds[FAR]);
 	must(pool_available(sim.sent) == ENDS_SENT_CELLS);
 	pool_free(sim.sent);
 	simnet_free(sim.net);

@@ -146,6 +146,25 @@ START_TEST(path_that_dies_takes_nothing_along)
 }
 END_TEST
 
+START_TEST(new_session_loses_nothing_and_keeps_the_order)
+{
+	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+		begin_lines(seed, 0);
+		add_flows();
+		warm_up(seed);
+		ends_run((nsec_t)simnet_below(sim.net, SECONDS(1)));
+		ends_begin_session(simnet_now(sim.net));
+		ends_run(SECONDS(1));
+		ends_stop(SECONDS(3));
+		ck_assert_seed(SUM(n_delivered) == SUM(n_sent));
+		ck_assert_seed(SUM(n_twice) == 0);
+		for (unsigned i = 0; i < N_GREEDY; i++)
+			ck_assert_seed(sim.flows[i].n_disordered == 0);
+		ends_end();
+	}
+}
+END_TEST
+
 /* Requests get lost too, and in the first second the paths are not known. */
 START_TEST(most_of_what_paths_lose_is_repaired)
 {
@@ -211,6 +230,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, without_loss_all_comes_once_in_order_and_in_time);
 	tcase_add_test(t, mode_auto_keeps_sparse_flows_in_order_too);
 	tcase_add_test(t, path_that_dies_takes_nothing_along);
+	tcase_add_test(t, new_session_loses_nothing_and_keeps_the_order);
 	tcase_add_test(t, most_of_what_paths_lose_is_repaired);
 	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
 	suite_add_tcase(s, t);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "crypto/keys.h"
+#include "dataplane/filling.h"
 #include "dataplane/network_state.h"
 #include "tun/split.h"
 #include "util/log.h"
@@ -60,12 +61,10 @@ struct tx {
 	struct ring *frames;
 	/* TUN reader */
 	nsec_t now;
-	struct burst *open;  /* NULL: none is */
-	uint64_t open_limit; /* bytes that it may have */
+	struct filling open; /* the burst that packets are sealed into */
 	struct bond *busy;   /* bonds with something waiting, through next_busy */
 	struct log_limit no_path_limit;
-	uint64_t next_counter; /* of the session it is of */
-	struct parcel *read;   /* what the interface is read into */
+	struct parcel *read; /* what the interface is read into */
 	size_t read_bytes;
 };
 
@@ -109,20 +108,11 @@ static void forget(struct bond *bond)
 	bond->spread = NULL;
 }
 
-static void drop_open(struct tx *t)
-{
-	if (!t->open)
-		return;
-	keypair_put(t->open->session);
-	burst_put(t->open);
-	t->open = NULL;
-}
-
 void tx_free(struct tx *t)
 {
 	if (!t)
 		return;
-	drop_open(t);
+	filling_drop(&t->open);
 	for (size_t i = 0; i < t->network->n_bonds; i++)
 		forget(t->network->bonds[i]);
 	if (t->read)
@@ -185,8 +175,8 @@ void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n)
 	struct bond *bond;
 
 	take_frames(t); /* after this nobody posts any of these */
-	if (t->open && t->open->bond->is_removed)
-		drop_open(t);
+	if (t->open.burst && t->open.burst->bond->is_removed)
+		filling_drop(&t->open);
 	while ((bond = *at)) {
 		if (bond->is_removed)
 			*at = bond->next_busy;
@@ -302,16 +292,16 @@ static void tune_queue(const struct tx *t, struct bond *bond)
 /* Sends the open burst. */
 static void close_burst(struct tx *t)
 {
-	struct burst *b = t->open;
+	struct burst *b = t->open.burst;
 	struct keypair *k;
 
 	if (!b)
 		return;
 	if (!b->n) {
-		drop_open(t); /* libcrypto has refused what it was opened for */
+		filling_drop(&t->open); /* libcrypto has refused what it was opened for */
 		return;
 	}
-	t->open = NULL;
+	t->open.burst = NULL;
 	k = b->session;
 	b->session = NULL;
 	path_count_add(&b->bond->inner_sent, b->n, b->len - (uint64_t)b->n * MESSAGE_DATA_OVERHEAD);
@@ -323,43 +313,6 @@ static void close_burst(struct tx *t)
 	if (b->bond->waiting || try_transmit_rcu(t, b) != SPREAD_SENT)
 		keep_waiting(t, b);
 	rcu_end();
-}
-
-/* A datagram of that length, urgency, session and counter is the open burst's next. */
-static bool fits_open(const struct tx *t, const struct bond *bond, const struct keypair *k,
-		      uint64_t counter, uint32_t len, bool is_urgent)
-{
-	const struct burst *b = t->open;
-
-	return b && b->bond == bond && b->session == k && counter == t->next_counter &&
-	       b->is_urgent == is_urgent && len <= b->stride && b->n < BURST_DATAGRAMS &&
-	       b->len + len <= t->open_limit;
-}
-
-static bool open_burst(struct tx *t, struct bond *bond, struct keypair *k, bool is_urgent)
-{
-	t->open = burst_take(t->network->bursts);
-	if (!t->open)
-		return false;
-	t->open->bond = bond;
-	t->open->session = keypair_get(k);
-	t->open->is_urgent = is_urgent;
-	t->open_limit = burst_limit(t, bond);
-	return true;
-}
-
-/* Seals a packet from where it lies; the bytes behind it stand in for its padding meanwhile. */
-static bool seal_padded(struct tx *t, struct keypair *k, uint64_t counter, uint8_t *packet,
-			size_t len, size_t padded)
-{
-	uint8_t behind[MESSAGE_PADDING_MULTIPLE];
-	bool is_sealed;
-
-	memcpy(behind, packet + len, padded - len);
-	memset(packet + len, 0, padded - len);
-	is_sealed = bond_seal_next(t->open, k, counter, packet, padded);
-	memcpy(packet + len, behind, padded - len);
-	return is_sealed;
 }
 
 /* Puts one inner packet into the open burst; inside a read section. */
@@ -383,19 +336,18 @@ static void add_packet(struct tx *t, struct bond *bond, struct keypair *k, uint8
 		drops_add(&t->network->drops, DROP_tx_no_session, 1);
 		return;
 	}
-	if (!fits_open(t, bond, k, counter, datagram, is_urgent)) {
+	if (!filling_fits(&t->open, bond, k, counter, datagram, is_urgent)) {
 		close_burst(t);
-		if (!open_burst(t, bond, k, is_urgent)) {
+		if (!filling_open(&t->open, bond, k, burst_limit(t, bond), is_urgent)) {
 			drops_add(&t->network->drops, DROP_tx_no_buffer, 1);
 			return;
 		}
 	}
-	if (!seal_padded(t, k, counter, packet, len, padded)) {
+	if (!filling_seal(&t->open, counter, packet, len, padded)) {
 		drops_add(&t->network->drops, DROP_tx_no_session, 1);
 		return;
 	}
-	t->next_counter = counter + 1;
-	if (datagram < t->open->stride)
+	if (datagram < t->open.burst->stride)
 		close_burst(t); /* only the last may be shorter */
 }
 
@@ -685,7 +637,7 @@ static void run(void *arg)
 		do {
 			close_burst(t);
 			progress_all(t);
-		} while (t->open);
+		} while (t->open.burst);
 		if (r < 0)
 			network_fail(t->network, "the tunnel interface has vanished");
 		wait_for_work(t);

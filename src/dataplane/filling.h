@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * The burst that inner packets are sealed into, one after the other, from where they were read:
+ * datagrams of one session with consecutive counters, equally long up to a shorter last one.
+ * Owner: the TUN reader.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bond;
+struct burst;
+struct keypair;
+
+struct filling {
+	struct burst *burst;   /* NULL: none is open; it has a reference to its session */
+	uint64_t limit_bytes;  /* that it may have */
+	uint64_t next_counter; /* once it has a datagram */
+};
+
+/* Takes an empty burst; false when the pool is empty. */
+bool filling_open(struct filling *f, struct bond *bond, struct keypair *k, uint64_t limit_bytes,
+		  bool is_urgent);
+/* Gives it back, if there is one, with what it holds. */
+void filling_drop(struct filling *f);
+/* Is a datagram of that length, urgency, session and counter the open burst's next? */
+bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		  uint64_t counter, uint32_t len, bool is_urgent);
+/*
+ * Appends a packet, which fits, as a datagram of `padded` bytes of plaintext. Behind the packet
+ * there is room for the padding, and what lies there is as before afterwards. False if libcrypto
+ * refuses.
+ */
+bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t len, size_t padded);

@@ -20,6 +20,7 @@ from traffic import PingTrain, ping_lost
 
 SLOW = {"health_check_interval_ms": 1000, "health_check_timeout_ms": 5000, "error_backoff_secs": 300,
         "flap_hold_max_secs": 0}
+REMADE = int(os.environ.get("VTRUNKD_REMADE", 100))  # a device
 AT_ONCE = 3  # seconds; without news of the kernel it would be five at the least
 
 
@@ -160,6 +161,30 @@ def test_a_thousand_flaps_leave_nothing_behind(pair):
     flap(pair.server_node, cable.name, 900)
 
     pair.client.wait_path(cable.name, "up", 20)
+    assert ping_lost(pair.client_node, SERVER_IP) == 0
+    wait_until(lambda: descriptors(pair.client) == before, 5, "as many descriptors as before")
+    assert resident_kilobytes(pair.client) < memory + 2048
+
+
+def remake(pair, cable, times):
+    """The first end's device goes and comes back; the other end is ready only in the end."""
+    node, other = cable.ends
+    batch = (f"link del {cable.name}\n"
+             f"link add {cable.name} type veth peer name {cable.name} netns {other.namespace}\n"
+             f"addr add {cable.v4(node)}/24 dev {cable.name}\nlink set {cable.name} up\n")
+    node.run("ip", "-batch", "-", text=batch * times, seconds=120)
+    cable.address(other)
+    other.ip(f"link set {cable.name} up")
+    pair.client.wait_path(cable.name, "up", 20)
+
+
+def test_a_device_that_is_remade_all_the_time_leaves_nothing_behind(pair):
+    cable = pair.cables[0]
+    remake(pair, cable, 10)
+    before, memory = descriptors(pair.client), resident_kilobytes(pair.client)
+
+    remake(pair, cable, REMADE)
+
     assert ping_lost(pair.client_node, SERVER_IP) == 0
     wait_until(lambda: descriptors(pair.client) == before, 5, "as many descriptors as before")
     assert resident_kilobytes(pair.client) < memory + 2048

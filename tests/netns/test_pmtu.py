@@ -11,9 +11,9 @@ import threading
 
 import pytest
 
-from bond import SERVER_IP, SERVER_IP6
+from bond import SERVER_IP, SERVER_IP6, Pair
 from lab import becomes_true, wait_until
-from traffic import iperf, transfer
+from traffic import iperf, is_listening, transfer
 from wan import WanPair
 
 GRAIN = 4  # to which it is searched
@@ -82,3 +82,24 @@ def test_a_configured_mtu_is_left_alone(lab):
 
     assert tunnel_mtu(pair.client_node) == 1420
     transfer(pair.client_node, pair.server_node, SERVER_IP)  # routers cut what is too large
+
+
+@pytest.mark.parametrize("clamp, mss", [("yes", 1240), ("no", 1380)])
+def test_mss_clamp_keeps_what_a_connection_sends_below_the_mtu(lab, clamp, mss):
+    """The client promises to take 1460 bytes, as a host behind a router does; its tunnel takes 1280."""
+    pair = Pair(lab, start=False)
+    pair.client.sections["network"] |= {"mtu": 1280, "mss_clamp": clamp}
+    pair.start()
+    pair.client_node.ip(f"route replace {SERVER_IP} dev tun0 advmss 1460")
+    pair.server_node.spawn("/usr/bin/python3", "-c", "import socket, time\n"
+                           f"s = socket.create_server(('{SERVER_IP}', 5201)); c = s.accept(); time.sleep(60)")
+    wait_until(lambda: is_listening(pair.server_node, 5201), 10, "the server listens")
+    pair.client_node.spawn("/usr/bin/python3", "-c", "import socket, time\n"
+                           f"c = socket.create_connection(('{SERVER_IP}', 5201)); time.sleep(60)")
+
+    def sent_mss():
+        shown = pair.server_node.run("ss", "-Htin", "sport = :5201").stdout
+        return next((int(word[4:]) for word in shown.split() if word.startswith("mss:")), None)
+
+    wait_until(sent_mss, 10, "they are connected")
+    assert sent_mss() in (mss, mss - 12), "12 bytes are the timestamps'"

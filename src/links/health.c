@@ -69,6 +69,8 @@ static nsec_t ping_interval(const struct health *h, const struct health_settings
 	if (h->state == HEALTH_PROBING || now < h->retry_until ||
 	    (h->state == HEALTH_UP && health_is_overdue(h, s, now)))
 		return nsec_min(s->interval, HEALTH_DOUBT_INTERVAL);
+	if (h->state == HEALTH_DOWN && !h->pongs_in_row)
+		return nsec_min(s->interval, HEALTH_DOWN_INTERVAL);
 	return s->interval;
 }
 

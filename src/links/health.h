@@ -31,6 +31,8 @@
 #define HEALTH_RECOVERY_INTERVAL (100 * NSEC_PER_MSEC)
 /* and this fast while it is in doubt: new, or with an answer overdue. */
 #define HEALTH_DOUBT_INTERVAL (250 * NSEC_PER_MSEC)
+/* While it is down: with what follows it is to be used again within a second of its return. */
+#define HEALTH_DOWN_INTERVAL (500 * NSEC_PER_MSEC)
 /* After what may have mended a link: so long an error does not mean much, and pings go out fast. */
 #define HEALTH_RETRY_TIME (3 * NSEC_PER_SEC)
 /* How many pings are remembered; answers to older ones tell nothing. */

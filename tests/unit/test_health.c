@@ -289,13 +289,13 @@ START_TEST(pings_are_slow_until_an_answer_comes_and_after_the_row_broke)
 {
 	go_silent();
 	ping();
-	ck_assert_int_eq(health.next_ping, now + defaults.interval);
+	ck_assert_int_eq(health.next_ping, now + HEALTH_DOWN_INTERVAL);
 	round_trip();
 	ck_assert_int_le(health.next_ping, now + HEALTH_RECOVERY_INTERVAL);
 	for (unsigned i = 0; i < 4; i++)
 		ping();
 	ck_assert_uint_eq(health.pongs_in_row, 0);
-	ck_assert_int_eq(health.next_ping, now + defaults.interval);
+	ck_assert_int_eq(health.next_ping, now + HEALTH_DOWN_INTERVAL);
 }
 END_TEST
 

@@ -22,6 +22,7 @@ static void draw_path(struct bond *b, unsigned i)
 	p->queue = (nsec_t)simnet_below(b->net, 300) * MSEC;
 	p->delay = (nsec_t)simnet_below(b->net, 150) * MSEC;
 	p->jitter = (nsec_t)simnet_below(b->net, 20) * MSEC;
+	p->wander = simnet_chance(b->net, 0.3) ? (nsec_t)simnet_below(b->net, 60) * MSEC : 0;
 	p->may_reorder = simnet_chance(b->net, 0.3);
 	p->loss = simnet_chance(b->net, 0.5) ? 0 : 0.1;
 	if (simnet_chance(b->net, 0.3)) {
@@ -30,7 +31,7 @@ static void draw_path(struct bond *b, unsigned i)
 	}
 }
 
-/* Anything that may happen to a peer: rekeys, jumps of the counter, pauses, bursts. */
+/* Anything that may happen to a peer: rekeys, jumps of the counter, pauses, bursts, other rates. */
 static struct bond *run_anything(uint64_t seed, bool has_repair)
 {
 	struct bond *b = bond_new(seed, 1 + (unsigned)(seed % 4), PACKETS);
@@ -49,6 +50,9 @@ static struct bond *run_anything(uint64_t seed, bool has_repair)
 			bond_rekey(b);
 		if (simnet_chance(b->net, 0.01))
 			b->counter += simnet_below(b->net, 3 * RESEQ_WINDOW);
+		if (simnet_chance(b->net, 0.01))
+			simnet_path(b->net, (unsigned)simnet_below(b->net, b->n_paths))->rate_bps =
+				1000000 << simnet_below(b->net, 8);
 		if (simnet_chance(b->net, 0.005))
 			b->counter += simnet_random(b->net) >> 6;
 		if (simnet_chance(b->net, 0.8))

@@ -117,7 +117,7 @@ static void print_heading(FILE *out, const struct screen *screen, struct json_ob
 
 	localtime_r(&now, &tm);
 	strftime(when, sizeof(when), "%H:%M:%S", &tm);
-	screen_print(screen, STYLE_FAINT, "vtrunkd %s  %s  q quits",
+	screen_print(screen, STYLE_FAINT, "vtrunkd%s%s  %s  q quits", status ? " " : "",
 		     status ? field_text(status, "version", "?").s : "", when);
 	fputs("\n\n", out);
 }
@@ -137,7 +137,7 @@ static void show(struct live *l, struct json_object *status, const struct proble
 	if (status)
 		view_render(&l->view, &screen, status);
 	else
-		fprintf(screen.out, "%s\n", problem->text);
+		screen_print(&screen, STYLE_BAD, "%s; waiting for it\n", problem->text);
 	fclose(screen.out);
 	watch_show(stdout, text, l->is_terminal, rows, l->is_first);
 	l->is_first = false;

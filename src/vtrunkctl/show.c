@@ -14,6 +14,9 @@
 #include "vtrunkctl/render.h"
 #include "vtrunkctl/watch.h"
 
+/* A terminal that is narrower has cut lines. */
+#define WIDTH_MIN 40
+
 static bool wants_color(void)
 {
 	const char *no_color = getenv("NO_COLOR");
@@ -33,10 +36,15 @@ static struct winsize window_size(void)
 	return size;
 }
 
+/* The live view has what there is, since nothing would scroll; the pages may be wider. */
 struct screen show_screen(FILE *out)
 {
-	return (struct screen){
-		.out = out, .has_color = wants_color(), .width = window_size().ws_col};
+	struct winsize size = {0};
+	bool is_known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= WIDTH_MIN;
+
+	return (struct screen){.out = out,
+			       .has_color = wants_color(),
+			       .width = is_known ? size.ws_col : SCREEN_WIDTH};
 }
 
 unsigned show_rows(void)

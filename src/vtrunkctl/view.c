@@ -7,7 +7,9 @@
 
 #include "vtrunkctl/table.h"
 
-#define BAR_WIDTH 12
+/* Bars have what a line leaves them beside names of some length. */
+#define WIDTH_WITHOUT_BARS 64
+#define BAR_WIDTH_MAX 20
 /* A slow link's bar is full at this rate at the earliest: idle chatter is no load. */
 #define TOP_MIN 1e6
 #define SPARK_WIDTH 30
@@ -102,7 +104,7 @@ struct text view_bar(double part, unsigned width, bool is_utf8)
 	part = part < 0 ? 0 : part > 1 ? 1 : part;
 	filled = (unsigned)(part * width * steps + 0.5);
 	/* A little is not nothing. */
-	if (!filled && part > 0 && is_utf8)
+	if (!filled && part > 0 && is_utf8 && width)
 		filled = 1;
 	for (unsigned i = 0; i < filled / steps; i++)
 		at = stpcpy(at, is_utf8 ? "█" : "#");
@@ -151,14 +153,22 @@ static struct text role_text(struct json_object *path, const char *mode)
 	return text_format("%s", strcmp(mode, "redundant") ? "carries data" : "carries copies");
 }
 
+static unsigned bar_width(const struct screen *screen)
+{
+	unsigned width =
+		screen->width < WIDTH_WITHOUT_BARS ? 0 : (screen->width - WIDTH_WITHOUT_BARS) / 2;
+
+	return width < BAR_WIDTH_MAX ? width : BAR_WIDTH_MAX;
+}
+
 static void add_rate(struct table *t, const struct view *v, struct json_object *path,
-		     const char *key, enum style style)
+		     const char *key, unsigned width, enum style style)
 {
 	double bps;
 
 	field_number(path, key, &bps);
 	table_add(t, STYLE_PLAIN, text_mbit((uint64_t)bps));
-	table_add(t, style, view_bar(bps / v->top_bps, BAR_WIDTH, v->is_utf8));
+	table_add(t, style, view_bar(bps / v->top_bps, width, v->is_utf8));
 }
 
 static struct text loss_text(struct json_object *path)
@@ -173,7 +183,7 @@ static struct text loss_text(struct json_object *path)
 }
 
 static void add_path(struct table *t, const struct view *v, struct json_object *path,
-		     const char *mode)
+		     const char *mode, unsigned width)
 {
 	struct text state = field_text(path, "state", "-");
 	enum style style = state_style(state.s, field_bool(path, "active"));
@@ -185,8 +195,8 @@ static void add_path(struct table *t, const struct view *v, struct json_object *
 			      : strcmp(state.s, "down") ? "●"
 							: "○",
 			      field_text(path, "link", "-").s));
-	add_rate(t, v, path, "tx_bps", style);
-	add_rate(t, v, path, "rx_bps", style);
+	add_rate(t, v, path, "tx_bps", width, style);
+	add_rate(t, v, path, "rx_bps", width, style);
 	table_add(t, STYLE_PLAIN,
 		  field_number(path, "rtt_us", &rtt_us) ? text_ms(rtt_us) : text_format("-"));
 	table_add(t, STYLE_PLAIN, loss_text(path));
@@ -196,13 +206,15 @@ static void add_path(struct table *t, const struct view *v, struct json_object *
 static void render_paths(const struct view *v, const struct screen *screen,
 			 struct json_object *peer, const char *mode)
 {
+	const unsigned width = bar_width(screen);
 	/* The bars' titles are as wide as they can get, so that the columns stand still. */
-	static const struct table_column columns[] = {
+	const struct text blank = text_format("%*s", (int)width, "");
+	const struct table_column columns[] = {
 		{.title = "  link", .may_shrink = true},
-		{.group = "sends, Mbit/s", .title = "       ", .is_right = true},
-		{.group = "sends, Mbit/s", .title = "            "},
-		{.group = "receives, Mbit/s", .title = "       ", .is_right = true},
-		{.group = "receives, Mbit/s", .title = "            "},
+		{.group = "sends", .title = " Mbit/s", .is_right = true},
+		{.group = "sends", .title = blank.s},
+		{.group = "receives", .title = " Mbit/s", .is_right = true},
+		{.group = "receives", .title = blank.s},
 		{.title = "rtt ms", .is_right = true},
 		{.title = "loss %", .is_right = true},
 		{.title = "", .may_shrink = true},
@@ -212,7 +224,7 @@ static void render_paths(const struct view *v, const struct screen *screen,
 
 	table_init(&t, columns, sizeof(columns) / sizeof(*columns));
 	for (size_t i = 0; (path = field_entry(peer, "paths", i)); i++)
-		add_path(&t, v, path, mode);
+		add_path(&t, v, path, mode, width);
 	if (t.n_cells)
 		table_print(&t, screen, 2);
 	table_deinit(&t);

@@ -48,9 +48,10 @@ static void sample(double tx_bps)
 	json_object_put(o);
 }
 
-static void expect_frame(double tx_bps, const char *expected)
+/* Caller frees. */
+static char *frame(double tx_bps, unsigned width)
 {
-	struct screen screen = {.width = SCREEN_WIDTH};
+	struct screen screen = {.width = width};
 	struct json_object *o = status(tx_bps);
 	char *text = NULL;
 	size_t len;
@@ -59,9 +60,16 @@ static void expect_frame(double tx_bps, const char *expected)
 	view_sample(&view, o);
 	view_render(&view, &screen, o);
 	fclose(screen.out);
+	json_object_put(o);
+	return text;
+}
+
+static void expect_frame(double tx_bps, const char *expected)
+{
+	char *text = frame(tx_bps, SCREEN_WIDTH);
+
 	ck_assert_str_eq(text, expected);
 	free(text);
-	json_object_put(o);
 }
 
 START_TEST(frame_shows_rates_as_bars_and_roles_as_words)
@@ -75,11 +83,29 @@ START_TEST(frame_shows_rates_as_bars_and_roles_as_words)
 		"  receives      1.0 Mbit/s  ███\n"
 		"\n"
 		"vps  session of 42 s\n"
-		"                  sends, Mbit/s      receives, Mbit/s\n"
-		"    link                                               rtt ms  loss %\n"
-		"  ● fibre      8.0 ████████████      1.0 █▌              12.3     1.0  carries data\n"
-		"  ○ lte        0.0                   0.0                    -       -  down for 7 s\n");
+		"                                sends                    receives\n"
+		"    link    Mbit/s                      Mbit/s                     rtt ms  loss %\n"
+		"  ● fibre      8.0 ██████████████████      1.0 ██▎                   12.3     1.0  carries data\n"
+		"  ○ lte        0.0                         0.0                          -       -  down for 7 s\n");
 	/* clang-format on */
+}
+END_TEST
+
+START_TEST(frame_fits_into_terminals_of_any_width)
+{
+	static const unsigned widths[] = {60, 80, 100, 120, 200};
+
+	for (size_t i = 0; i < sizeof(widths) / sizeof(*widths); i++) {
+		char *text = frame(8e6, widths[i]);
+
+		if (widths[i] >= 80) {
+			ck_assert_ptr_nonnull(strstr(text, "carries data\n"));
+			ck_assert_ptr_nonnull(strstr(text, "down for 7 s\n"));
+		}
+		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+			ck_assert_msg(text_width(line) <= widths[i], "%u: %s", widths[i], line);
+		free(text);
+	}
 }
 END_TEST
 
@@ -118,6 +144,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(c, begin, end);
 	tcase_add_test(c, frame_shows_rates_as_bars_and_roles_as_words);
+	tcase_add_test(c, frame_fits_into_terminals_of_any_width);
 	tcase_add_test(c, bars_have_eighths_and_show_that_little_is_not_nothing);
 	tcase_add_test(c, only_the_newest_are_remembered);
 	suite_add_tcase(suite, c);

@@ -192,6 +192,16 @@ int broker_remove_route(struct broker *b, const char *interface, const struct ro
 	return change_route(b, BROKER_REMOVE_ROUTE, interface, route);
 }
 
+int broker_set_rules(struct broker *b, const char *interface, int family, uint32_t mark)
+{
+	struct broker_request q = {.kind = BROKER_SET_RULES,
+				   .rules = {.family = family, .mark = mark}};
+	struct broker_reply reply;
+	int r = put_text(q.rules.interface, sizeof(q.rules.interface), interface);
+
+	return r < 0 ? r : ask(b, &q, &reply, NULL);
+}
+
 int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_settings *s,
 		    int family, size_t bytes)
 {

@@ -41,6 +41,13 @@ int broker_remove_address(struct broker *b, const char *interface, const struct 
 int broker_add_route(struct broker *b, const char *interface, const struct route *route);
 int broker_remove_route(struct broker *b, const char *interface, const struct route *route);
 
+/*
+ * As netif_set_rules(), for the tunnel's own table, or with mark 0 netif_remove_rules(); they go
+ * with the interface. -EPERM where the configuration does not want them, -EBUSY where another
+ * interface has them.
+ */
+int broker_set_rules(struct broker *b, const char *interface, int family, uint32_t mark);
+
 /* As udp_open(). */
 int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_settings *s,
 		    int family, size_t bytes);

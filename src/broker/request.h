@@ -43,6 +43,7 @@ enum broker_kind {
 	BROKER_CLOSE_UAPI,
 	BROKER_REMOVE_ADDRESS,
 	BROKER_NEXT_KEY,
+	BROKER_SET_RULES,
 };
 
 /* All texts end with a zero within their arrays. */
@@ -66,6 +67,12 @@ struct broker_address {
 struct broker_route {
 	char interface[IFNAMSIZ];
 	struct route route;
+};
+
+struct broker_rules {
+	char interface[IFNAMSIZ];
+	int32_t family; /* AF_INET or AF_INET6 */
+	uint32_t mark;	/* 0: they go */
 };
 
 struct broker_udp {
@@ -112,6 +119,7 @@ struct broker_request {
 		struct broker_interface interface;
 		struct broker_address address;
 		struct broker_route route;
+		struct broker_rules rules;
 		struct broker_udp udp;
 		struct broker_stamp stamp;
 		struct broker_hook hook;

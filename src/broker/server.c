@@ -14,6 +14,7 @@
 
 #include "broker/stamp_file.h"
 #include "netlink/address.h"
+#include "netlink/rule.h"
 
 /* One for each network; a daemon has few. */
 #define TUNS_MAX 64
@@ -27,6 +28,8 @@ struct broker_server {
 	/* Interfaces of ours live as long as we hold them, whatever becomes of who asked. */
 	struct tun tuns[TUNS_MAX];
 	size_t n_tuns;
+	/* Whose the rules of each family are; "": there are none. */
+	char rules_of[2][IFNAMSIZ];
 	nsec_t patient_until; /* 0: not at all */
 };
 
@@ -112,12 +115,59 @@ static int open_tun(struct broker_server *s, const struct broker_tun *q, struct 
 	return r;
 }
 
+static char *rules_owner(struct broker_server *s, int family)
+{
+	return s->rules_of[family == AF_INET6];
+}
+
+static int remove_rules(struct broker_server *s, int family)
+{
+	int r = *rules_owner(s, family) ? netif_remove_rules((uint8_t)family) : 0;
+
+	*rules_owner(s, family) = '\0';
+	return r;
+}
+
+void broker_server_remove_rules(struct broker_server *s)
+{
+	remove_rules(s, AF_INET);
+	remove_rules(s, AF_INET6);
+}
+
+/* They lead everything into a tunnel, so that they are wanted must be in the configuration. */
+static int set_rules(struct broker_server *s, const struct broker_rules *q)
+{
+	char *owner;
+	int r;
+
+	if (!find_tun(s, q->interface))
+		return -ENODEV;
+	if (q->family != AF_INET && q->family != AF_INET6)
+		return -EINVAL;
+	owner = rules_owner(s, q->family);
+	if (*owner && strcmp(owner, q->interface) != 0)
+		return -EBUSY;
+	if (!q->mark)
+		return remove_rules(s, q->family);
+	if (s->calls && !s->calls->may_route(s->ctx, q->interface, ROUTE_TABLE_TUNNEL))
+		return -EPERM;
+	r = netif_set_rules((uint8_t)q->family, ROUTE_TABLE_TUNNEL, q->mark);
+	if (r == 0)
+		strcpy(owner, q->interface);
+	else
+		netif_remove_rules((uint8_t)q->family); /* half of them lead astray */
+	return r;
+}
+
 static int close_tun(struct broker_server *s, const struct broker_interface *q)
 {
 	struct tun *tun = find_tun(s, q->interface);
 
 	if (!tun)
 		return -ENODEV;
+	for (int i = 0; i < 2; i++)
+		if (!strcmp(s->rules_of[i], q->interface))
+			remove_rules(s, i ? AF_INET6 : AF_INET);
 	drop_tun(s, tun);
 	return 0;
 }
@@ -327,6 +377,8 @@ size_t broker_request_len(uint32_t kind)
 	case BROKER_ADD_ROUTE:
 	case BROKER_REMOVE_ROUTE:
 		return head + sizeof(struct broker_route);
+	case BROKER_SET_RULES:
+		return head + sizeof(struct broker_rules);
 	case BROKER_OPEN_UDP:
 		return head + sizeof(struct broker_udp);
 	case BROKER_LOAD_STAMP:
@@ -364,6 +416,8 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 	case BROKER_ADD_ROUTE:
 	case BROKER_REMOVE_ROUTE:
 		return change_route(s, &q->route, q->kind == BROKER_ADD_ROUTE);
+	case BROKER_SET_RULES:
+		return set_rules(s, &q->rules);
 	case BROKER_OPEN_UDP:
 		return open_udp(s, &q->udp, ret, ret_fd);
 	case BROKER_LOAD_STAMP:

@@ -54,6 +54,8 @@ int broker_server_new(struct broker_server **ret, const char *state_dir,
 		      const struct broker_calls *calls, void *ctx);
 /* Takes over an interface that we were given: it is the first of its name. Before any request. */
 void broker_server_adopt_tun(struct broker_server *s, const struct tun *tun);
+/* The rules that it has made go. Not in a child, whose copy of it knows of them as well. */
+void broker_server_remove_rules(struct broker_server *s);
 /* Removes the interfaces that it has made. NULL is fine. */
 void broker_server_free(struct broker_server *s);
 

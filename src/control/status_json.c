@@ -129,6 +129,7 @@ static struct json_object *link_json(const struct link_status *s)
 		return NULL;
 	add_text(o, "name", s->name);
 	add_text(o, "device", s->device);
+	add_count(o, "fwmark", s->fwmark);
 	add_addr(o, "local", &s->local);
 	add_bool(o, "open", s->is_open);
 	add_bool(o, "carrier", s->has_carrier);

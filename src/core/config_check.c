@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crypto/keys.h"
+#include "netlink/route.h"
 
 /* RFC 8200, section 5; the kernel refuses IPv6 addresses on an interface below it. */
 #define IPV6_MTU_MIN 1280
@@ -323,6 +324,32 @@ static void check_families(struct check *c, const struct link_draft *l)
 	       family == AF_INET ? "IPv4" : "IPv6", value_of(l->section, "endpoint"));
 }
 
+/*
+ * The rules of table = auto tell the links' own packets by one mark, which links have that say
+ * nothing else.
+ */
+static void settle_marks(struct check *c, const struct network_draft *n)
+{
+	uint32_t mark = 0;
+
+	if (n->settings.route_table != ROUTE_TABLE_AUTO)
+		return;
+	for (size_t i = 0; i < c->d->n_links; i++) {
+		const struct link_draft *l = &c->d->links[i];
+
+		if (l->network != n || !l->settings.fwmark)
+			continue;
+		if (mark && l->settings.fwmark != mark)
+			report(c, l->section, "fwmark",
+			       "found %s, allowed with table = auto: the same for all links",
+			       value_of(l->section, "fwmark"));
+		mark = mark ? mark : l->settings.fwmark;
+	}
+	for (size_t i = 0; i < c->d->n_links; i++)
+		if (c->d->links[i].network == n)
+			c->d->links[i].settings.fwmark = mark ? mark : ROUTE_MARK_TUNNEL;
+}
+
 static bool is_wildcard(const struct addr *a)
 {
 	return a->sa.sa_family == AF_INET ? a->v4.sin_addr.s_addr == INADDR_ANY
@@ -447,8 +474,10 @@ int config_check(struct config_draft *d, struct config_errors *errors)
 		config_errors_add(errors, 0, "the section [wireguard] is missing");
 	assign_networks(&c);
 	for (size_t i = 0; i < d->n_networks; i++) {
-		int r = check_network(&c, &d->networks[i]);
+		int r;
 
+		settle_marks(&c, &d->networks[i]);
+		r = check_network(&c, &d->networks[i]);
 		if (r < 0)
 			return r;
 	}

@@ -209,11 +209,19 @@ static bool config_has_network(const struct config *c, const char *name)
 	return false;
 }
 
+/* A configuration says `auto` for one of two. */
+static bool is_table(uint32_t wanted, uint32_t table)
+{
+	if (wanted == ROUTE_TABLE_AUTO)
+		return table == ROUTE_TABLE_MAIN || table == ROUTE_TABLE_TUNNEL;
+	return table && wanted == table;
+}
+
 static bool config_has_table(const struct config *c, const char *interface, uint32_t table)
 {
 	for (size_t i = 0; i < c->n_networks; i++)
 		if (!strcmp(c->networks[i].interface, interface))
-			return table && c->networks[i].route_table == table;
+			return is_table(c->networks[i].route_table, table);
 	return false;
 }
 

@@ -150,10 +150,13 @@ int value_table(struct value *v, void *field)
 
 	if (!strcmp(v->text, "off"))
 		n = 0;
+	else if (!strcmp(v->text, "auto"))
+		n = ROUTE_TABLE_AUTO;
 	else if (strcmp(v->text, "main") != 0 &&
-		 (!parse_number(v->text, 10, &n) || n > UINT32_MAX || !n || n == ROUTE_TABLE_LOCAL))
-		return value_expected(v, "off, main, or the number of a table (1..4294967295, but "
-					 "not 255)");
+		 (!parse_number(v->text, 10, &n) || n >= ROUTE_TABLE_AUTO || !n ||
+		  n == ROUTE_TABLE_LOCAL))
+		return value_expected(v, "off, auto, main, or the number of a table "
+					 "(1..4294967294, but not 255)");
 	*(uint32_t *)field = (uint32_t)n;
 	return 0;
 }

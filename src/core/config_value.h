@@ -32,7 +32,7 @@ value_parse value_u32;		/* uint32_t, min..max */
 value_parse value_power_of_two; /* uint32_t, min..max */
 value_parse value_mark;		/* uint32_t, decimal or after 0x hexadecimal */
 value_parse value_carrier;	/* bool, is it "follow"? */
-value_parse value_table;	/* uint32_t, the number of a routing table; 0: off */
+value_parse value_table; /* uint32_t, the number of a routing table, or ROUTE_TABLE_AUTO; 0: off */
 value_parse value_seconds;	/* nsec_t, min..max */
 value_parse value_milliseconds; /* nsec_t, min..max */
 value_parse value_keepalive;	/* uint16_t seconds, or "off" for 0 */

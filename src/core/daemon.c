@@ -22,6 +22,8 @@
 #include "core/interface.h"
 #include "core/listeners.h"
 #include "core/pidfile.h"
+#include "netlink/route.h"
+#include "netlink/rule.h"
 #include "util/log.h"
 #include "util/memory.h"
 
@@ -138,6 +140,17 @@ static int take_pidfile(struct daemon *d)
 	return *path ? take_file(d, &d->pidfile, "PID", path) : 0;
 }
 
+/* Interfaces and routes went with a process that was killed here; rules did not. */
+static int remove_leftovers(struct daemon *d)
+{
+	int r = netif_remove_stale_rules(ROUTE_TABLE_TUNNEL);
+
+	(void)d;
+	if (r < 0)
+		log_warn("cannot look for rules that a killed vtrunkd has left: %s", strerror(-r));
+	return 0;
+}
+
 static int open_listeners(struct daemon *d)
 {
 	int r = listeners_open(&d->listeners, &d->store.config);
@@ -171,8 +184,8 @@ static void tear_down(struct daemon *d)
 static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
-		open_lifecycle, open_signals, find_user,      make_state_dir,
-		take_lock,	take_pidfile, open_listeners,
+		open_lifecycle, open_signals,	  find_user,	make_state_dir,
+		take_lock,	remove_leftovers, take_pidfile, open_listeners,
 	};
 	int r = 0;
 

@@ -18,10 +18,6 @@
 /* So that a line of vtrunkd.conf holds it behind each key. */
 #define VALUE_LEN_MAX 170
 
-/* Table and mark that wg-quick would begin with, where the tunnel takes everything. */
-#define DEFAULT_ROUTE_TABLE "51820"
-#define DEFAULT_ROUTE_MARK "51820"
-
 /* Places in the list of sections: what [Interface] becomes, and behind it the peers. */
 enum { NETWORK, WIREGUARD, LINK, PEER };
 
@@ -33,8 +29,7 @@ struct parser {
 	bool has_interface;
 	bool is_in_peer;
 	bool is_in_section;
-	bool takes_all;	     /* a peer is allowed every address of a family */
-	bool has_auto_table; /* until the file says otherwise */
+	bool has_table;
 	int line;
 };
 
@@ -99,9 +94,7 @@ static int take_list(struct parser *p, const struct import_key *k, char *value)
 
 	while (!r && value) {
 		char *item = config_strip(strsep(&value, ","));
-		size_t len = strlen(item);
 
-		p->takes_all |= len > 2 && !strcmp(item + len - 2, "/0");
 		r = take_as(p, k, item);
 	}
 	return r;
@@ -114,9 +107,9 @@ static int take_mark(struct parser *p, const struct import_key *k, char *value)
 
 static int take_table(struct parser *p, const struct import_key *k, char *value)
 {
-	p->has_auto_table = !strcasecmp(value, "auto");
-	if (p->has_auto_table)
-		return 0;
+	p->has_table = true;
+	if (!strcasecmp(value, "auto"))
+		return take_as(p, k, "auto");
 	return take_as(p, k, strcasecmp(value, "off") ? value : "off");
 }
 
@@ -337,58 +330,15 @@ static int begin(struct parser *p)
 	return r ? r : name_interface(p);
 }
 
-/* The packets of the link itself must have a mark: that is how a rule tells them. */
-static int mark_link(struct parser *p, const char **ret_mark)
-{
-	struct config_section *s = &p->ini.sections[LINK];
-
-	for (size_t i = 0; i < s->n_entries; i++) {
-		struct config_entry *e = &s->entries[i];
-
-		if (strcmp(e->key, "fwmark") != 0)
-			continue;
-		*ret_mark = e->value;
-		if (strcmp(e->value, "0") != 0 && strcmp(e->value, "0x0") != 0)
-			return 0;
-		*ret_mark = DEFAULT_ROUTE_MARK;
-		return config_entry_replace(e, "fwmark", DEFAULT_ROUTE_MARK);
-	}
-	*ret_mark = DEFAULT_ROUTE_MARK;
-	return add_entry(s, "fwmark", DEFAULT_ROUTE_MARK, s->line);
-}
-
-/* Table = auto: routes for all that is allowed, which must not catch the link's own packets. */
-static int route_automatically(struct parser *p)
-{
-	struct config_section *s = &p->ini.sections[NETWORK];
-	const char *mark;
-	int r;
-
-	if (!p->has_auto_table)
-		return 0;
-	if (!p->takes_all)
-		return add_entry(s, "table", "main", s->line);
-	r = mark_link(p, &mark);
-	if (r < 0)
-		return r;
-	config_errors_add(&p->import->notes, s->line,
-			  "Table: a peer is allowed everything, and vtrunkd makes routes but no "
-			  "rules: let the program named by on_up run 'ip rule add not fwmark %.20s "
-			  "table " DEFAULT_ROUTE_TABLE
-			  "' and 'ip rule add table main suppress_prefixlength 0' (with ip -6 for "
-			  "::/0), and on_down delete them",
-			  value_is_key_like(mark) ? "" : mark);
-	return add_entry(s, "table", DEFAULT_ROUTE_TABLE, s->line);
-}
-
 static int parse(struct parser *p, char *text, size_t len)
 {
 	int r = begin(p);
 
 	if (r == 0)
 		r = parse_lines(p, text, len);
-	if (r == 0)
-		r = route_automatically(p);
+	if (r == 0 && !p->has_table)
+		r = add_entry(&p->ini.sections[NETWORK], "table", "auto",
+			      p->ini.sections[NETWORK].line);
 	if (r < 0)
 		return r;
 	if (!p->has_interface) {
@@ -402,7 +352,7 @@ int import_parse(struct import *ret, const char *path, char *text, size_t len,
 		 struct config_errors *errors)
 {
 	struct import m = {.path = path, .notes = {.file = path}};
-	struct parser p = {.import = &m, .errors = errors, .has_auto_table = true};
+	struct parser p = {.import = &m, .errors = errors};
 	int r = parse(&p, text, len);
 
 	config_section_deinit(&p.comments);

@@ -119,7 +119,7 @@ static int make_interface(struct network *n)
 	r = broker_set_up(n->broker, n->tun.name);
 	if (r < 0)
 		return fail(n, "cannot bring the tunnel interface up", r);
-	return routes_sync(n);
+	return 0;
 }
 
 static void close_interface(struct network *n)
@@ -245,6 +245,8 @@ static int make_parts(struct network *n, const struct network_settings *settings
 		r = make_interface(n);
 	if (r == 0)
 		r = make_links(n, settings);
+	if (r == 0)
+		r = routes_sync(n);
 	if (r < 0)
 		return r;
 	r = tx_new(&n->tx, n);

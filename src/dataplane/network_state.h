@@ -58,6 +58,7 @@ struct network {
 		struct prefix *list; /* those in the kernel, sorted */
 		size_t n;
 		uint32_t table, metric; /* where they are */
+		uint32_t marks[2];	/* of the rules for IPv4 and IPv6; 0: there are none */
 	} routes;
 	struct timestamp timestamp; /* handshake thread */
 	uint32_t last_path_id;	    /* monitor */

@@ -35,9 +35,17 @@ static size_t collect(const struct network *n, struct prefix *to)
 	return count;
 }
 
+/* The table for that route, of the one that the configuration names. */
+static uint32_t table_of(uint32_t table, const struct prefix *to)
+{
+	if (table == ROUTE_TABLE_AUTO)
+		return to->len ? ROUTE_TABLE_MAIN : ROUTE_TABLE_TUNNEL;
+	return table;
+}
+
 static struct route route_to(const struct network *n, const struct prefix *to)
 {
-	return (struct route){*to, n->routes.table, n->routes.metric};
+	return (struct route){*to, table_of(n->routes.table, to), n->routes.metric};
 }
 
 /* `may_be_there`: as one of our own. */
@@ -67,8 +75,24 @@ static void drop(struct network *n, const struct prefix *to)
 			 prefix_format(to, text), strerror(-r));
 }
 
-/* Keeps of `wanted` what is there in the end; returns how many these are. */
-static size_t apply(struct network *n, struct prefix *wanted, size_t n_wanted, int *ret_failure)
+static bool has_prefix(const struct prefix *list, size_t count, const struct prefix *p)
+{
+	return count && bsearch(p, list, count, sizeof(*list), compare);
+}
+
+/* Is there one already, from when routes were in another table? */
+static bool stays(const struct network *n, const struct routes *had, const struct prefix *p)
+{
+	return table_of(had->table, p) == table_of(n->routes.table, p) &&
+	       had->metric == n->routes.metric && has_prefix(had->list, had->n, p);
+}
+
+/*
+ * Keeps of `wanted` what is there in the end; returns how many these are. `had` are routes of
+ * before that are not in the list of present ones.
+ */
+static size_t apply(struct network *n, const struct routes *had, struct prefix *wanted,
+		    size_t n_wanted, int *ret_failure)
 {
 	size_t n_kept = 0;
 	size_t old = 0;
@@ -86,7 +110,8 @@ static size_t apply(struct network *n, struct prefix *wanted, size_t n_wanted, i
 		if (order == 0)
 			old++;
 		else
-			r = add(n, &wanted[i], n->was_kept); /* of before a crash */
+			/* The former: of before a crash. */
+			r = add(n, &wanted[i], n->was_kept || stays(n, had, &wanted[i]));
 		if (r == 0)
 			wanted[n_kept++] = wanted[i];
 		else if (!*ret_failure)
@@ -96,31 +121,79 @@ static size_t apply(struct network *n, struct prefix *wanted, size_t n_wanted, i
 	return n_kept;
 }
 
-/* The new ones come before the old ones go. */
+/* The new ones come before the old ones go; what is where it should be is left alone. */
 static int move(struct network *n, struct prefix *wanted, size_t *n_wanted)
 {
 	struct routes had = n->routes;
-	struct routes kept;
+	struct routes placed = {.table = n->settings->route_table,
+				.metric = n->settings->route_metric,
+				.marks = {had.marks[0], had.marks[1]}};
 	int failure = 0;
 
-	n->routes = (struct routes){.table = n->settings->route_table,
-				    .metric = n->settings->route_metric};
-	*n_wanted = apply(n, wanted, *n_wanted, &failure);
-	kept = n->routes;
-	n->routes = had;
-	for (size_t i = 0; i < had.n; i++)
-		drop(n, &had.list[i]);
-	n->routes.table = kept.table;
-	n->routes.metric = kept.metric;
+	n->routes = placed;
+	*n_wanted = apply(n, &had, wanted, *n_wanted, &failure);
+	for (size_t i = 0; i < had.n; i++) {
+		const struct prefix *p = &had.list[i];
+		bool is_kept = stays(n, &had, p) && has_prefix(wanted, *n_wanted, p);
+
+		n->routes = had;
+		if (!is_kept)
+			drop(n, p);
+		n->routes = placed;
+	}
+	n->routes.list = had.list;
+	n->routes.n = had.n;
 	return failure;
+}
+
+/* That of the links' own packets: all have the same. 0: they have none. */
+static uint32_t mark_of(const struct network *n)
+{
+	for (size_t i = 0; i < network_n_links(n); i++)
+		if (network_link(n, i))
+			return network_link(n, i)->fwmark;
+	return 0;
+}
+
+static bool has_default_route(const struct network *n, int family)
+{
+	for (size_t i = 0; i < n->routes.n; i++)
+		if (n->routes.list[i].family == family && !n->routes.list[i].len)
+			return true;
+	return false;
+}
+
+static int sync_rules(struct network *n, int family)
+{
+	uint32_t *present = &n->routes.marks[family == AF_INET6];
+	bool is_wanted =
+		n->settings->route_table == ROUTE_TABLE_AUTO && has_default_route(n, family);
+	uint32_t mark = is_wanted ? mark_of(n) : 0;
+	int r;
+
+	if (is_wanted && !mark)
+		log_error("network %s: its links have no mark (fwmark), so the default route is "
+			  "not taken",
+			  n->settings->name);
+	if (mark == *present)
+		return 0;
+	r = broker_set_rules(n->broker, n->tun.name, family, mark);
+	*present = r < 0 ? 0 : mark;
+	if (r < 0)
+		log_error("network %s: cannot set the rules that lead to table %d: %s",
+			  n->settings->name, ROUTE_TABLE_TUNNEL,
+			  r == -EBUSY ? "another network has them" : strerror(-r));
+	return r;
 }
 
 int routes_sync(struct network *n)
 {
 	const struct network_settings *s = n->settings;
 	size_t n_wanted = s->route_table ? collect(n, NULL) : 0;
+	const struct routes none = {0};
 	struct prefix *wanted;
 	int failure = 0;
+	int r;
 
 	if (!s->route_table && !n->routes.n)
 		return 0;
@@ -133,11 +206,14 @@ int routes_sync(struct network *n)
 	if (n->routes.table != s->route_table || n->routes.metric != s->route_metric)
 		failure = move(n, wanted, &n_wanted);
 	else
-		n_wanted = apply(n, wanted, n_wanted, &failure);
+		n_wanted = apply(n, &none, wanted, n_wanted, &failure);
 	free(n->routes.list);
 	n->routes.list = wanted;
 	n->routes.n = n_wanted;
-	return failure;
+	r = sync_rules(n, AF_INET);
+	failure = failure ? failure : r;
+	r = sync_rules(n, AF_INET6);
+	return failure ? failure : r;
 }
 
 void routes_restore(struct network *n)

@@ -68,7 +68,7 @@ struct network_settings {
 	bool is_mtu_auto;
 	bool mss_clamp;	       /* TCP connections are told of the MTU */
 	bool follows_carrier;  /* the interface has one while a peer can be reached */
-	uint32_t route_table;  /* of routes to the allowed IPs; 0: there are none */
+	uint32_t route_table;  /* of routes to the allowed IPs, or ROUTE_TABLE_AUTO; 0: none */
 	uint32_t route_metric; /* 0: the kernel's default */
 	uint32_t buffer_size;
 	enum offload tso, uso; /* the interface takes and gives super-packets of TCP, and of UDP */

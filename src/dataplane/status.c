@@ -27,6 +27,7 @@ static void fill_link(const struct link *l, struct link_status *ret)
 {
 	strcpy(ret->name, l->settings->name);
 	strcpy(ret->device, l->settings->device);
+	ret->fwmark = l->settings->fwmark;
 	ret->is_open = atomic_load_explicit(&l->is_open, memory_order_relaxed);
 	ret->has_carrier = atomic_load_explicit(&l->has_carrier, memory_order_relaxed);
 	ret->has_gso = atomic_load_explicit(&l->has_gso, memory_order_relaxed);

@@ -74,6 +74,7 @@ struct peer_status {
 struct link_status {
 	char name[LINK_NAME_MAX + 1];
 	char device[IFNAMSIZ];
+	uint32_t fwmark;   /* 0: none */
 	struct addr local; /* as bound; AF_UNSPEC while there is no socket */
 	bool is_open;
 	bool has_carrier;

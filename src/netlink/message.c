@@ -3,6 +3,7 @@
 #include "netlink/message.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -108,6 +109,43 @@ void message_change_route(union message_buffer *m, unsigned ifindex, const struc
 	mnl_attr_put_u32(header, RTA_TABLE, r->table);
 	if (r->metric)
 		mnl_attr_put_u32(header, RTA_PRIORITY, r->metric);
+}
+
+void message_change_rule(union message_buffer *m, const struct rule *r, bool is_new)
+{
+	uint16_t flags = NLM_F_ACK | (is_new ? NLM_F_CREATE | NLM_F_EXCL : 0);
+	struct nlmsghdr *header = put_header(m, is_new ? RTM_NEWRULE : RTM_DELRULE, flags);
+	struct fib_rule_hdr *rule = mnl_nlmsg_put_extra_header(header, sizeof(*rule));
+
+	rule->family = r->family;
+	rule->table = RT_TABLE_UNSPEC; /* as with routes, the attribute counts */
+	rule->action = FR_ACT_TO_TBL;
+	rule->flags = r->is_but ? FIB_RULE_INVERT : 0;
+	mnl_attr_put_u32(header, FRA_PRIORITY, r->priority);
+	mnl_attr_put_u32(header, FRA_TABLE, r->table);
+	mnl_attr_put_u8(header, FRA_PROTOCOL, ROUTE_PROTOCOL);
+	if (r->mark) {
+		mnl_attr_put_u32(header, FRA_FWMARK, r->mark);
+		mnl_attr_put_u32(header, FRA_FWMASK, UINT32_MAX);
+	}
+	if (r->is_exacter)
+		mnl_attr_put_u32(header, FRA_SUPPRESS_PREFIXLEN, 0);
+}
+
+void message_dump_rules(union message_buffer *m, uint8_t family)
+{
+	struct nlmsghdr *header = put_header(m, RTM_GETRULE, NLM_F_DUMP);
+	struct fib_rule_hdr *rule = mnl_nlmsg_put_extra_header(header, sizeof(*rule));
+
+	rule->family = family;
+}
+
+void message_dump_routes(union message_buffer *m, uint8_t family)
+{
+	struct nlmsghdr *header = put_header(m, RTM_GETROUTE, NLM_F_DUMP);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
+
+	route->rtm_family = family;
 }
 
 void message_dump_addresses(union message_buffer *m, uint8_t family)
@@ -263,6 +301,94 @@ int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, un
 	*ret = (struct prefix){.family = address->ifa_family, .len = (uint8_t)(8 * len)};
 	memcpy(ret->bytes, mnl_attr_get_payload(own), len);
 	*ret_ifindex = address->ifa_index;
+	return 0;
+}
+
+/* An attribute of 32 bits. */
+static int take_u32(const struct nlattr *attr, uint32_t *ret)
+{
+	if (mnl_attr_get_payload_len(attr) != sizeof(*ret))
+		return -EBADMSG;
+	*ret = mnl_attr_get_u32(attr);
+	return 0;
+}
+
+static int take_protocol(const struct nlattr *attr, bool *ret_is_ours)
+{
+	if (mnl_attr_get_payload_len(attr) != 1)
+		return -EBADMSG;
+	*ret_is_ours = mnl_attr_get_u8(attr) == ROUTE_PROTOCOL;
+	return 0;
+}
+
+static int take_rule_attr(const struct nlattr *attr, struct rule *rule, bool *ret_is_ours)
+{
+	uint32_t prefix_len;
+	int r;
+
+	switch (mnl_attr_get_type(attr)) {
+	case FRA_PRIORITY:
+		return take_u32(attr, &rule->priority);
+	case FRA_TABLE:
+		return take_u32(attr, &rule->table);
+	case FRA_FWMARK:
+		return take_u32(attr, &rule->mark);
+	case FRA_SUPPRESS_PREFIXLEN: /* all ones: nothing is passed over */
+		r = take_u32(attr, &prefix_len);
+		rule->is_exacter = r == 0 && prefix_len == 0;
+		return r;
+	case FRA_PROTOCOL:
+		return take_protocol(attr, ret_is_ours);
+	}
+	return 0;
+}
+
+int message_parse_rule(const struct nlmsghdr *message, struct rule *ret)
+{
+	const struct fib_rule_hdr *head = mnl_nlmsg_get_payload(message);
+	struct rule rule = {0};
+	const struct nlattr *attr;
+	bool is_ours = false;
+	int r;
+
+	if (!is_whole(message, sizeof(*head)))
+		return -EBADMSG;
+	rule.family = head->family;
+	rule.is_but = head->flags & FIB_RULE_INVERT;
+	mnl_attr_for_each(attr, message, sizeof(*head))
+	{
+		r = take_rule_attr(attr, &rule, &is_ours);
+		if (r < 0)
+			return r;
+	}
+	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+		return -EBADMSG;
+	if (!is_ours)
+		return 0;
+	*ret = rule;
+	return 1;
+}
+
+int message_parse_route_table(const struct nlmsghdr *message, uint32_t *ret)
+{
+	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr;
+	uint32_t table;
+	int r = 0;
+
+	if (!is_whole(message, sizeof(*route)))
+		return -EBADMSG;
+	table = route->rtm_table;
+	mnl_attr_for_each(attr, message, sizeof(*route))
+	{
+		if (mnl_attr_get_type(attr) == RTA_TABLE)
+			r = take_u32(attr, &table);
+		if (r < 0)
+			return r;
+	}
+	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+		return -EBADMSG;
+	*ret = table;
 	return 0;
 }
 

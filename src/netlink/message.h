@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "netlink/route.h"
+#include "netlink/rule.h"
 #include "util/addr.h"
 
 /* A kernel's dump fills at most the buffer it is read into, and needs 8 KB at least. */
@@ -36,8 +37,11 @@ void message_change_address(union message_buffer *m, unsigned ifindex, const str
 /* A route into the interface, new or to be removed. */
 void message_change_route(union message_buffer *m, unsigned ifindex, const struct route *r,
 			  bool is_new);
-/* Asks for all addresses of a family. */
+void message_change_rule(union message_buffer *m, const struct rule *r, bool is_new);
+/* Asks for all addresses, rules or routes of a family. */
 void message_dump_addresses(union message_buffer *m, uint8_t family);
+void message_dump_rules(union message_buffer *m, uint8_t family);
+void message_dump_routes(union message_buffer *m, uint8_t family);
 
 /* The broadcast address of `p`'s subnet; false where it has none (IPv6, /31 and /32). */
 bool message_broadcast(const struct prefix *p, uint8_t ret_address[4]);
@@ -77,6 +81,11 @@ int message_each(const void *datagram, size_t len, message_fn each, void *ctx);
  */
 int message_parse_address(const struct nlmsghdr *message, struct prefix *ret,
 			  unsigned *ret_ifindex);
+
+/* A rule, out of an RTM_NEWRULE: 1; 0 for one that is not of our protocol; -EBADMSG. */
+int message_parse_rule(const struct nlmsghdr *message, struct rule *ret);
+/* The table of a route, out of an RTM_NEWROUTE. 0 or -EBADMSG. */
+int message_parse_route_table(const struct nlmsghdr *message, uint32_t *ret);
 
 enum netif_change_kind {
 	NETIF_LINK, /* an interface is there: new, or another than before */

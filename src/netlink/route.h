@@ -14,6 +14,11 @@
 /* linux/rtnetlink.h */
 #define ROUTE_TABLE_MAIN 254
 #define ROUTE_TABLE_LOCAL 255
+/* Of a configuration: the main table, but for default routes the tunnel's own, with rule.h. */
+#define ROUTE_TABLE_AUTO UINT32_MAX
+/* That one, and the mark of the tunnel's own packets, as wg-quick(8) begins with. */
+#define ROUTE_TABLE_TUNNEL 51820
+#define ROUTE_MARK_TUNNEL 51820
 
 struct route {
 	struct prefix to;

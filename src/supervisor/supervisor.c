@@ -522,6 +522,8 @@ int supervisor_run(const struct supervisor_settings *settings, int signal_fd,
 	else
 		status = loop(&s);
 	close_channels(&s);
+	if (s.server)
+		broker_server_remove_rules(s.server);
 	broker_server_free(s.server);
 	return status;
 }

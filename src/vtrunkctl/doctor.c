@@ -213,8 +213,8 @@ static bool find_holder(const struct addr *a, char ret[IFNAMSIZ])
 	return is_found;
 }
 
-/* The interface that the routes choose for what goes there. */
-static bool find_way(const char *remote, char ret[IFNAMSIZ])
+/* The interface that the routes choose for what goes there with that mark. */
+static bool find_way(const char *remote, uint32_t mark, char ret[IFNAMSIZ])
 {
 	struct addr to, from;
 	socklen_t len = sizeof(from);
@@ -227,7 +227,8 @@ static bool find_way(const char *remote, char ret[IFNAMSIZ])
 	if (fd < 0)
 		return false;
 	memset(&from, 0, sizeof(from));
-	is_found = connect(fd, &to.sa, addr_len(&to)) == 0 &&
+	is_found = (!mark || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0) &&
+		   connect(fd, &to.sa, addr_len(&to)) == 0 &&
 		   getsockname(fd, &from.sa, &len) == 0 && find_holder(&from, ret);
 	close(fd);
 	return is_found;
@@ -287,19 +288,31 @@ static void check_link(struct doctor *d, struct json_object *network, struct jso
 	check_mtu(d, device.s, (unsigned)field_count(network, "mtu"));
 }
 
+static struct json_object *find_link(struct json_object *network, const char *name)
+{
+	struct json_object *l;
+
+	for (size_t i = 0; (l = field_entry(network, "links", i)); i++)
+		if (!strcmp(field_text(l, "name", "").s, name))
+			return l;
+	return NULL;
+}
+
 /* A link without a device goes where the routes lead: never into a tunnel, least of all its own. */
 static void check_path(struct doctor *d, struct json_object *network, struct json_object *path)
 {
 	struct text link = field_text(path, "link", "-");
 	struct text remote = field_text(path, "remote", "");
-	struct json_object *l;
+	struct json_object *l = find_link(network, link.s);
+	uint32_t mark = (uint32_t)field_count(l, "fwmark");
 	char interface[IFNAMSIZ];
+	char back[IFNAMSIZ];
 
-	for (size_t i = 0; (l = field_entry(network, "links", i)); i++)
-		if (!strcmp(field_text(l, "name", "").s, link.s) && *field_text(l, "device", "").s)
-			return;
-	if (!*remote.s || !find_way(remote.s, interface))
+	if (*field_text(l, "device", "").s || !*remote.s || !find_way(remote.s, mark, interface))
 		return;
+	/* Answers have no mark, and the filter asks where they would go back to. */
+	if (mark && find_way(remote.s, 0, back) && strcmp(back, interface) != 0)
+		check_rp_filter(d, interface);
 	if (is_tunnel(d, interface))
 		doctor_find(d, RESULT_BAD, "routes",
 			    "device = ... in [link], or a route to the endpoint outside the tunnel",

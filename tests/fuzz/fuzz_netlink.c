@@ -21,6 +21,16 @@ static int each(void *ctx, const struct nlmsghdr *message)
 	return r;
 }
 
+/* Whatever kind it claims to be. */
+static void read_rule_and_route(const struct nlmsghdr *message)
+{
+	struct rule rule;
+	uint32_t table;
+
+	message_parse_rule(message, &rule);
+	message_parse_route_table(message, &table);
+}
+
 static void read_news(const uint8_t *data, size_t size)
 {
 	const struct nlmsghdr *message = (const void *)data;
@@ -28,6 +38,7 @@ static void read_news(const uint8_t *data, size_t size)
 	int left = (int)size;
 
 	while (mnl_nlmsg_ok(message, left) && message->nlmsg_len <= (unsigned)left) {
+		read_rule_and_route(message);
 		if (message_parse_change(message, &change) == 1 &&
 		    !memchr(change.name, 0, IFNAMSIZ))
 			abort();

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 
-from bond import PORT, SERVER_IP, Daemon, Keys, Pair, network_section
+from bond import PORT, SERVER_IP, VTRUNKCTL, Daemon, Keys, Pair, network_section
 from lab import wait_until
 from traffic import wait_for_ping
 
@@ -117,3 +117,127 @@ def test_the_carrier_follows_the_peers(lab):
 
 def test_the_carrier_is_always_there_otherwise(lab):
     assert has_carrier(daemon_with(lab, ["10.1.0.0/16"]).node)
+
+
+def rules(node, family):
+    """Of our protocol, as (priority, table)."""
+    found = json.loads(node.run("ip", "-j", "-d", f"-{family}", "rule", "show").stdout)
+    return sorted((rule["priority"], rule["table"]) for rule in found if rule.get("protocol") == str(PROTOCOL))
+
+
+BOTH = [(32764, "main"), (32765, "51820")]
+
+
+class FullTunnel:
+    """All goes into the tunnel but what is for the tunnel itself: the endpoint is behind a default route.
+
+        client 10.0.1.1 --- 10.0.1.2 router 10.0.2.1 --- 10.0.2.2 server
+        tun0 10.10.0.2          beyond the server: 198.51.100.1, 2001:db8::1
+    """
+
+    def __init__(self, lab, table="auto", start=True, **link):
+        self.client, self.router, self.server = (lab.node(name) for name in ("client", "router", "server"))
+        near, far = lab.cable(self.client, self.router, "wan1"), lab.cable(self.router, self.server, "wan2")
+        for node, cable, gateway in ((self.client, near, self.router), (self.server, far, self.router)):
+            node.ip(f"route add default via {cable.v4(gateway)}")
+            node.ip(f"-6 route add default via {cable.v6(gateway)}")
+        self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        self.server.ip("addr add 198.51.100.1/32 dev lo")
+        self.server.ip("addr add 2001:db8::1/128 dev lo")
+        self.client.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=2")
+        keys = {name: Keys() for name in ("client", "server")}
+        self.far_end = Daemon(self.server, {
+            "network": network_section("10.10.0.1", "fd10::1"),
+            "wireguard": {"private_key": keys["server"].private},
+            "link wan": {"bind": f"0.0.0.0:{PORT}"},
+            "peer client": {"public_key": keys["client"].public, "allowed_ips": "10.10.0.2/32, fd10::2/128"}})
+        self.daemon = Daemon(self.client, {
+            "network": network_section("10.10.0.2", "fd10::2", table=table),
+            "wireguard": {"private_key": keys["client"].private, "peer_public_key": keys["server"].public},
+            "link wan": {"endpoint": f"{far.v4(self.server)}:{PORT}", **link}}, start=start)
+
+    def works(self):
+        """Everything goes through it, and so does not over the router."""
+        self.router.nft("""
+            table inet only_the_tunnel {
+                chain forward {
+                    type filter hook forward priority 0; policy drop;
+                    udp dport 51820 accept
+                    udp sport 51820 accept
+                }
+            }""")
+        wait_for_ping(self.client, "198.51.100.1")
+        wait_for_ping(self.client, "2001:db8::1")
+        # What is more exact than a default route goes on as it was.
+        assert "dev wan1" in self.client.ip("route get 10.0.1.2").stdout
+
+
+def test_a_full_tunnel_and_its_end(lab):
+    tunnel = FullTunnel(lab)
+    tunnel.works()
+    assert rules(tunnel.client, 4) == rules(tunnel.client, 6) == BOTH
+    assert tunnel.daemon.stop() == 0
+    assert rules(tunnel.client, 4) == rules(tunnel.client, 6) == []
+
+
+def test_rules_that_a_kill_has_left_are_removed_by_the_next_start(lab):
+    tunnel = FullTunnel(lab)
+    tunnel.daemon.kill()
+    wait_until(lambda: not tunnel.client.has_interface("tun0"), 5, "the interface is gone")
+    assert rules(tunnel.client, 4) == BOTH, "nobody has removed them"
+    tunnel.daemon.sections["link wan"]["fwmark"] = 77
+    tunnel.daemon.start()
+    tunnel.works()
+    assert rules(tunnel.client, 4) == rules(tunnel.client, 6) == BOTH, "those of the other mark are gone"
+    tunnel.daemon.kill()
+    wait_until(lambda: not tunnel.client.has_interface("tun0"), 5, "the interface is gone")
+    tunnel.daemon.sections["network"]["table"] = "off"
+    tunnel.daemon.start()
+    assert rules(tunnel.client, 4) == rules(tunnel.client, 6) == []
+
+
+def test_rules_follow_the_peers(lab):
+    tunnel = FullTunnel(lab, start=False)
+    tunnel.daemon.sections["wireguard"]["allowed_ips"] = "10.99.0.0/16, 2001:db8::/32"
+    tunnel.daemon.start()
+    assert rules(tunnel.client, 4) == rules(tunnel.client, 6) == []
+    assert "dev tun0" in tunnel.client.ip("route get 10.99.0.1").stdout
+    for allowed, v4, v6 in (("0.0.0.0/0, 2001:db8::/32", BOTH, []), ("::/0", [], BOTH), ("10.1.0.0/16", [], [])):
+        tunnel.daemon.sections["wireguard"]["allowed_ips"] = allowed
+        tunnel.daemon.write_config()
+        tunnel.client.run(VTRUNKCTL, "--socket", tunnel.daemon.control, "reload")
+        assert (rules(tunnel.client, 4), rules(tunnel.client, 6)) == (v4, v6)
+    for table, allowed, v4 in (("main", "10.1.0.0/16", []), ("auto", "10.1.0.0/16, 0.0.0.0/0", BOTH), (77, "10.1.0.0/16", [])):
+        tunnel.daemon.sections["wireguard"]["allowed_ips"] = allowed
+        tunnel.daemon.sections["network"]["table"] = table
+        tunnel.daemon.write_config()
+        tunnel.client.run(VTRUNKCTL, "--socket", tunnel.daemon.control, "reload")
+        assert (rules(tunnel.client, 4), rules(tunnel.client, 6)) == (v4, [])
+        wanted = 77 if table == 77 else "main"
+        assert [r["dst"] for r in routes(tunnel.daemon, 4, wanted)] == ["10.1.0.0/16"]
+
+
+def test_rules_stay_while_a_crashed_engine_is_replaced(lab):
+    tunnel = FullTunnel(lab)
+    pid = tunnel.daemon.process.pid
+    engine = lambda: open(f"/proc/{pid}/task/{pid}/children").read().split()
+    before = engine()
+    os.kill(int(before[0]), signal.SIGKILL)
+    wait_until(lambda: len(engine()) == 1 and engine() != before, 5, "another engine")
+    assert rules(tunnel.client, 4) == BOTH
+    wait_until(tunnel.daemon.answers, 5, "it is up again")
+    assert rules(tunnel.client, 4) == rules(tunnel.client, 6) == BOTH
+    tunnel.works()
+
+
+def test_doctor_knows_a_full_tunnel(lab):
+    tunnel = FullTunnel(lab)
+
+    def bad():
+        done = tunnel.client.run(VTRUNKCTL, "--socket", tunnel.daemon.control, "--json", "doctor", check=False)
+        return {f["check"] for f in json.loads(done.stdout) if f["result"] == "BAD"}
+
+    tunnel.works()
+    assert bad() == set()
+    tunnel.client.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.wan1.rp_filter=1")
+    assert bad() == {"rp_filter"}

@@ -322,6 +322,19 @@ START_TEST(routes_of_other_interfaces_are_refused)
 }
 END_TEST
 
+START_TEST(rules_of_other_interfaces_are_refused)
+{
+	struct broker_request q = {.kind = BROKER_SET_RULES,
+				   .rules = {"lo", AF_INET, ROUTE_MARK_TUNNEL}};
+
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -ENODEV);
+	q.rules.mark = 0;
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -ENODEV);
+	memset(q.rules.interface, 'x', sizeof(q.rules.interface));
+	ck_assert_int_eq(result_of(&q, broker_request_len(q.kind)), -ENODEV);
+}
+END_TEST
+
 START_TEST(surplus_descriptors_are_refused_and_closed)
 {
 	unsigned before = count_descriptors();
@@ -406,6 +419,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, times_of_other_networks_are_refused);
 	tcase_add_test(t, sockets_of_wg_are_asked_for_by_interface);
 	tcase_add_test(t, routes_of_other_interfaces_are_refused);
+	tcase_add_test(t, rules_of_other_interfaces_are_refused);
 	tcase_add_test(t, surplus_descriptors_are_refused_and_closed);
 	tcase_add_test(t, names_are_looked_up_at_the_other_end);
 	suite_add_tcase(s, t);

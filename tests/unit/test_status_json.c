@@ -103,6 +103,7 @@ static void make_network(void)
 	links[0] = (struct link_status){
 		.name = "fibre",
 		.device = "eth0",
+		.fwmark = 77,
 		.local = address("[2001:db8::2]:4000"),
 		.is_open = true,
 		.has_carrier = true,
@@ -216,7 +217,8 @@ START_TEST(links_are_listed)
 	ck_assert_uint_eq(json_object_array_length(array), 2);
 	link = json_object_array_get_idx(array, 0);
 	json_object_put(take(link, "drops"));
-	expect(link, "{\"name\":\"fibre\",\"device\":\"eth0\",\"local\":\"[2001:db8::2]:4000\","
+	expect(link, "{\"name\":\"fibre\",\"device\":\"eth0\",\"fwmark\":77,\"local\":\"[2001:db8::"
+		     "2]:4000\","
 		     "\"open\":true,\"carrier\":true,\"gso\":true,\"gro\":false,"
 		     "\"gso_setting\":\"auto\",\"gro_setting\":\"off\",\"gso_refused\":3,"
 		     "\"last_error\":"
@@ -226,7 +228,7 @@ START_TEST(links_are_listed)
 		     "\"tx_datagrams\":1,\"tx_bytes\":2,\"rx_datagrams\":3,\"rx_bytes\":4}");
 	link = json_object_array_get_idx(array, 1);
 	json_object_put(take(link, "drops"));
-	expect(link, "{\"name\":\"lte/5g\",\"device\":null,\"local\":null,"
+	expect(link, "{\"name\":\"lte/5g\",\"device\":null,\"fwmark\":0,\"local\":null,"
 		     "\"open\":false,\"carrier\":false,\"gso\":false,\"gro\":false,"
 		     "\"gso_setting\":\"auto\",\"gro_setting\":\"auto\",\"gso_refused\":0,"
 		     "\"last_error\":{\"errno\":19,\"text\":\"No such device\"},\"weight\":0,"

@@ -279,13 +279,20 @@ static bool is_worth_keeping(const struct spread *s, const struct path_set *set,
 	       pathctl_exposure(c) <= pool_cells(s->resend.store.cells) * STORE_CELL_BYTES / 2;
 }
 
+/* The burst has been given to this path, and to no other before. */
+static void keep(struct spread *s, const struct path_set *set, const struct path_entry *e,
+		 struct burst *b, nsec_t now)
+{
+	if (is_worth_keeping(s, set, control_of(s, e, now)))
+		resend_keep(&s->resend, e->path, b, now);
+}
+
 static bool send_over(struct spread *s, const struct path_set *set, const struct choice *c,
 		      struct burst *b, nsec_t now)
 {
 	if (!c->entry || !push_controlled(c->control, c->entry, b, now))
 		return false;
-	if (is_worth_keeping(s, set, c->control))
-		resend_keep(&s->resend, c->entry->path, b, now);
+	keep(s, set, c->entry, b, now);
 	return true;
 }
 
@@ -354,8 +361,12 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 		const struct path_entry *e = &set->entries[set->active[i]];
 
 		if ((is_sent || candidates.kind == SILENT) && e != best.entry && e != copied &&
-		    (is_silent(s, e, now) || best.crowded & 1U << e->path->slot))
-			is_sent |= probe(s, e, b, now);
+		    (is_silent(s, e, now) || best.crowded & 1U << e->path->slot) &&
+		    probe(s, e, b, now)) {
+			if (!is_sent)
+				keep(s, set, e, b, now);
+			is_sent = true;
+		}
 	}
 	*ret_retry = best.retry;
 	return is_sent ? SPREAD_SENT : SPREAD_FULL;

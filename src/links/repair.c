@@ -113,6 +113,23 @@ bool repair_filled(struct repair *r, uint64_t position, nsec_t now)
 	return false;
 }
 
+bool repair_late(struct repair *r, uint64_t position, nsec_t now)
+{
+	for (unsigned i = 0; i < REPAIR_GIVEN_UP; i++) {
+		const struct repair_gap *g = &r->given_up[i];
+
+		if (!g->tries || position_is_before(position, g->begin) ||
+		    !position_is_before(position, g->end))
+			continue;
+		r->trust = REPAIR_TRUST;
+		r->paused_until = now;
+		r->longest = nsec_min(nsec_max(r->longest, now - g->since), REPAIR_WAIT_MAX);
+		r->has_measured = true;
+		return true;
+	}
+	return false;
+}
+
 nsec_t repair_deadline(const struct repair *r, uint64_t position)
 {
 	nsec_t deadline = 0;
@@ -132,8 +149,11 @@ uint64_t repair_give_up(struct repair *r, uint64_t position, nsec_t now)
 	uint64_t n = 0;
 
 	while (r->head != r->tail && position_is_before(gap_at(r, r->tail)->begin, position)) {
-		n += gap_at(r, r->tail)->end - gap_at(r, r->tail)->begin;
-		r->tail++;
+		const struct repair_gap *g = gap_at(r, r->tail++);
+
+		n += g->end - g->begin;
+		if (g->is_lost && g->tries)
+			r->given_up[r->n_given_up++ % REPAIR_GIVEN_UP] = *g;
 		if (r->trust)
 			r->trust--;
 	}

@@ -14,6 +14,8 @@
 #include "util/clock.h"
 
 #define REPAIR_GAPS 256
+/* Gaps that were given up, and may be filled all the same. */
+#define REPAIR_GIVEN_UP 32
 /* A request may get lost, and so may what it brings. */
 #define REPAIR_TRIES 3
 /* Between two packets of requests. */
@@ -36,9 +38,11 @@ struct repair_gap {
 
 struct repair {
 	struct repair_gap gaps[REPAIR_GAPS];
-	unsigned head, tail; /* modulo REPAIR_GAPS; equal: none */
-	nsec_t longest;	     /* from asking to coming, decaying */
-	unsigned patience;   /* so many times that, while it is not known whether that is enough */
+	unsigned head, tail;			     /* modulo REPAIR_GAPS; equal: none */
+	struct repair_gap given_up[REPAIR_GIVEN_UP]; /* the newest at n_given_up - 1, in turn */
+	unsigned n_given_up;
+	nsec_t longest;	   /* from asking to coming, decaying */
+	unsigned patience; /* so many times that, while it is not known whether that is enough */
 	bool has_measured;
 	nsec_t next_ask;
 	unsigned trust;
@@ -52,6 +56,11 @@ bool repair_is_on(const struct repair *r, nsec_t now);
 bool repair_add(struct repair *r, uint64_t begin, uint64_t end, bool is_lost, nsec_t now);
 /* A packet has come: true if it was being waited for. */
 bool repair_filled(struct repair *r, uint64_t position, nsec_t now);
+/*
+ * A packet has come that nobody waits for any more: true if it was asked for, and given up too
+ * early. Then asking is of use, only the wait was too short.
+ */
+bool repair_late(struct repair *r, uint64_t position, nsec_t now);
 /* Until when to wait for what is missing before `position`; 0 if nothing of it was asked for. */
 nsec_t repair_deadline(const struct repair *r, uint64_t position);
 /* What is missing before `position` is given up. Returns how many packets that were asked for. */

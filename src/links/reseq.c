@@ -325,7 +325,8 @@ static bool can_repair(const struct reseq *r, nsec_t now)
 static enum reseq_verdict judge(struct reseq *r, uint64_t position, bool was_asked, nsec_t now)
 {
 	if (position_is_before(position, r->next)) {
-		learn_from_late(r, position, now);
+		if (!repair_late(&r->repair, position, now))
+			learn_from_late(r, position, now);
 		return RESEQ_LATE;
 	}
 	if (!was_asked)

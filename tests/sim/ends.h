@@ -126,11 +126,16 @@ static void take_frame_near(const struct frame *f)
 }
 
 /* The near end's share of what a lane does, which gets no data here. */
-static void arrive_near(struct burst *b)
+static void arrive_near(struct burst *b, struct keypair *session, uint64_t counter)
 {
 	struct frame f;
 	size_t offset = 0;
 
+	must(session->replay || replay_new(&session->replay) == 0);
+	if (replay_check(session->replay, counter) != REPLAY_FRESH) {
+		burst_put(b);
+		return;
+	}
 	while (frame_read(b->data + sizeof(struct wg_data), b->len - MESSAGE_DATA_OVERHEAD, &offset,
 			  &f) > 0)
 		take_frame_near(&f);
@@ -178,7 +183,7 @@ static void arrive(struct simnet *s, void *ctx, uint64_t value)
 	must(session && bond_of(session->peer) == net.bonds[end]);
 	must(aead_open(session->recv, &job, 1) == 1);
 	if (end == NEAR)
-		arrive_near(b);
+		arrive_near(b, session, job.counter);
 	else
 		arrive_far(b, session, flying->path);
 	rcu_end();

@@ -2,7 +2,8 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * What a bond promises, over paths that chance makes: a failing seed is told and repeats.
- * SIM_SEEDS says how many of them there are for each test; few by default, for a run of seconds.
+ * SIM_SEED is the first one (1), SIM_SEEDS how many there are for each test: few by default, for a
+ * run of seconds; one where SIM_SEED is given.
  */
 #include "check_main.h"
 
@@ -12,12 +13,17 @@
 #define SECONDS(n) ((n)*NSEC_PER_SEC)
 #define MANY 100000
 
-static uint64_t n_seeds(uint64_t by_default)
+static uint64_t from_environment(const char *name, uint64_t by_default)
 {
-	const char *text = getenv("SIM_SEEDS");
+	const char *text = getenv(name);
 
 	return text ? strtoull(text, NULL, 10) : by_default;
 }
+
+#define FOR_SEEDS                                                                                  \
+	for (uint64_t seed = from_environment("SIM_SEED", 1),                                      \
+		      last = seed + from_environment("SIM_SEEDS", getenv("SIM_SEED") ? 1 : 25);    \
+	     seed < last; seed++)
 
 #define ck_assert_seed(condition, ...)                                                             \
 	ck_assert_msg(condition, "seed %lu: " #condition, (unsigned long)seed)
@@ -86,7 +92,8 @@ static void warm_up(uint64_t seed)
 
 START_TEST(without_loss_all_comes_once_in_order_and_in_time)
 {
-	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+	FOR_SEEDS
+	{
 		begin_lines(seed, 0);
 		add_flows();
 		warm_up(seed);
@@ -107,7 +114,8 @@ END_TEST
 /* Copies go over two paths: the one that comes first is always the quickest. */
 START_TEST(mode_auto_keeps_sparse_flows_in_order_too)
 {
-	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+	FOR_SEEDS
+	{
 		ends_begin(seed, 2);
 		make_lines(0);
 		add_flows();
@@ -123,7 +131,8 @@ END_TEST
 
 START_TEST(path_that_dies_takes_nothing_along)
 {
-	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+	FOR_SEEDS
+	{
 		unsigned victim;
 		nsec_t death;
 
@@ -148,7 +157,8 @@ END_TEST
 
 START_TEST(new_session_loses_nothing_and_keeps_the_order)
 {
-	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+	FOR_SEEDS
+	{
 		begin_lines(seed, 0);
 		add_flows();
 		warm_up(seed);
@@ -171,7 +181,8 @@ START_TEST(most_of_what_paths_lose_is_repaired)
 	uint64_t n_lost = 0;
 	uint64_t n_missing = 0;
 
-	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+	FOR_SEEDS
+	{
 		begin_lines(seed, 0);
 		for (unsigned i = 0; i < 2 * ENDS_PATHS; i++)
 			simnet_path(sim.net, i)->loss = (double)simnet_below(sim.net, 200) / 10000;
@@ -185,7 +196,8 @@ START_TEST(most_of_what_paths_lose_is_repaired)
 		ends_end();
 	}
 	ck_assert_uint_gt(n_lost, 0);
-	ck_assert_uint_le(n_missing, n_lost * 15 / 100);
+	/* Of few, chance has more to say. */
+	ck_assert_uint_le(n_missing, n_lost / 20 + 20);
 }
 END_TEST
 
@@ -198,7 +210,8 @@ static uint64_t far_bytes(unsigned path)
 
 START_TEST(paths_are_filled_and_no_flow_starves)
 {
-	for (uint64_t seed = 1; seed <= n_seeds(25); seed++) {
+	FOR_SEEDS
+	{
 		uint64_t before[ENDS_PATHS] = {0};
 		uint32_t delivered[ENDS_FLOWS];
 

@@ -169,6 +169,34 @@ START_TEST(there_is_an_end_to_the_list)
 }
 END_TEST
 
+/* They were given up too early: then all that follow must be waited for so long. */
+START_TEST(repair_that_comes_late_tells_how_long_it_takes)
+{
+	const nsec_t took = 250 * MSEC;
+
+	for (uint64_t i = 0; i < REPAIR_TRUST; i++)
+		add(10 * i, 10 * i + 1);
+	ck_assert_uint_eq(ask(T0, 0), REPAIR_TRUST);
+	ck_assert_uint_eq(repair_give_up(&r, 1000, T0 + took), REPAIR_TRUST);
+	ck_assert(!repair_late(&r, 5, T0 + took));
+	ck_assert(!repair_is_on(&r, T0 + took));
+	ck_assert(repair_late(&r, 10, T0 + took));
+	ck_assert(repair_is_on(&r, T0 + took));
+	add(2000, 2001);
+	ck_assert_int_ge(repair_deadline(&r, 2001), T0 + took);
+}
+END_TEST
+
+/* Of what may still have come by itself nobody knows what brought it. */
+START_TEST(late_packet_that_was_not_lost_for_sure_tells_nothing)
+{
+	ck_assert(repair_add(&r, 1, 2, false, T0));
+	ask(T0, 1);
+	repair_give_up(&r, 1000, T0 + MSEC);
+	ck_assert(!repair_late(&r, 1, T0 + MSEC));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("repair");
@@ -183,6 +211,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, who_brings_nothing_is_not_asked_for_a_while);
 	tcase_add_test(t, what_may_have_come_by_itself_teaches_nothing);
 	tcase_add_test(t, there_is_an_end_to_the_list);
+	tcase_add_test(t, repair_that_comes_late_tells_how_long_it_takes);
+	tcase_add_test(t, late_packet_that_was_not_lost_for_sure_tells_nothing);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -285,7 +285,7 @@ static void render_copied(const struct screen *screen, struct json_object *peer)
 		text_count(field_count(copied, "refused")).s);
 }
 
-static void render_spread(const struct screen *screen, struct json_object *peer)
+static void render_spread(const struct screen *screen, struct json_object *peer, const char *mode)
 {
 	struct json_object *path;
 	double least = 0, most = 0;
@@ -299,14 +299,13 @@ static void render_spread(const struct screen *screen, struct json_object *peer)
 	}
 	if (most - least <= SPREAD_US || most <= SPREAD_FACTOR * least)
 		return;
-	screen_print(
-		screen, STYLE_UNSURE,
-		"  warning: round-trip times from %s to %s ms are far apart for aggregate mode",
-		text_ms(least).s, text_ms(most).s);
+	screen_print(screen, STYLE_UNSURE,
+		     "  warning: round-trip times from %s to %s ms are far apart for %s mode",
+		     text_ms(least).s, text_ms(most).s, mode);
 	fputc('\n', screen->out);
 }
 
-static void render_peer(const struct screen *screen, struct json_object *peer, bool is_aggregate)
+static void render_peer(const struct screen *screen, struct json_object *peer, const char *mode)
 {
 	fputc('\n', screen->out);
 	render_peer_head(screen, peer);
@@ -315,8 +314,8 @@ static void render_peer(const struct screen *screen, struct json_object *peer, b
 	render_reseq(screen, peer);
 	render_resend(screen, peer);
 	render_copied(screen, peer);
-	if (is_aggregate)
-		render_spread(screen, peer);
+	if (!strcmp(mode, "aggregate") || !strcmp(mode, "auto"))
+		render_spread(screen, peer, mode);
 }
 
 /* What a reason means; the daemon may know more reasons than we do. */
@@ -398,7 +397,7 @@ static void render_network(const struct screen *screen, struct json_object *netw
 	if (field_entry(network, "links", 0))
 		render_links(screen, network);
 	for (size_t i = 0; (peer = field_entry(network, "peers", i)); i++)
-		render_peer(screen, peer, !strcmp(mode.s, "aggregate"));
+		render_peer(screen, peer, mode.s);
 	render_drops(screen, network);
 }
 

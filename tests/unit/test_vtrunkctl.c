@@ -34,6 +34,7 @@ static const char status_text[] =
 	"'reseq':{'in_order':1234567,'held':12,'released_late':3,'proven_lost':1,'deadlines':0,"
 	"'hold_us':45000},"
 	"'resend':{'packets':200,'bytes':290400,'refused':1},"
+	"'copied':{'packets':40,'bytes':5200,'refused':2},"
 	"'paths':["
 	"{'link':'fibre','remote':'203.0.113.1:51820','state':'up','active':true,'weight':4,"
 	"'role':'primary','poor':false,'held_s':null,'mtu':1492,"
@@ -67,6 +68,7 @@ static const char expected_text[] =
 	"    lte/5g  203.0.113.1:51820  down   backup     -     -    -   -   0.0 0.0      0 B     0 B\n"
 	"  reordering: 1.23 M in order, 12 held, 3 late, 1 lost, 0 deadlines of 45.0 ms\n"
 	"  sent again: 200 packets, 290 kB, 1 refused\n"
+	"  sent twice, as urgent: 40 packets, 5.20 kB, 2 refused\n"
 	"\n"
 	"peer phone: last handshake 2 h 5 min ago, stock WireGuard, tx 0 B, rx 0 B\n"
 	"  key CCCC\n"
@@ -290,6 +292,8 @@ START_TEST(standby_paths_and_other_modes_are_not_warned_of)
 {
 	ck_assert(!warns(12000, 310000));
 	json_object_object_add(path_of(status, 1), "active", json_object_new_boolean(true));
+	ck_assert(warns(12000, 310000));
+	set_text(first(status, "networks"), "mode", "auto");
 	ck_assert(warns(12000, 310000));
 	set_text(first(status, "networks"), "mode", "redundant");
 	ck_assert(!warns(12000, 310000));

@@ -13,6 +13,8 @@ void reporter_note(struct reporter *r, uint8_t slot, uint32_t session, uint64_t 
 	r->marks[slot].bytes += bytes;
 	r->marks[slot].arrival = arrival;
 	r->marks[slot].is_new = true;
+	if (!r->has_news)
+		r->next = nsec_max(r->next, arrival + REPORT_DELAY);
 	r->has_news = true;
 	r->new_bytes += bytes;
 }

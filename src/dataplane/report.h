@@ -13,6 +13,11 @@ struct bond;
 
 /* Between two reports; what has come in the meantime is told after it. */
 #define REPORT_INTERVAL (5 * NSEC_PER_MSEC)
+/*
+ * After the first that is new: what makes it come, and its answer, need the CPU more. (Wake-ups are
+ * what a small packet's time goes into.)
+ */
+#define REPORT_DELAY (2 * NSEC_PER_MSEC)
 /* So many bytes are told of at once: a fast path's sender waits for that (PATHCTL_FAST_BYTES). */
 #define REPORT_BYTES (256 << 10)
 /* A path that brought something so long ago still works, as far as we know. */

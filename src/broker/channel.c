@@ -85,6 +85,7 @@ int channel_receive(int channel, void *message, size_t size, size_t *ret_len, in
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
+	size_t n_fds;
 	ssize_t n;
 	int fd;
 
@@ -93,10 +94,12 @@ int channel_receive(int channel, void *message, size_t size, size_t *ret_len, in
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	if (detach(&msg, &fd) > 1 || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+	n_fds = detach(&msg, &fd);
+	if (n_fds > 1 || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		if (fd >= 0)
 			close(fd);
-		return -EMSGSIZE;
+		/* The kernel drops a descriptor for which this process has no place. */
+		return n_fds || msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : -EMFILE;
 	}
 	/* An empty message is not told from the end, and nobody sends one. */
 	if (n == 0) {

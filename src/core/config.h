@@ -15,6 +15,7 @@
 #include "util/hook_kind.h"
 
 #define CONFIG_DNS_MAX 256
+#include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
 
 struct daemon_settings {
@@ -26,6 +27,7 @@ struct daemon_settings {
 	struct addr metrics_listen;	      /* AF_UNSPEC: nowhere */
 	char lock_file[CONFIG_PATH_MAX];      /* "": beside the control socket */
 	char user[SANDBOX_USER_MAX];	      /* "": sandbox_find_user() chooses */
+	struct cgroup_settings cgroup;	      /* nothing in it: no group */
 	bool is_sandboxed;
 	bool fails_on_warnings;
 	bool restarts;

@@ -19,6 +19,11 @@
 /* Below it a burst of 64 KB would not fit. */
 #define SOCKET_BUFFER_MIN 131072
 #define RESTART_LIMIT_MAX 1000000
+/* Of the control group: an engine needs more than the least of each. */
+#define MEMORY_MIN (UINT64_C(1) << 20)
+#define MEMORY_MAX (UINT64_C(1) << 50)
+#define CPU_PERCENT_MAX 1000000
+#define PIDS_MAX 1000000
 
 /* The resequencer waits no longer than this, in any case. */
 #define MAX_SPREAD_MS 400
@@ -156,6 +161,12 @@ static const struct config_key daemon_keys[] = {
 	 .max = RESTART_LIMIT_MAX},
 	{KEY("aead", value_aead, daemon_settings, aead)},
 	{KEY("profile", value_profile, daemon_settings, is_small)},
+	{KEY("cgroup", value_cgroup, daemon_settings, cgroup.name)},
+	{KEY("memory_max", value_bytes, daemon_settings, cgroup.memory_bytes), .min = MEMORY_MIN,
+	 .max = MEMORY_MAX},
+	{KEY("cpu_max", value_percent, daemon_settings, cgroup.cpu_percent), .min = 1,
+	 .max = CPU_PERCENT_MAX},
+	{KEY("pids_max", value_u32, daemon_settings, cgroup.pids), .min = 1, .max = PIDS_MAX},
 	{KEY("metrics_socket", value_socket_path, daemon_settings, metrics_socket)},
 	{KEY("metrics_listen", value_loopback, daemon_settings, metrics_listen)},
 	{NULL},

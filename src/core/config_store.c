@@ -15,6 +15,7 @@
 #include "core/key_file.h"
 #include "crypto/keys.h"
 #include "util/log.h"
+#include "util/warnings.h"
 
 void config_store_init(struct config_store *s, const char *path)
 {
@@ -181,21 +182,51 @@ static void forget_secrets(void *ctx)
 	config_store_forget(ctx);
 }
 
+/* A program that is not there when it is needed is better told now. */
+static void check_hook(const char *network, const char *key, const char *path)
+{
+	if (*path && access(path, X_OK) < 0)
+		warning_add("network %s: %s = %s: %s", network, key, path, strerror(errno));
+}
+
+void config_store_check_hooks(const struct config_store *s)
+{
+	static const char *const keys[] = {
+#define X(key, event) #key,
+		HOOK_KINDS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < s->config.n_networks; i++)
+		for (int k = 0; k < HOOK_KIND_COUNT; k++)
+			check_hook(s->config.networks[i].name, keys[k],
+				   s->config.hooks[i].paths[k]);
+}
+
+/* Their process may have been killed; then by another one. */
+static int run_hook(struct config_store *s, const struct hook *h)
+{
+	int r = s->hooks.fd < 0 ? -EPIPE : hooks_run(&s->hooks, h);
+
+	if (r != -EPIPE)
+		return r;
+	hooks_end(&s->hooks);
+	r = hooks_start(forget_secrets, s, &s->hooks);
+	return r < 0 ? r : hooks_run(&s->hooks, h);
+}
+
 int config_store_run_hook(struct config_store *s, const struct broker_hook *q)
 {
 	const struct network_hooks *hooks = find_hooks(s, q->network);
 	struct hook h = {0};
-	int r = 0;
+	int r;
 
 	if (!hooks || !*hooks->paths[q->hook])
 		return -ENOENT;
 	strcpy(h.path, hooks->paths[q->hook]);
 	strcpy(h.event, q->event);
 	set_variables(&h, q, hooks);
-	if (s->hooks.fd < 0)
-		r = hooks_start(forget_secrets, s, &s->hooks);
-	if (r == 0)
-		r = hooks_run(&s->hooks, &h);
+	r = run_hook(s, &h);
 	if (r < 0)
 		log_warn("hook %s (%s): not run: %s", h.path, h.event, strerror(-r));
 	return r;

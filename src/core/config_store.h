@@ -20,6 +20,8 @@ struct config_store {
 
 /* Nothing is in force yet. `path` must live as long as it. */
 void config_store_init(struct config_store *s, const char *path);
+/* Warns of hooks that cannot be run. */
+void config_store_check_hooks(const struct config_store *s);
 /* Runs the hooks that wait, for a moment. */
 void config_store_end_hooks(struct config_store *s);
 /* Wipes and frees the configurations. */

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -392,6 +393,58 @@ int value_group(struct value *v, void *field)
 	if (!is_plain_name(v->text, SANDBOX_USER_MAX - 1))
 		return value_expected(v, "the name of a group");
 	strcpy(field, v->text);
+	return 0;
+}
+
+int value_cgroup(struct value *v, void *field)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/";
+	const char *text = v->text;
+
+	if (strlen(text) >= CGROUP_NAME_MAX || text[strspn(text, allowed)] || *text == '/' ||
+	    text[strlen(text) - 1] == '/' || strstr(text, "..") || strstr(text, "//"))
+		return value_expected(v,
+				      "a path below the root of all groups, as in vpn/bond, of at "
+				      "most %d characters",
+				      CGROUP_NAME_MAX - 1);
+	strcpy(field, text);
+	return 0;
+}
+
+/* A number, and behind it `unit` or nothing else; `v` says what is allowed. */
+static bool parse_with_unit(const struct value *v, const char *unit, uint64_t factor, uint64_t *ret)
+{
+	size_t digits = strspn(v->text, "0123456789");
+	char number[24];
+	uint64_t n;
+
+	if (!digits || digits >= sizeof(number) || strcmp(v->text + digits, unit) != 0)
+		return false;
+	snprintf(number, sizeof(number), "%.*s", (int)digits, v->text);
+	if (!parse_number(number, 10, &n) || n > v->max / factor || n * factor < v->min)
+		return false;
+	*ret = n * factor;
+	return true;
+}
+
+int value_bytes(struct value *v, void *field)
+{
+	if (parse_with_unit(v, "", 1, field) || parse_with_unit(v, "K", 1 << 10, field) ||
+	    parse_with_unit(v, "M", 1 << 20, field) || parse_with_unit(v, "G", 1 << 30, field))
+		return 0;
+	return value_expected(v, "%" PRIu64 "..%" PRIu64 " bytes, as in 67108864, 65536K, 64M, 1G",
+			      v->min, v->max);
+}
+
+int value_percent(struct value *v, void *field)
+{
+	uint64_t n;
+
+	if (!parse_with_unit(v, "%", 1, &n))
+		return value_expected(v, "%" PRIu64 "%%..%" PRIu64 "%%, 100%% being one processor",
+				      v->min, v->max);
+	*(uint32_t *)field = (uint32_t)n;
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "links/settings.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
 #include "util/addr.h"
 
@@ -49,6 +50,9 @@ value_parse value_profile;	/* bool, is it "small"? */
 value_parse value_interface;	/* char[IFNAMSIZ] */
 value_parse value_user;		/* char[SANDBOX_USER_MAX] */
 value_parse value_group;	/* char[SANDBOX_USER_MAX] */
+value_parse value_cgroup;	/* char[CGROUP_NAME_MAX], a relative path */
+value_parse value_bytes;	/* uint64_t, min..max: 67108864, 64M */
+value_parse value_percent;	/* uint32_t, min..max: 150% */
 value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */
 value_parse value_path;		/* char[CONFIG_PATH_MAX], absolute */
 value_parse value_socket_path;	/* the same, short enough for a Unix socket */

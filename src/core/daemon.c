@@ -9,6 +9,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include "netlink/rule.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "util/warnings.h"
 
 struct daemon {
 	const struct cli *cli;
@@ -39,7 +41,8 @@ struct daemon {
 	struct inherited inherited;
 	struct lifecycle lifecycle;
 	struct sandbox_user user;
-	bool follows_crash; /* the one before us was killed */
+	struct cgroup cgroup;	     /* the engine's */
+	struct pidfile_owner killed; /* pid 0 unless the one before us was killed */
 };
 
 static int open_signals(struct daemon *d)
@@ -60,8 +63,10 @@ static int find_user(struct daemon *d)
 		log_error("user = %s: found a user or group with the rights of root, allowed: "
 			  "another one",
 			  name);
-	else if (r < 0)
+	else if (r == -ENOENT)
 		log_error("user = %s: there is no such user", *name ? name : "vtrunkd or nobody");
+	else if (r < 0)
+		log_error("user = %s: %s", *name ? name : "vtrunkd or nobody", strerror(-r));
 	return r;
 }
 
@@ -99,21 +104,24 @@ static int make_parent_directory(const char *path)
 	return r;
 }
 
-/* `what` as in messages. */
-static int take_file(struct daemon *d, struct pidfile *ret, const char *what, const char *path)
+/* `what` as in messages; `instance` NULL: not in this one. */
+static int take_file(struct daemon *d, struct pidfile *ret, const char *what, const char *path,
+		     const char *instance)
 {
-	pid_t owner;
+	struct pidfile_owner owner;
 	int r = make_parent_directory(path);
 
 	if (r < 0)
 		return r;
-	r = pidfile_take_patiently(ret, path, &owner);
-	if (r == 0 && owner) {
-		log_notice("process %d was here before, and was killed", owner);
-		d->follows_crash = true;
+	r = pidfile_take_patiently(ret, path, instance, &owner);
+	if (r == 0 && owner.pid) {
+		log_notice("process %d was here before, and was killed", owner.pid);
+		/* The lock file tells the instance, the PID file does not. */
+		if (!d->killed.pid)
+			d->killed = owner;
 	}
 	if (r == -EBUSY)
-		log_error("already running, pid %d (%s)", owner, path);
+		log_error("already running, pid %d (%s)", owner.pid, path);
 	else if (r == -EEXIST)
 		log_error("%s file %s: something else is there, and left alone", what, path);
 	else if (r < 0)
@@ -130,14 +138,49 @@ static int take_lock(struct daemon *d)
 
 	snprintf(path, sizeof(path), *wanted ? "%s" : "%s.lock",
 		 *wanted ? wanted : s->control_socket);
-	return take_file(d, &d->lock, "lock", path);
+	return take_file(d, &d->lock, "lock", path, d->lifecycle.instance);
 }
 
 static int take_pidfile(struct daemon *d)
 {
 	const char *path = d->store.config.daemon.pid_file;
 
-	return *path ? take_file(d, &d->pidfile, "PID", path) : 0;
+	return *path ? take_file(d, &d->pidfile, "PID", path, NULL) : 0;
+}
+
+/* The engine inherits it, and has it among the warnings of its start. */
+static void warn_of_cgroup(void *ctx, const char *what, int error)
+{
+	(void)ctx;
+	warning_add("cgroup: %s: %s", what, strerror(error));
+}
+
+/* Without limits, or a name, there is no need of a group. */
+static int make_cgroup(struct daemon *d)
+{
+	struct cgroup_settings s = d->store.config.daemon.cgroup;
+	char root[PATH_MAX];
+	int r;
+
+	if (!*s.name && !s.memory_bytes && !s.cpu_percent && !s.pids)
+		return 0;
+	if (!*s.name)
+		strcpy(s.name, CGROUP_DEFAULT);
+	r = cgroup_find_root(root);
+	if (r < 0) {
+		warn_of_cgroup(NULL, "groups of version 2 are not mounted", -r);
+		return 0;
+	}
+	if (*d->killed.instance)
+		cgroup_reclaim(root, &s, d->killed.instance);
+	cgroup_make(&d->cgroup, root, &s, d->lifecycle.instance, warn_of_cgroup, NULL);
+	return 0;
+}
+
+static int check_hooks(struct daemon *d)
+{
+	config_store_check_hooks(&d->store);
+	return 0;
 }
 
 /* Interfaces and routes went with a process that was killed here; rules did not. */
@@ -145,7 +188,8 @@ static int remove_leftovers(struct daemon *d)
 {
 	int r = netif_remove_stale_rules(ROUTE_TABLE_TUNNEL);
 
-	(void)d;
+	if (*d->killed.instance)
+		sandbox_reclaim(d->killed.instance);
 	if (r < 0)
 		log_warn("cannot look for rules that a killed vtrunkd has left: %s", strerror(-r));
 	return 0;
@@ -172,8 +216,13 @@ static int open_lifecycle(struct daemon *d)
 
 static void tear_down(struct daemon *d)
 {
+	int r;
+
 	lifecycle_deinit(&d->lifecycle);
 	config_store_end_hooks(&d->store);
+	r = cgroup_remove(&d->cgroup);
+	if (r < 0)
+		log_warn("cgroup: cannot be removed: %s", strerror(-r));
 	listeners_close(&d->listeners);
 	pidfile_release(&d->pidfile);
 	pidfile_release(&d->lock);
@@ -184,8 +233,8 @@ static void tear_down(struct daemon *d)
 static int set_up(struct daemon *d)
 {
 	static int (*const steps[])(struct daemon *) = {
-		open_lifecycle, open_signals,	  find_user,	make_state_dir,
-		take_lock,	remove_leftovers, take_pidfile, open_listeners,
+		open_lifecycle, open_signals,	  find_user,   make_state_dir, take_lock,
+		take_pidfile,	remove_leftovers, make_cgroup, check_hooks,    open_listeners,
 	};
 	int r = 0;
 
@@ -209,10 +258,14 @@ static int run_engine(void *ctx, const struct engine_channels *channels)
 		.watchdog_usecs = d->lifecycle.watchdog_usecs,
 	};
 	int status;
+	int r;
 
 	listeners_forget_uapi(&d->listeners);
 	if (d->launch.ready_fd >= 0)
 		close(d->launch.ready_fd);
+	r = *d->cgroup.path ? cgroup_join(&d->cgroup) : 0;
+	if (r < 0)
+		warn_of_cgroup(NULL, "the engine is not in it", -r);
 	status = engine_run(&settings, channels);
 	config_store_forget(&d->store);
 	return status;
@@ -340,7 +393,7 @@ static int live(struct daemon *d)
 	sandbox_hide_memory(d->cli->is_debug, ignore, NULL);
 	if (set_up(d) == 0) {
 		settings.user = d->user;
-		settings.follows_crash = d->follows_crash;
+		settings.follows_crash = d->killed.pid;
 		d->inherited.tun.fd = -1; /* the supervisor's now */
 		status = supervisor_run(&settings, d->signal_fd, &calls, d);
 	}

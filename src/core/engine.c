@@ -34,6 +34,7 @@
 #include "sandbox/sandbox.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "util/rcu.h"
 #include "util/thread.h"
 #include "util/warnings.h"
 
@@ -135,13 +136,24 @@ static int enter_sandbox(struct engine *e)
 	}
 	sandbox_hide_memory(e->settings->is_debug, warn, NULL);
 	if (e->settings->config->daemon.is_sandboxed) {
-		r = sandbox_enter(&e->settings->user, e->channels->parent, warn, NULL);
+		r = sandbox_enter(&e->settings->user, e->settings->instance, e->channels->parent,
+				  warn, NULL);
 	} else {
 		log_notice("sandbox = off: all runs with the privilege it was started with");
 		r = sandbox_die_with(e->channels->parent);
 	}
 	if (r < 0)
 		log_error("cannot run under the supervisor: %s", strerror(-r));
+	return r;
+}
+
+static int start_rcu(struct engine *e)
+{
+	int r = rcu_start();
+
+	(void)e;
+	if (r < 0)
+		log_error("cannot start a thread: %s", strerror(-r));
 	return r;
 }
 
@@ -291,8 +303,8 @@ static int get_ready(struct engine *e)
 static int set_up(struct engine *e)
 {
 	static int (*const steps[])(struct engine *) = {
-		choose_aead,   open_signals,   open_control, open_events, open_broker,
-		enter_sandbox, start_networks, open_metrics, open_uapi,	  get_ready,
+		choose_aead, open_signals,   open_control, open_events, open_broker, enter_sandbox,
+		start_rcu,   start_networks, open_metrics, open_uapi,	get_ready,
 	};
 	int r = 0;
 

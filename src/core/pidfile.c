@@ -18,8 +18,8 @@
 /* How long the remains of a daemon that was killed are waited for. */
 #define DYING_MS 2000
 #define DYING_STEP_MS 20
-/* A number, a newline, and a zero behind them. */
-#define CONTENT_MAX 16
+/* A number, an instance, newlines, and a zero behind them. */
+#define CONTENT_MAX (16 + INSTANCE_ID_LEN + 1)
 
 /* Is what the descriptor holds still what others find at the path? */
 static bool is_in_place(int fd, const char *path)
@@ -30,13 +30,43 @@ static bool is_in_place(int fd, const char *path)
 	       ours.st_ino == found.st_ino;
 }
 
-/* The process that the file names, 0 where it is empty. -EEXIST for anything else. */
-static int read_owner(int fd, pid_t *ret)
+/* A line with an instance, or nothing. */
+static bool parse_instance(const char *text, char ret[INSTANCE_ID_LEN + 1])
+{
+	size_t len = strspn(text, "0123456789abcdef");
+
+	if (!*text)
+		return true;
+	if (len != INSTANCE_ID_LEN || strcmp(text + len, "\n") != 0)
+		return false;
+	memcpy(ret, text, len);
+	ret[len] = '\0';
+	return true;
+}
+
+/* "12", "12\n", or that and an instance. */
+static int parse_owner(const char *text, struct pidfile_owner *ret)
+{
+	struct pidfile_owner owner = {0};
+	char *end;
+	long pid;
+
+	pid = strtol(text, &end, 10);
+	if (pid < 0 || pid > INT_MAX || (*end && *end != '\n'))
+		return -EEXIST;
+	end += *end == '\n';
+	if (!parse_instance(end, owner.instance))
+		return -EEXIST;
+	owner.pid = (pid_t)pid;
+	*ret = owner;
+	return 0;
+}
+
+/* Who is named in the file; nobody where it is empty. -EEXIST for anything else. */
+static int read_owner(int fd, struct pidfile_owner *ret)
 {
 	char text[CONTENT_MAX] = "";
 	struct stat st;
-	char *end;
-	long owner;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -44,17 +74,13 @@ static int read_owner(int fd, pid_t *ret)
 		return -EEXIST;
 	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
 		return -errno;
-	owner = strtol(text, &end, 10);
-	if (owner < 0 || owner > INT_MAX || strspn(end, "\n") != (size_t)st.st_size - (end - text))
-		return -EEXIST;
-	*ret = (pid_t)owner;
-	return 0;
+	return strlen(text) == (size_t)st.st_size ? parse_owner(text, ret) : -EEXIST;
 }
 
-static int write_owner(int fd)
+static int write_owner(int fd, const char *instance)
 {
 	char text[CONTENT_MAX];
-	int len = snprintf(text, sizeof(text), "%d\n", getpid());
+	int len = snprintf(text, sizeof(text), instance ? "%d\n%s\n" : "%d\n", getpid(), instance);
 
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
@@ -64,7 +90,7 @@ static int write_owner(int fd)
 }
 
 /* -EBUSY: locked by another; -ESTALE: removed or replaced before we had the lock. */
-static int claim(int fd, const char *path, pid_t *owner)
+static int claim(int fd, const char *path, const char *instance, struct pidfile_owner *owner)
 {
 	bool is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
 	int r = is_locked || errno == EWOULDBLOCK ? 0 : -errno;
@@ -75,10 +101,16 @@ static int claim(int fd, const char *path, pid_t *owner)
 		return r;
 	if (!is_locked)
 		return -EBUSY;
-	return is_in_place(fd, path) ? write_owner(fd) : -ESTALE;
+	if (!is_in_place(fd, path))
+		return -ESTALE;
+	r = write_owner(fd, instance);
+	if (r < 0)
+		unlink(path);
+	return r;
 }
 
-static int open_and_claim(const char *path, int *ret_fd, pid_t *owner)
+static int open_and_claim(const char *path, const char *instance, int *ret_fd,
+			  struct pidfile_owner *owner)
 {
 	int fd =
 		open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
@@ -86,7 +118,7 @@ static int open_and_claim(const char *path, int *ret_fd, pid_t *owner)
 
 	if (fd < 0)
 		return -errno;
-	r = claim(fd, path, owner);
+	r = claim(fd, path, instance, owner);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -95,16 +127,17 @@ static int open_and_claim(const char *path, int *ret_fd, pid_t *owner)
 	return 0;
 }
 
-int pidfile_take(struct pidfile *ret, const char *path, pid_t *ret_owner)
+int pidfile_take(struct pidfile *ret, const char *path, const char *instance,
+		 struct pidfile_owner *ret_owner)
 {
 	struct pidfile p = {.fd = -1, .path = strdup(path)};
-	pid_t owner = 0;
+	struct pidfile_owner owner = {0};
 	int r;
 
 	if (!p.path)
 		return -ENOMEM;
 	do
-		r = open_and_claim(path, &p.fd, &owner);
+		r = open_and_claim(path, instance, &p.fd, &owner);
 	while (r == -ESTALE);
 	*ret_owner = owner;
 	if (r < 0) {
@@ -130,15 +163,16 @@ static bool has_ended(pid_t pid)
 }
 
 /* The engine of one that was killed holds its files a moment longer. */
-int pidfile_take_patiently(struct pidfile *ret, const char *path, pid_t *ret_owner)
+int pidfile_take_patiently(struct pidfile *ret, const char *path, const char *instance,
+			   struct pidfile_owner *ret_owner)
 {
-	int r = pidfile_take(ret, path, ret_owner);
+	int r = pidfile_take(ret, path, instance, ret_owner);
 
 	for (int i = 0; r == -EBUSY && i < DYING_MS / DYING_STEP_MS; i++) {
-		if (!*ret_owner || !has_ended(*ret_owner))
+		if (!ret_owner->pid || !has_ended(ret_owner->pid))
 			break;
 		poll(NULL, 0, DYING_STEP_MS);
-		r = pidfile_take(ret, path, ret_owner);
+		r = pidfile_take(ret, path, instance, ret_owner);
 	}
 	return r;
 }

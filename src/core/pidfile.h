@@ -8,18 +8,28 @@
 
 #include <sys/types.h>
 
+#include "supervisor/lifecycle.h"
+
 struct pidfile {
 	int fd; /* holds the lock; -1: not taken */
 	char *path;
 };
 
+struct pidfile_owner {
+	pid_t pid;			    /* 0: none, or unknown */
+	char instance[INSTANCE_ID_LEN + 1]; /* "": not told */
+};
+
 /*
- * Makes and locks the file at `path` (0644), and writes our number into it. 0, the number of one
- * that was killed before us (0: none was) in `ret_owner`; -EBUSY where another process has it,
- * that one's number (0: unknown) in `ret_owner`; -EEXIST where the file is no PID file; or -errno.
+ * Makes and locks the file at `path` (0644), and writes our number into it, and, unless it is
+ * NULL, our instance as a second line. 0, who was killed before us (if so) in `ret_owner`; -EBUSY
+ * where another process has it, that one in `ret_owner`; -EEXIST where the file is no PID file; or
+ * -errno.
  */
-int pidfile_take(struct pidfile *ret, const char *path, pid_t *ret_owner);
+int pidfile_take(struct pidfile *ret, const char *path, const char *instance,
+		 struct pidfile_owner *ret_owner);
 /* The same, but what is left of one that was killed, and still holds the file, is waited for. */
-int pidfile_take_patiently(struct pidfile *ret, const char *path, pid_t *ret_owner);
+int pidfile_take_patiently(struct pidfile *ret, const char *path, const char *instance,
+			   struct pidfile_owner *ret_owner);
 /* Removes the file, if it is still ours, and gives up the lock. */
 void pidfile_release(struct pidfile *p);

@@ -24,12 +24,17 @@ static int add_address(struct network *n, const struct interface_address *a, boo
 {
 	char text[PREFIX_TEXT_MAX];
 	char other[IFNAMSIZ];
-	int r;
+	int r = netif_find_address(&a->prefix, n->tun.name, other);
 
-	if (netif_find_address(&a->prefix, n->tun.name, other) == 0) {
+	if (r == 0) {
 		log_error("network %s: address %s is taken by interface %s", n->settings->name,
 			  prefix_format(&a->prefix, text), other);
 		return -EADDRINUSE;
+	}
+	if (r != -ENOENT) {
+		log_error("network %s: cannot look for addresses of other interfaces: %s",
+			  n->settings->name, strerror(-r));
+		return r;
 	}
 	r = broker_add_address(n->broker, n->tun.name, &a->prefix, &a->destination);
 	if (r == -EEXIST && may_be_there)

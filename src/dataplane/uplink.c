@@ -124,7 +124,7 @@ static bool may_mend(int r)
 	return r == -ENODEV || r == -EADDRNOTAVAIL || r == -ENETDOWN || r == -EHOSTUNREACH;
 }
 
-static void report_open_failure(struct uplink *u, int r, const char *what_now)
+static void report_open_failure(struct uplink *u, int r, int priority, const char *what_now)
 {
 	const struct link_settings *s = u->link->settings;
 	char text[ADDR_TEXT_MAX];
@@ -132,10 +132,11 @@ static void report_open_failure(struct uplink *u, int r, const char *what_now)
 	if (u->last_error == -r)
 		return;
 	u->last_error = -r;
-	log_warn("network %s: link %s: cannot open its socket (bind %s, device %s): %s; %s",
-		 u->network->settings->name, s->name, addr_format(&s->bind, text),
-		 s->device[0] ? s->device : "any", u->refused ? u->refused : strerror(-r),
-		 what_now);
+	log_write(priority,
+		  "network %s: link %s: cannot open its socket (bind %s, device %s): %s; %s",
+		  u->network->settings->name, s->name, addr_format(&s->bind, text),
+		  s->device[0] ? s->device : "any", u->refused ? u->refused : strerror(-r),
+		  what_now);
 }
 
 static void try_open(struct uplink *u, nsec_t now)
@@ -143,7 +144,7 @@ static void try_open(struct uplink *u, nsec_t now)
 	int r = u->link->settings->is_disabled ? 0 : open_socket(u, now);
 
 	if (r < 0)
-		report_open_failure(u, r, "waiting for it to appear");
+		report_open_failure(u, r, LOG_WARNING, "waiting for it to appear");
 }
 
 static void set_carrier(struct uplink *u, bool has, nsec_t now)
@@ -311,11 +312,11 @@ static int open_first(struct uplink *u, nsec_t now)
 	int r = u->link->settings->is_disabled ? 0 : open_socket(u, now);
 
 	if (r < 0 && !may_mend(r)) {
-		report_open_failure(u, r, "giving up");
+		report_open_failure(u, r, LOG_ERR, "giving up");
 		return r;
 	}
 	if (r < 0)
-		report_open_failure(u, r, "waiting for it to appear");
+		report_open_failure(u, r, LOG_WARNING, "waiting for it to appear");
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/filter.h"
@@ -27,14 +28,22 @@ static const bool needs_files = false;
 #define DEFAULT_USER "vtrunkd"
 #define FALLBACK_USER "nobody"
 
+/* Other values mean that there is no such user; each of the libraries has its own. */
+static bool is_look_up_failure(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
+}
+
 int sandbox_find_user(const char *name, struct sandbox_user *ret)
 {
-	const struct passwd *found = getpwnam(*name ? name : DEFAULT_USER);
+	const struct passwd *found;
 
+	errno = 0;
+	found = getpwnam(*name ? name : DEFAULT_USER);
 	if (!found && !*name)
 		found = getpwnam(FALLBACK_USER);
 	if (!found)
-		return -ENOENT;
+		return is_look_up_failure(errno) ? -errno : -ENOENT;
 	if (!found->pw_uid || !found->pw_gid)
 		return -EPERM;
 	*ret = (struct sandbox_user){.uid = found->pw_uid, .gid = found->pw_gid};
@@ -65,19 +74,22 @@ void sandbox_hide_memory(bool allows_debugger, sandbox_warn_fn warn, void *ctx)
 		warn(ctx, "core dumps are not switched off", errno);
 }
 
+/* Where the instance has its empty directory for a moment: the first that can be written. */
+static const char *const nowhere[] = {"/run/vtrunkd-%s-empty", "/tmp/vtrunkd-%s-empty"};
+
 /*
  * A directory that is gone as soon as we are in it, in which nothing can be made. Returns a
  * descriptor of it, or -errno.
  */
-static int open_nowhere(void)
+static int open_nowhere(const char *instance)
 {
-	static const char *const parents[] = {"/run", "/tmp"};
 	char path[64];
 	int fd;
 
-	for (size_t i = 0; i < sizeof(parents) / sizeof(*parents); i++) {
-		snprintf(path, sizeof(path), "%s/vtrunkd-empty-XXXXXX", parents[i]);
-		if (!mkdtemp(path))
+	for (size_t i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++) {
+		snprintf(path, sizeof(path), nowhere[i], instance);
+		rmdir(path); /* of an engine that was killed just there */
+		if (mkdir(path, 0700) < 0)
 			continue;
 		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		rmdir(path);
@@ -87,9 +99,19 @@ static int open_nowhere(void)
 	return -errno;
 }
 
-static int leave_files(void)
+void sandbox_reclaim(const char *instance)
 {
-	int fd = open_nowhere();
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++) {
+		snprintf(path, sizeof(path), nowhere[i], instance);
+		rmdir(path);
+	}
+}
+
+static int leave_files(const char *instance)
+{
+	int fd = open_nowhere(instance);
 	int r = 0;
 
 	if (fd < 0)
@@ -128,12 +150,13 @@ int sandbox_die_with(pid_t parent)
 	return getppid() == parent ? 0 : -ESRCH;
 }
 
-int sandbox_enter(const struct sandbox_user *user, pid_t parent, sandbox_warn_fn warn, void *ctx)
+int sandbox_enter(const struct sandbox_user *user, const char *instance, pid_t parent,
+		  sandbox_warn_fn warn, void *ctx)
 {
 	int dumpable = prctl(PR_GET_DUMPABLE);
 	int r;
 
-	r = needs_files ? 0 : leave_files();
+	r = needs_files ? 0 : leave_files(instance);
 	if (r < 0)
 		warn(ctx, "files are not out of reach: no empty root directory", -r);
 	r = drop_privilege(user);

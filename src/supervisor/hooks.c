@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,12 +38,15 @@ static void become_program(struct hook *h)
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *arguments[] = {h->path, h->event, NULL};
 	char *variables[VARIABLES_MAX + 1] = {path};
+	sigset_t none;
 	size_t n = 1;
 
 	for (char *at = h->environment; at < h->environment + h->len && n < VARIABLES_MAX;
 	     at += strlen(at) + 1)
 		variables[n++] = at;
 	setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 	execve(h->path, arguments, variables);
@@ -50,16 +54,24 @@ static void become_program(struct hook *h)
 	_exit(127);
 }
 
-/* Has it ended in time? */
-static bool await(pid_t child)
+/* Has it ended in time? What we are told meanwhile it is told, with all that it has started. */
+static bool await(pid_t child, int signal_fd)
 {
 	int fd = (int)syscall(SYS_pidfd_open, child, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	bool has_ended = poll(&p, 1, (int)(HOOK_TIMEOUT / NSEC_PER_MSEC)) > 0;
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+	nsec_t until = clock_now() + HOOK_TIMEOUT;
+	struct signalfd_siginfo info;
 
+	while (!p[0].revents && clock_now() < until) {
+		int ms = (int)((until - clock_now()) / NSEC_PER_MSEC) + 1;
+
+		if (poll(p, 2, ms) > 0 && p[1].revents &&
+		    read(signal_fd, &info, sizeof(info)) == sizeof(info))
+			kill(-child, (int)info.ssi_signo);
+	}
 	if (fd >= 0)
 		close(fd);
-	return has_ended;
+	return p[0].revents;
 }
 
 static void report(const struct hook *h, int status)
@@ -74,7 +86,7 @@ static void report(const struct hook *h, int status)
 		log_debug("hook %s (%s): done", h->path, h->event);
 }
 
-static void run(struct hook *h)
+static void run(struct hook *h, int signal_fd)
 {
 	int status;
 	pid_t child = fork();
@@ -86,7 +98,7 @@ static void run(struct hook *h)
 		return;
 	}
 	setpgid(child, child);
-	if (!await(child)) {
+	if (!await(child, signal_fd)) {
 		log_warn("hook %s (%s): killed after %d s", h->path, h->event,
 			 (int)(HOOK_TIMEOUT / NSEC_PER_SEC));
 		kill(-child, SIGKILL);
@@ -99,8 +111,20 @@ static void run(struct hook *h)
 		continue;
 }
 
+/* What is passed on to a hook. */
+static int block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 static void serve(void *arg, int channel)
 {
+	int signal_fd = block_signals();
 	struct hook h;
 	size_t len;
 	int fd;
@@ -111,7 +135,7 @@ static void serve(void *arg, int channel)
 		if (fd >= 0)
 			close(fd);
 		if (len == sizeof(h))
-			run(&h);
+			run(&h, signal_fd);
 	}
 }
 
@@ -131,19 +155,29 @@ int hooks_run(const struct hooks *hooks, const struct hook *h)
 	return channel_send(hooks->fd, h, sizeof(*h), -1);
 }
 
+static bool ends_within(int pidfd, nsec_t time)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, (int)(time / NSEC_PER_MSEC)) != 0;
+}
+
 void hooks_end(struct hooks *hooks)
 {
 	int fd;
-	struct pollfd p;
 
 	if (hooks->fd < 0)
 		return;
 	fd = (int)syscall(SYS_pidfd_open, hooks->runner, 0);
 	close(hooks->fd);
 	hooks->fd = -1;
-	p = (struct pollfd){.fd = fd, .events = POLLIN};
-	if (fd >= 0 && poll(&p, 1, (int)(HOOKS_LAST_WORDS / NSEC_PER_MSEC)) == 0)
-		log_warn("hooks still run; they are left alone");
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return;
+	if (!ends_within(fd, HOOKS_LAST_WORDS)) {
+		log_warn("a hook still runs; it is told to end");
+		kill(hooks->runner, SIGTERM);
+		if (!ends_within(fd, HOOKS_MERCY))
+			log_warn("hooks still run; they are left alone");
+	}
+	close(fd);
 }

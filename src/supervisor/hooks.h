@@ -16,7 +16,9 @@
 
 #define HOOK_PATH_MAX 200
 #define HOOK_TIMEOUT (30 * NSEC_PER_SEC)
-#define HOOKS_LAST_WORDS (2 * NSEC_PER_SEC)
+/* At the end; in all less than the time after which a container is expected to have stopped. */
+#define HOOKS_LAST_WORDS NSEC_PER_SEC
+#define HOOKS_MERCY (NSEC_PER_SEC / 2)
 
 /* What is to be run, as it goes to that process. Texts end with a zero. */
 struct hook {
@@ -35,7 +37,10 @@ struct hooks {
 int hooks_start(void (*forget_secrets)(void *ctx), void *ctx, struct hooks *ret);
 /* 0; -EAGAIN where so many wait that this one is not run; or -errno. Never blocks. */
 int hooks_run(const struct hooks *hooks, const struct hook *h);
-/* What waits is still run; that is awaited for a moment. */
+/*
+ * What waits is still run; that is awaited for a moment. Then the one that runs gets SIGTERM, and
+ * what still does not end is left alone.
+ */
 void hooks_end(struct hooks *hooks);
 
 /* Adds a variable. False where it has no room. */

@@ -2,6 +2,7 @@
 /* Copyright (c) The vtrunkd authors */
 #include "util/rcu.h"
 
+#include <pthread.h>
 #include <stddef.h>
 
 #ifdef RCU_TSAN
@@ -14,6 +15,23 @@ const char *__tsan_default_suppressions(void)
 	return "called_from_lib:liburcu-memb\n";
 }
 #endif
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+int rcu_start(void)
+{
+	pthread_t another;
+	int error = pthread_create(&another, NULL, nothing, NULL);
+
+	if (error)
+		return -error;
+	pthread_join(another, NULL);
+	urcu_memb_get_default_call_rcu_data();
+	return 0;
+}
 
 static void after_grace_period(struct rcu_head *head)
 {

@@ -70,6 +70,12 @@ struct rcu_link {
 	void (*release)(struct rcu_link *link);
 };
 
+/*
+ * Starts the thread that releases what is retired: 0 or -errno. Where nobody has called it, liburcu
+ * does so when something is retired for the first time, and aborts if it cannot.
+ */
+int rcu_start(void);
+
 /* Calls `release` on another thread once no reader can hold the object any more. */
 void rcu_retire(struct rcu_link *link, void (*release)(struct rcu_link *link));
 /* Waits until everything retired so far has been released. Not inside a read section. */

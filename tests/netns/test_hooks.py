@@ -8,6 +8,7 @@
 """
 import http.client
 import os
+import pathlib
 import signal
 import socket
 
@@ -65,7 +66,24 @@ def test_a_hook_that_hangs_holds_up_nothing(lab):
     wait_until(lambda: pid.exists(), 10, "the hook runs")
     assert ping_lost(pair.client_node, SERVER_IP) == 0
     assert pair.client.stop() == 0
-    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert not pathlib.Path(f"/proc/{pid.read_text().strip()}").exists(), "it was told to end"
+    assert f"hook {script} (network_state): killed by SIGTERM" in pair.client.process.output()
+
+
+def test_hooks_are_run_again_when_their_process_was_killed(lab):
+    script, log = make_hook(lab, "hook")
+    pair = hooked_pair(lab, script, "on_link_up", "on_link_down")
+    pair.start()
+    wait_until(lambda: "path_up" in log.read_text(), 10, "a hook has run")
+    supervisor = pair.client.process.pid
+    runner = next(pid for pid in pathlib.Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+                  if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "vt-hooks")
+
+    os.kill(int(runner), signal.SIGKILL)
+    wait_until(lambda: not pathlib.Path(f"/proc/{runner}").exists(), 5, "it is reaped")
+    pair.cables[0].down()
+
+    wait_until(lambda: "path_down" in log.read_text(), 10, "another hook has run")
 
 
 def test_a_hook_that_is_missing_or_fails_is_told(lab):

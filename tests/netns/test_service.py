@@ -216,7 +216,7 @@ def test_of_many_starts_at_once_one_wins(lab):
 
     wait_until(lambda: sum(start.is_running() for start in starts) == 1 and daemon.answers(), 60, "one is left")
     winner = next(start for start in starts if start.is_running())
-    assert int(lock.read_text()) == winner.pid
+    assert int(lock.read_text().split()[0]) == winner.pid
     assert all(start.wait() == 1 for start in starts if start is not winner)
     assert winner.stop() == 0
     assert not lock.exists()
@@ -236,6 +236,89 @@ def test_ten_instances_live_side_by_side(lab):
     for daemon in daemons:
         assert daemon.stop() == 0
     assert node.ip("-j link show").stdout == before
+
+
+def test_sixteen_instances_come_and_go_at_once(lab):
+    node = lab.node("server")
+    before = node.ip("-j link show").stdout
+    groups = cgroups()
+    daemons = [lone_daemon(lab, node=node, number=number, start=False, daemon={"cgroup": "vt-test"})
+               for number in range(16)]
+
+    for cycle in range(3):
+        for daemon in daemons:
+            daemon.launch()
+        for number, daemon in enumerate(daemons):
+            wait_until(daemon.answers, 30, "it is up")
+            # Some are killed, while others stop; the last time all stop.
+            if cycle < 2 and number % 4 == cycle:
+                daemon.kill()
+            else:
+                daemon.process.popen.terminate()
+        assert all(daemon.process.wait(20) in (0, -signal.SIGKILL) for daemon in daemons)
+
+    assert node.ip("-j link show").stdout == before
+    assert not [daemon for daemon in daemons if daemon.control.exists()]
+    assert cgroups() == groups
+
+
+def cgroup_root():
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    return next((pathlib.Path(path) for _, path, kind, *_ in mounts if kind == "cgroup2"), None)
+
+
+def cgroups():
+    return {str(path) for path in cgroup_root().glob("vt-test*")} if cgroup_root() else set()
+
+
+def test_the_engine_is_in_a_group_of_its_instance(lab):
+    if not cgroup_root():
+        assert "groups of version 2 are not mounted" in warnings_of(lone_daemon(lab, daemon={"cgroup": "vt-test"}))
+        return
+    daemon = lone_daemon(lab, daemon={"cgroup": "vt-test"})
+
+    group = cgroup_root() / f"vt-test-{instance_of(daemon)}"
+
+    assert (group / "cgroup.procs").read_text().split() == [str(engine_of(daemon))]
+    os.kill(engine_of(daemon), signal.SIGKILL)
+    wait_until(daemon.answers, 10, "another engine is up")
+    assert (group / "cgroup.procs").read_text().split() == [str(engine_of(daemon))]
+    assert daemon.stop() == 0
+    assert not group.exists()
+
+
+def test_a_start_takes_away_what_the_one_before_it_left(lab):
+    daemon = lone_daemon(lab, daemon={"cgroup": "vt-test"})
+    other = lone_daemon(lab, node=daemon.node, number=1, daemon={"cgroup": "vt-test"})
+    before = instance_of(daemon)
+    remains = [pathlib.Path(f"/run/vtrunkd-{before}-empty"), pathlib.Path(f"/tmp/vtrunkd-{before}-empty")]
+    if cgroup_root():
+        remains.append(cgroup_root() / f"vt-test-{before}")
+    others = pathlib.Path(f"/run/vtrunkd-{instance_of(other)}-empty")
+
+    daemon.kill()
+    for directory in [*remains[:2], others]:  # as if it had been killed just there
+        directory.mkdir()
+    lab.stack.callback(others.rmdir)
+    daemon.start()
+
+    assert instance_of(daemon) != before
+    assert not [path for path in remains if path.exists()]
+    assert others.exists() and other.answers(), "what is not its own stays"
+
+
+def warnings_of(daemon):
+    return " ".join(json.loads(daemon.control_answer().stdout)["warnings"])
+
+
+def instance_of(daemon):
+    return json.loads(daemon.control_answer().stdout)["instance"]
+
+
+def test_a_limit_that_cannot_be_had_is_a_warning(lab):
+    daemon = lone_daemon(lab, daemon={"cgroup": "nonexistent/group", "memory_max": "64M"})
+
+    assert "cgroup: " in warnings_of(daemon)
 
 
 class Status:
@@ -291,37 +374,6 @@ def test_events_as_text(lab):
     assert status.popen.wait(5) == 1
 
 
-def hide(path):
-    return ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {path} && exec "$@"', "sh"]
-
-
-@pytest.mark.parametrize("step, keys, prepare, message", [
-    ("user", {"user": "nosuchuser"}, None, "no such user"),
-    ("state directory", {"state_dir": "/nonexistent/state"}, None, "/nonexistent/state"),
-    ("lock", {"lock_file": "/nonexistent/dir/lock"}, None, "/nonexistent/dir"),
-    ("PID file", {"pid_file": "/etc/passwd"}, None, "/etc/passwd"),
-    ("control socket", {"control_socket": "/etc/passwd"}, None, "/etc/passwd"),
-    ("interface", {}, lambda daemon: daemon.node.ip("link add tun0 type veth"), "tun0"),
-    ("address", {}, lambda daemon: (daemon.node.ip("link add other type veth"),
-                                    daemon.node.ip("addr add 10.10.0.1/24 dev other")), "10.10.0.1/24"),
-    ("socket", {}, lambda daemon: daemon.node.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", PORT)),
-     "in use"),
-], ids=lambda value: value if isinstance(value, str) and len(value) < 16 else "")
-def test_a_step_that_fails_undoes_those_before_it(lab, step, keys, prepare, message):
-    daemon = lone_daemon(lab, start=False, daemon=keys)
-    if prepare:
-        prepare(daemon)
-    links = daemon.node.ip("-j link show").stdout
-
-    output = daemon.fails_to_start(seconds=10)
-
-    assert message in output, step
-    assert "notice: ready" not in output
-    assert daemon.node.ip("-j link show").stdout == links
-    assert not daemon.control.exists()
-    assert not pathlib.Path(f"{daemon.control}.lock").exists()
-
-
 def test_the_service_manager_is_told_when_all_is_up_and_when_it_stops(lab):
     daemon = lone_daemon(lab, start=False)
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -342,13 +394,19 @@ def test_the_service_manager_is_told_when_all_is_up_and_when_it_stops(lab):
     assert said[-1] == b"STOPPING=1"
 
 
-def test_process_1_of_a_container_reaps_and_stops(lab):
-    daemon = lone_daemon(lab, start=False)
-
+def in_container(daemon):
+    """Starts it as process 1 of a PID namespace; that process, by its number outside."""
     unshare = daemon.launch("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
     daemon.wait_log("ready")
     first = wait_until(lambda: children(unshare.pid), 5, "it runs")[0]
     assert status_of(first)["NSpid"][-1] == "1"
+    return first
+
+
+def test_process_1_of_a_container_reaps_and_stops(lab):
+    daemon = lone_daemon(lab, start=False)
+    first = in_container(daemon)
+
     # An orphan of another family.
     daemon.node.run("nsenter", f"--pid=/proc/{first}/ns/pid", "sh", "-c", "sh -c 'sleep 0.05; exit 3' &")
     zombies = lambda: [child for child in children(first) if status_of(child)["State"][0] == "Z"]
@@ -357,6 +415,39 @@ def test_process_1_of_a_container_reaps_and_stops(lab):
     os.kill(first, signal.SIGTERM)
 
     wait_until(lambda: is_gone(first), 5, "it stops")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=lambda number: number.name)
+def test_process_1_passes_on_signals_and_ends_with_a_status(lab, number):
+    daemon = lone_daemon(lab, start=False)
+    first = in_container(daemon)
+
+    for passed_on in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(first, passed_on)
+    daemon.wait_log("the configuration is reloaded")
+    assert daemon.answers(), "it lives"
+    os.kill(first, number)
+
+    assert daemon.process.wait(5) == 0
+
+
+def test_process_1_takes_hooks_and_their_orphans_along(lab):
+    started, script = lab.file("started"), lab.file("hook.sh")
+    script.write_text(f"#!/bin/sh\nsetsid sleep 1000 &\nsleep 1000 &\ntouch {started}\nexec sleep 1000\n")
+    script.chmod(0o755)
+    daemon = lone_daemon(lab, start=False)
+    daemon.sections["network"]["on_up"] = script
+    first = in_container(daemon)
+    wait_until(started.exists, 5, "the hook runs")
+    hooks = next(child for child in children(first)
+                 if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "vt-hooks")
+    family = [hooks, *children(hooks), *(pid for child in children(hooks) for pid in children(child))]
+    assert len(family) >= 4
+
+    os.kill(first, signal.SIGTERM)
+
+    assert daemon.process.wait(5) == 0
+    assert all(is_gone(pid) for pid in family)
 
 
 def test_names_are_looked_up_without_the_engine_having_files(lab):

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -371,6 +372,26 @@ START_TEST(surplus_descriptors_are_refused_and_closed)
 }
 END_TEST
 
+START_TEST(descriptor_without_a_place_is_told_as_such)
+{
+	struct rlimit before, none;
+	char byte = 0;
+	size_t len;
+	int fds[2];
+	int fd;
+
+	ck_assert_int_eq(channel_pair(fds), 0);
+	ck_assert_int_eq(channel_send(fds[0], &byte, 1, 0), 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(channel_receive(fds[1], &byte, 1, &len, &fd), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 static void *serve_lookups(void *arg)
 {
 	lookup_serve(*(int *)arg);
@@ -421,6 +442,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, routes_of_other_interfaces_are_refused);
 	tcase_add_test(t, rules_of_other_interfaces_are_refused);
 	tcase_add_test(t, surplus_descriptors_are_refused_and_closed);
+	tcase_add_test(t, descriptor_without_a_place_is_told_as_such);
 	tcase_add_test(t, names_are_looked_up_at_the_other_end);
 	suite_add_tcase(s, t);
 	return s;

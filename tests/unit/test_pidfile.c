@@ -64,9 +64,9 @@ START_TEST(taken_file_holds_our_number_until_released)
 {
 	struct pidfile p;
 	struct stat st;
-	pid_t owner;
+	struct pidfile_owner owner;
 
-	ck_assert_int_eq(pidfile_take(&p, path, &owner), 0);
+	ck_assert_int_eq(pidfile_take(&p, path, NULL, &owner), 0);
 	check_is_ours();
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0133, 0);
@@ -79,15 +79,15 @@ END_TEST
 START_TEST(second_daemon_is_told_who_runs)
 {
 	struct pidfile first, second = {.fd = -1};
-	pid_t owner = 0;
+	struct pidfile_owner owner = {0};
 
-	ck_assert_int_eq(pidfile_take(&first, path, &owner), 0);
-	ck_assert_int_eq(pidfile_take(&second, path, &owner), -EBUSY);
-	ck_assert_int_eq(owner, getpid());
+	ck_assert_int_eq(pidfile_take(&first, path, NULL, &owner), 0);
+	ck_assert_int_eq(pidfile_take(&second, path, NULL, &owner), -EBUSY);
+	ck_assert_int_eq(owner.pid, getpid());
 	pidfile_release(&second);
 	check_is_ours();
 	pidfile_release(&first);
-	ck_assert_int_eq(pidfile_take(&second, path, &owner), 0);
+	ck_assert_int_eq(pidfile_take(&second, path, NULL, &owner), 0);
 	pidfile_release(&second);
 }
 END_TEST
@@ -96,11 +96,11 @@ START_TEST(lock_without_a_number_yet_is_respected)
 {
 	struct pidfile p = {.fd = -1};
 	int fd = open(path, O_RDWR | O_CREAT, 0644);
-	pid_t owner = 1;
+	struct pidfile_owner owner = {.pid = 1};
 
 	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
-	ck_assert_int_eq(pidfile_take(&p, path, &owner), -EBUSY);
-	ck_assert_int_eq(owner, 0);
+	ck_assert_int_eq(pidfile_take(&p, path, NULL, &owner), -EBUSY);
+	ck_assert_int_eq(owner.pid, 0);
 	close(fd);
 }
 END_TEST
@@ -108,34 +108,64 @@ END_TEST
 START_TEST(file_of_a_killed_daemon_is_used_again)
 {
 	struct pidfile p;
-	pid_t owner;
+	struct pidfile_owner owner;
 
 	write_file("2147483647\n");
-	ck_assert_int_eq(pidfile_take(&p, path, &owner), 0);
+	ck_assert_int_eq(pidfile_take(&p, path, NULL, &owner), 0);
 	check_is_ours();
 	pidfile_release(&p);
 }
 END_TEST
 
+START_TEST(instance_of_a_killed_daemon_is_told)
+{
+	struct pidfile p = {.fd = -1};
+	struct pidfile_owner owner;
+
+	write_file("2147483647\n0123456789abcdef\n");
+	ck_assert_int_eq(pidfile_take(&p, path, "fedcba9876543210", &owner), 0);
+	ck_assert_int_eq(owner.pid, 2147483647);
+	ck_assert_str_eq(owner.instance, "0123456789abcdef");
+	pidfile_release(&p);
+}
+END_TEST
+
+START_TEST(second_daemon_is_told_the_instance)
+{
+	struct pidfile first, second = {.fd = -1};
+	struct pidfile_owner owner;
+
+	ck_assert_int_eq(pidfile_take(&first, path, "fedcba9876543210", &owner), 0);
+	ck_assert_str_eq(owner.instance, "");
+	ck_assert_int_eq(pidfile_take(&second, path, "0123456789abcdef", &owner), -EBUSY);
+	ck_assert_str_eq(owner.instance, "fedcba9876543210");
+	pidfile_release(&first);
+}
+END_TEST
+
 START_TEST(other_files_are_left_alone)
 {
-	static const char *const texts[] = {"root:x:0:0:\n", "12 13\n", "-1\n",
+	static const char *const texts[] = {"root:x:0:0:\n",
+					    "12 13\n",
+					    "-1\n",
 					    "99999999999999999\n",
-					    "123456789012345678901234567890\n"};
+					    "123456789012345678901234567890\n",
+					    "1\n0123456789abcdeX\n",
+					    "1\n0123456789abcdef\n2\n"};
 	struct pidfile p = {.fd = -1};
-	pid_t owner;
+	struct pidfile_owner owner;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		write_file(texts[i]);
-		ck_assert_int_eq(pidfile_take(&p, path, &owner), -EEXIST);
+		ck_assert_int_eq(pidfile_take(&p, path, NULL, &owner), -EEXIST);
 		check_content(texts[i]);
 	}
 	unlink(path);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	ck_assert_int_eq(pidfile_take(&p, path, &owner), -EEXIST);
+	ck_assert_int_eq(pidfile_take(&p, path, NULL, &owner), -EEXIST);
 	unlink(path);
 	ck_assert_int_eq(symlink("/dev/null", path), 0);
-	ck_assert_int_eq(pidfile_take(&p, path, &owner), -ELOOP);
+	ck_assert_int_eq(pidfile_take(&p, path, NULL, &owner), -ELOOP);
 }
 END_TEST
 
@@ -143,19 +173,19 @@ START_TEST(missing_directory_is_an_error)
 {
 	struct pidfile p = {.fd = -1};
 	char lost[128];
-	pid_t owner;
+	struct pidfile_owner owner;
 
 	snprintf(lost, sizeof(lost), "%s/none/pid", directory);
-	ck_assert_int_eq(pidfile_take(&p, lost, &owner), -ENOENT);
+	ck_assert_int_eq(pidfile_take(&p, lost, NULL, &owner), -ENOENT);
 }
 END_TEST
 
 START_TEST(file_of_somebody_else_is_not_removed)
 {
 	struct pidfile p;
-	pid_t owner;
+	struct pidfile_owner owner;
 
-	ck_assert_int_eq(pidfile_take(&p, path, &owner), 0);
+	ck_assert_int_eq(pidfile_take(&p, path, NULL, &owner), 0);
 	unlink(path);
 	write_file("1\n");
 	pidfile_release(&p);
@@ -249,6 +279,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, second_daemon_is_told_who_runs);
 	tcase_add_test(tc, lock_without_a_number_yet_is_respected);
 	tcase_add_test(tc, file_of_a_killed_daemon_is_used_again);
+	tcase_add_test(tc, instance_of_a_killed_daemon_is_told);
+	tcase_add_test(tc, second_daemon_is_told_the_instance);
 	tcase_add_test(tc, other_files_are_left_alone);
 	tcase_add_test(tc, missing_directory_is_an_error);
 	tcase_add_test(tc, file_of_somebody_else_is_not_removed);

@@ -321,6 +321,13 @@ int broker_next_key(struct broker *b, const char *network, enum broker_key_step 
 	return 0;
 }
 
+static int put_event(struct broker_event *to, const struct record *r)
+{
+	to->len = r->len;
+	memcpy(to->fields, r->text, r->len);
+	return put_text(to->name, sizeof(to->name), r->name);
+}
+
 int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
 		    const struct record *record)
 {
@@ -329,10 +336,15 @@ int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
 	int r = put_text(q.hook.network, sizeof(q.hook.network), network);
 
 	if (r == 0)
-		r = put_text(q.hook.event, sizeof(q.hook.event), record->name);
-	if (r < 0)
-		return r;
-	q.hook.len = record->len;
-	memcpy(q.hook.fields, record->text, record->len);
-	return ask(b, &q, &reply, NULL);
+		r = put_event(&q.hook.event, record);
+	return r < 0 ? r : ask(b, &q, &reply, NULL);
+}
+
+int broker_tell(struct broker *b, const struct record *record)
+{
+	struct broker_request q = {.kind = BROKER_TELL};
+	struct broker_reply reply;
+	int r = put_event(&q.event, record);
+
+	return r < 0 ? r : ask(b, &q, &reply, NULL);
 }

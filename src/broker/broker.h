@@ -75,3 +75,4 @@ int broker_open_uapi(struct broker *b, const char *interface, int *ret_fd);
 int broker_close_uapi(struct broker *b, const char *interface);
 int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
 		    const struct record *r);
+int broker_tell(struct broker *b, const struct record *r);

@@ -44,6 +44,7 @@ enum broker_kind {
 	BROKER_REMOVE_ADDRESS,
 	BROKER_NEXT_KEY,
 	BROKER_SET_RULES,
+	BROKER_TELL,
 };
 
 /* All texts end with a zero within their arrays. */
@@ -103,13 +104,18 @@ struct broker_key {
 	uint32_t step; /* enum broker_key_step */
 };
 
+/* A record (util/record.h). */
+struct broker_event {
+	char name[32];
+	uint32_t len; /* of its fields */
+	char fields[RECORD_TEXT_MAX];
+};
+
 /* Which program that is, the supervisor knows. */
 struct broker_hook {
 	char network[BROKER_NAME_MAX + 1];
 	uint32_t hook; /* enum hook_kind */
-	char event[32];
-	uint32_t len; /* of a record's fields */
-	char fields[RECORD_TEXT_MAX];
+	struct broker_event event;
 };
 
 struct broker_request {
@@ -124,6 +130,7 @@ struct broker_request {
 		struct broker_stamp stamp;
 		struct broker_hook hook;
 		struct broker_key key;
+		struct broker_event event; /* of BROKER_TELL */
 	};
 };
 

@@ -327,35 +327,49 @@ static int next_key(struct broker_server *s, const struct broker_key *q, uint8_t
 }
 
 /* They become the environment of a program: keys of letters, values without control characters. */
-static bool are_fields(const struct broker_hook *q)
+static bool are_fields(const struct broker_event *e)
 {
 	size_t at = 0;
 
-	if (q->len > sizeof(q->fields) || (q->len && q->fields[q->len - 1]))
+	if (e->len > sizeof(e->fields) || (e->len && e->fields[e->len - 1]))
 		return false;
-	while (at < q->len) {
-		const char *key = q->fields + at + 1;
+	while (at < e->len) {
+		const char *key = e->fields + at + 1;
 		size_t key_len = strspn(key, "abcdefghijklmnopqrstuvwxyz_");
 
-		if ((q->fields[at] != 's' && q->fields[at] != 'n') || !key_len || key[key_len])
+		if ((e->fields[at] != 's' && e->fields[at] != 'n') || !key_len || key[key_len])
 			return false;
 		at += 1 + key_len + 1;
-		if (at >= q->len)
+		if (at >= e->len)
 			return false;
-		for (; q->fields[at]; at++)
-			if ((unsigned char)q->fields[at] < 0x20 || q->fields[at] == 0x7f)
+		for (; e->fields[at]; at++)
+			if ((unsigned char)e->fields[at] < 0x20 || e->fields[at] == 0x7f)
 				return false;
 		at++;
 	}
 	return true;
 }
 
+static bool is_event(const struct broker_event *e)
+{
+	return is_name(e->name, sizeof(e->name)) && are_fields(e);
+}
+
 static int run_hook(struct broker_server *s, const struct broker_hook *q)
 {
-	if (!is_name(q->network, sizeof(q->network)) || !is_name(q->event, sizeof(q->event)) ||
-	    q->hook >= HOOK_KIND_COUNT || !are_fields(q))
+	if (!is_name(q->network, sizeof(q->network)) || q->hook >= HOOK_KIND_COUNT ||
+	    !is_event(&q->event))
 		return -EINVAL;
 	return s->calls ? s->calls->run_hook(s->ctx, q) : -EOPNOTSUPP;
+}
+
+static int tell(struct broker_server *s, const struct broker_event *e)
+{
+	if (!is_event(e))
+		return -EINVAL;
+	if (s->calls)
+		s->calls->tell(s->ctx, e);
+	return 0;
 }
 
 size_t broker_request_len(uint32_t kind)
@@ -388,6 +402,8 @@ size_t broker_request_len(uint32_t kind)
 		return head + sizeof(struct broker_hook);
 	case BROKER_NEXT_KEY:
 		return head + sizeof(struct broker_key);
+	case BROKER_TELL:
+		return head + sizeof(struct broker_event);
 	case BROKER_OPEN_RESOLVER:
 	case BROKER_READY:
 	case BROKER_ALIVE:
@@ -436,6 +452,8 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 		return keep_config(s);
 	case BROKER_RUN_HOOK:
 		return run_hook(s, &q->hook);
+	case BROKER_TELL:
+		return tell(s, &q->event);
 	case BROKER_OPEN_UAPI:
 		return open_uapi(s, &q->interface, ret_fd);
 	case BROKER_CLOSE_UAPI:

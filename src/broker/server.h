@@ -45,6 +45,8 @@ struct broker_calls {
 	 * network's key has no file of its own; -ENOKEY where none has been made; or -errno.
 	 */
 	int (*next_key)(void *ctx, const struct broker_key *q, uint8_t ret_key[32]);
+	/* Something has happened; whoever started the daemon is told. */
+	void (*tell)(void *ctx, const struct broker_event *e);
 	/* Runs a hook of the configuration, sometime. 0 or -errno. */
 	int (*run_hook)(void *ctx, const struct broker_hook *h);
 };

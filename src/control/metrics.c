@@ -6,6 +6,7 @@
  * samples stand together, as the format asks.
  */
 #include "control/metrics.h"
+#include "util/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,8 +14,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "control/utf8.h"
 
 enum field_type {
 	FIELD_COUNT,	/* uint64_t, a counter; all others are gauges */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 #include "control/record_json.h"
+#include "util/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "control/utf8.h"
 
 /* "2026-11-28T20:53:36.123Z" */
 static struct json_object *time_json(nsec_t wall)

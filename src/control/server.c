@@ -34,6 +34,7 @@ struct control {
 	int spare_fd; /* given up to take and close a connection when there are no descriptors */
 	struct request_table table;
 	struct client clients[CONTROL_CLIENTS_MAX];
+	struct json_object *remembered[CONTROL_REMEMBERED_MAX]; /* NULL: a free place */
 };
 
 /* The only failure is that of a client: what these functions return ends it, not the server. */
@@ -89,6 +90,27 @@ static int queue_answer(struct client *client, struct json_object *answer)
 	return r;
 }
 
+static const char *event_text(struct json_object *event, size_t *ret_len)
+{
+	return json_object_to_json_string_length(
+		event, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, ret_len);
+}
+
+/* Whoever has asked for events is told what there was before. */
+static int subscribe(const struct control *c, struct client *client)
+{
+	size_t len;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < CONTROL_REMEMBERED_MAX && c->remembered[i]; i++) {
+		const char *text = event_text(c->remembered[i], &len);
+
+		r = text ? queue(client, text, len) : -ENOMEM;
+	}
+	client->is_subscribed = true;
+	return r;
+}
+
 static bool is_blank(const struct buffer *line)
 {
 	for (size_t i = 0; i < line->len; i++)
@@ -108,8 +130,9 @@ static int end_line(struct control *c, struct client *client)
 	} else if (!is_blank(&client->line)) {
 		answer =
 			request_answer(&c->table, client->line.data, client->line.len, &subscribes);
-		client->is_subscribed |= subscribes;
 		r = queue_answer(client, answer);
+		if (r == 0 && subscribes && !client->is_subscribed)
+			r = subscribe(c, client);
 	}
 	client->line.len = 0;
 	return r;
@@ -287,6 +310,8 @@ void control_free(struct control *c)
 		return;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		drop(&c->clients[i]);
+	for (size_t i = 0; i < CONTROL_REMEMBERED_MAX; i++)
+		json_object_put(c->remembered[i]);
 	if (c->spare_fd >= 0)
 		close(c->spare_fd);
 	if (c->epoll_fd >= 0)
@@ -315,8 +340,7 @@ void control_dispatch(struct control *c)
 void control_publish(struct control *c, struct json_object *event)
 {
 	size_t len;
-	const char *text = json_object_to_json_string_length(
-		event, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	const char *text = event_text(event, &len);
 
 	for (size_t i = 0; text && i < CONTROL_CLIENTS_MAX; i++) {
 		struct client *client = &c->clients[i];
@@ -324,4 +348,15 @@ void control_publish(struct control *c, struct json_object *event)
 		if (client->fd >= 0 && client->is_subscribed)
 			settle(c, client, queue(client, text, len));
 	}
+}
+
+void control_remember(struct control *c, struct json_object *event)
+{
+	size_t i = 0;
+
+	while (i < CONTROL_REMEMBERED_MAX && c->remembered[i])
+		i++;
+	if (i < CONTROL_REMEMBERED_MAX)
+		c->remembered[i] = json_object_get(event);
+	control_publish(c, event);
 }

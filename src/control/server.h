@@ -12,6 +12,7 @@
 #include "control/action.h"
 
 #define CONTROL_CLIENTS_MAX 32
+#define CONTROL_REMEMBERED_MAX 4
 /* A request's length, its newline not counted. */
 #define CONTROL_LINE_MAX (64 * 1024)
 /* A client is dropped when this many bytes of answers wait for it to read. */
@@ -30,6 +31,12 @@ void control_free(struct control *c);
 
 /* Sends an event, as one line, to all clients that have subscribed. Not from within a handler. */
 void control_publish(struct control *c, struct json_object *event);
+
+/*
+ * The same, and also to all who will subscribe, before anything else: what is to be known of the
+ * daemon, however late one comes. At most CONTROL_REMEMBERED_MAX; more are only sent.
+ */
+void control_remember(struct control *c, struct json_object *event);
 
 /* Readable when there is something to do. */
 int control_fd(const struct control *c);

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/utf8.h"
 #include "crypto/keys.h"
+#include "util/utf8.h"
 
 static const char *const mode_names[] = {
 	[BOND_AGGREGATE] = "aggregate",

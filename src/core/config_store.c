@@ -166,11 +166,11 @@ static void set_variable(struct hook *h, const char *key, const char *value)
 static void set_variables(struct hook *h, const struct broker_hook *q,
 			  const struct network_hooks *hooks)
 {
-	struct record fields = {.len = (uint16_t)q->len};
+	struct record fields = {.len = (uint16_t)q->event.len};
 	struct record_field f;
 
-	memcpy(fields.text, q->fields, q->len);
-	set_variable(h, "event", q->event);
+	memcpy(fields.text, q->event.fields, q->event.len);
+	set_variable(h, "event", q->event.name);
 	for (size_t pos = 0; record_next(&fields, &pos, &f);)
 		set_variable(h, f.key, f.value);
 	if (*hooks->dns)
@@ -224,7 +224,7 @@ int config_store_run_hook(struct config_store *s, const struct broker_hook *q)
 	if (!hooks || !*hooks->paths[q->hook])
 		return -ENOENT;
 	strcpy(h.path, hooks->paths[q->hook]);
-	strcpy(h.event, q->event);
+	strcpy(h.event, q->event.name);
 	set_variables(&h, q, hooks);
 	r = run_hook(s, &h);
 	if (r < 0)

@@ -252,6 +252,7 @@ static int run_engine(void *ctx, const struct engine_channels *channels)
 		.listeners = &d->listeners,
 		.ends_with_interface = d->cli->interface,
 		.instance = d->lifecycle.instance,
+		.tells_events = d->cli->status_fd >= 0,
 		.user = d->user,
 		.is_debug = d->cli->is_debug,
 		.leaves_terminal = d->launch.ready_fd >= 0 || channels->log >= 0,

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -162,9 +163,20 @@ static void publish_event(void *ctx, const struct record *r)
 	const struct engine *e = ctx;
 	struct json_object *event = record_json(r);
 
-	if (event)
+	if (event && lifecycle_is_own(r->name))
+		control_remember(e->control, event);
+	else if (event)
 		control_publish(e->control, event);
 	json_object_put(event);
+}
+
+/* Of its own life the supervisor tells itself. */
+static void tell_supervisor(void *ctx, const struct record *r)
+{
+	const struct engine *e = ctx;
+
+	if (!lifecycle_is_own(r->name))
+		broker_tell(e->broker, r);
 }
 
 /* The hook that an event runs, or -1. */
@@ -202,17 +214,51 @@ static void run_hook(void *ctx, const struct record *r)
 			broker_run_hook(e->broker, network, (enum hook_kind)hook, r);
 }
 
+static void post_exit(struct engine *e, const struct lifecycle_exit *exit)
+{
+	struct record r;
+
+	lifecycle_exit_record(exit, &r);
+	events_post(e->events, &r);
+}
+
+/* `event`: of those that every engine has. */
+static void post_own(struct engine *e, const char *event)
+{
+	struct record r;
+
+	record_init(&r, event);
+	record_number(&r, "pid", "%d", getpid());
+	record_add(&r, "instance", e->settings->instance);
+	events_post(e->events, &r);
+}
+
 static int open_events(struct engine *e)
 {
 	int r = events_new(&e->events);
 
-	if (r < 0)
+	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
-	else
-		events_listen(e->events, publish_event, e);
-	if (r == 0)
-		events_listen(e->events, run_hook, e);
-	return r;
+		return r;
+	}
+	events_listen(e->events, publish_event, e);
+	events_listen(e->events, run_hook, e);
+	if (e->settings->tells_events)
+		events_listen(e->events, tell_supervisor, e);
+	if (e->channels->before.engine)
+		post_exit(e, &e->channels->before);
+	post_own(e, "spawned");
+	return 0;
+}
+
+/* The last event. */
+static void post_end(struct engine *e, int status)
+{
+	struct lifecycle_exit end = {
+		.engine = getpid(), .status = W_EXITCODE(status, 0), .restart_in = NSEC_NEVER};
+
+	strcpy(end.cause, status == EXIT_SUCCESS ? "told to stop" : "no network is left");
+	post_exit(e, &end);
 }
 
 static int start_networks(struct engine *e)
@@ -279,11 +325,11 @@ static int judge_warnings(const struct engine *e)
 /* The supervisor tells who waits for it; from here on it also writes the log. */
 static int get_ready(struct engine *e)
 {
-	struct record finished;
 	int r = survive_failures(e) ? judge_warnings(e) : -EIO;
 
 	if (r < 0)
 		return r;
+	events_dispatch(e->events); /* what led to it comes before it */
 	r = broker_ready(e->broker);
 	if (r < 0) {
 		log_error("whoever started the daemon did not wait for it; stopping");
@@ -295,8 +341,7 @@ static int get_ready(struct engine *e)
 	}
 	log_notice("ready");
 	e->trim_at = clock_now() + TRIM_AFTER;
-	record_init(&finished, "setup_finished");
-	events_post(e->events, &finished);
+	post_own(e, "setup_finished");
 	return r;
 }
 
@@ -313,14 +358,16 @@ static int set_up(struct engine *e)
 	return r;
 }
 
-static void tear_down(struct engine *e)
+static void tear_down(struct engine *e, int status)
 {
 	for (size_t i = 0; i < METRICS_FDS; i++)
 		metrics_server_free(e->metrics[i]);
 	uapi_deinit(&e->uapi);
 	networks_free(e->networks);
-	if (e->events && e->control)
+	if (e->events && e->control) {
+		post_end(e, status);
 		events_dispatch(e->events);
+	}
 	events_free(e->events);
 	broker_free(e->broker);
 	control_free(e->control);
@@ -476,7 +523,7 @@ int engine_run(const struct engine_settings *s, const struct engine_channels *ch
 	}
 	if (set_up(&e) == 0)
 		status = main_loop(&e);
-	tear_down(&e);
+	tear_down(&e, status);
 	thread_disown();
 	return status;
 }

@@ -16,6 +16,7 @@ struct engine_settings {
 	const struct listeners *listeners;
 	bool ends_with_interface; /* it is `vtrunkd INTERFACE`: without that it has nothing to do */
 	const char *instance;
+	bool tells_events; /* to the supervisor, who passes them on */
 	struct sandbox_user user;
 	bool is_debug;
 	bool leaves_terminal; /* when it is ready */

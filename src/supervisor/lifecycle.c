@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -16,8 +17,10 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/utf8.h"
 
-#define LINE_MAX_BYTES 512
+/* A pipe takes so much at once, or nothing (pipe(7)). */
+#define LINE_MAX_BYTES 2048
 
 /* NOTIFY_SOCKET: a path, or "@" and an abstract name. -1 where there is none that works. */
 static int connect_manager(const char *name)
@@ -80,80 +83,150 @@ void lifecycle_deinit(struct lifecycle *l)
 	l->notify_fd = l->status_fd = -1;
 }
 
-/* Appends to the line; what does not fit is cut off. `text` has nothing that JSON would escape. */
-__attribute__((format(printf, 3, 4))) static void add(char *line, size_t *len, const char *format,
-						      ...)
+/* A line; what does not fit is cut off. */
+struct line {
+	char text[LINE_MAX_BYTES];
+	size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *l, const char *format, ...)
 {
+	size_t room = sizeof(l->text) - l->len;
 	va_list args;
 	int n;
 
 	va_start(args, format);
-	n = vsnprintf(line + *len, LINE_MAX_BYTES - *len, format, args);
+	n = vsnprintf(l->text + l->len, room, format, args);
 	va_end(args);
 	if (n > 0)
-		*len += (size_t)n < LINE_MAX_BYTES - *len ? (size_t)n : LINE_MAX_BYTES - *len - 1;
+		l->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static void add_head(const struct lifecycle *l, char *line, size_t *len, const char *event,
-		     pid_t engine)
+/* In quotes. There are no control characters in a record. */
+static void add_string(struct line *l, const char *value)
 {
-	double now = (double)clock_wall() / NSEC_PER_SEC;
+	char valid[RECORD_VALUE_MAX + 1];
 
-	if (l->format == LIFECYCLE_JSON)
-		add(line, len, "{\"event\":\"%s\",\"instance\":\"%s\",\"time\":%.3f,\"pid\":%d",
-		    event, l->instance, now, engine);
-	else
-		add(line, len, "event=%s instance=%s time=%.3f pid=%d", event, l->instance, now,
-		    engine);
+	utf8_make_valid(valid, sizeof(valid), value);
+	add(l, "\"");
+	for (const char *c = valid; *c; c++)
+		add(l, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+	add(l, "\"");
 }
 
-static void write_line(const struct lifecycle *l, char *line, size_t len)
+/* The engine says that it is one, which is looked at. */
+static bool is_number(const struct record_field *f)
 {
-	if (l->format == LIFECYCLE_JSON)
-		add(line, &len, "}");
-	line[len++] = '\n';
-	/* One write; whoever does not read, or is gone, has no claim to it. */
-	if (write(l->status_fd, line, len) < 0)
+	return f->is_number && *f->value && !f->value[strspn(f->value, "0123456789.-")];
+}
+
+static void add_json(struct line *l, const struct record *r)
+{
+	struct record_field f;
+
+	for (size_t pos = 0; record_next(r, &pos, &f);) {
+		add(l, ",\"%s\":", f.key);
+		if (is_number(&f))
+			add(l, "%s", f.value);
+		else
+			add_string(l, f.value);
+	}
+	add(l, "}");
+}
+
+static void add_text(struct line *l, const struct record *r)
+{
+	char fields[LINE_MAX_BYTES];
+
+	if (record_write(r, fields, sizeof(fields)))
+		add(l, " %s", fields);
+}
+
+/* One write, which does not wait; whoever does not read, or is gone, has no claim to it. */
+static void write_line(const struct lifecycle *l, struct line *line)
+{
+	struct pollfd p = {.fd = l->status_fd, .events = POLLOUT};
+
+	line->len -= line->len == sizeof(line->text) - 1;
+	line->text[line->len++] = '\n';
+	if (poll(&p, 1, 0) == 1 && write(l->status_fd, line->text, line->len) < 0)
 		return;
 }
 
-static void tell(const struct lifecycle *l, const char *event, pid_t engine)
+void lifecycle_tell(const struct lifecycle *l, const struct record *r)
 {
-	char line[LINE_MAX_BYTES + 2];
-	size_t len = 0;
+	double at = (double)r->at / NSEC_PER_SEC;
+	struct line line = {.len = 0};
 
 	if (l->status_fd < 0)
 		return;
-	add_head(l, line, &len, event, engine);
-	write_line(l, line, len);
+	if (l->format == LIFECYCLE_JSON) {
+		add(&line, "{\"event\":\"%s\",\"instance\":\"%s\",\"time\":%.3f", r->name,
+		    l->instance, at);
+		add_json(&line, r);
+	} else {
+		add(&line, "event=%s instance=%s time=%.3f", r->name, l->instance, at);
+		add_text(&line, r);
+	}
+	write_line(l, &line);
+}
+
+static void init_event(struct record *r, const char *name, pid_t engine)
+{
+	record_init(r, name);
+	record_number(r, "pid", "%d", engine);
 }
 
 void lifecycle_spawned(const struct lifecycle *l, pid_t engine)
 {
-	tell(l, "spawned", engine);
+	struct record r;
+
+	init_event(&r, "spawned", engine);
+	lifecycle_tell(l, &r);
 }
 
 void lifecycle_setup_finished(const struct lifecycle *l, pid_t engine)
 {
-	tell(l, "setup_finished", engine);
+	struct record r;
+
+	init_event(&r, "setup_finished", engine);
+	lifecycle_tell(l, &r);
 	lifecycle_notify(l, "READY=1\nSTATUS=up");
 }
 
-void lifecycle_exited(const struct lifecycle *l, pid_t engine, int status, const char *cause)
+void lifecycle_exit_record(const struct lifecycle_exit *e, struct record *ret)
 {
-	const char *key = WIFSIGNALED(status) ? "signal" : "code";
-	int value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-	char line[LINE_MAX_BYTES + 2];
-	size_t len = 0;
-
-	if (l->status_fd < 0)
-		return;
-	add_head(l, line, &len, "exited", engine);
-	if (l->format == LIFECYCLE_JSON)
-		add(line, &len, ",\"%s\":%d,\"cause\":\"%s\"", key, value, cause);
+	init_event(ret, "exited", e->engine);
+	if (WIFSIGNALED(e->status))
+		record_number(ret, "signal", "%d", WTERMSIG(e->status));
 	else
-		add(line, &len, " %s=%d cause=\"%s\"", key, value, cause);
-	write_line(l, line, len);
+		record_number(ret, "code", "%d", WEXITSTATUS(e->status));
+	record_add(ret, "cause", e->cause);
+	if (!e->crashes)
+		return;
+	record_number(ret, "crashes", "%u", e->crashes);
+	record_number(ret, "restart_limit", "%u", e->limit);
+	if (e->restart_in != NSEC_NEVER)
+		record_number(ret, "restart_ms", "%lld",
+			      (long long)(e->restart_in / NSEC_PER_MSEC));
+}
+
+void lifecycle_exited(const struct lifecycle *l, const struct lifecycle_exit *e)
+{
+	struct record r;
+
+	lifecycle_exit_record(e, &r);
+	lifecycle_tell(l, &r);
+}
+
+bool lifecycle_is_own(const char *event)
+{
+	static const char *const own[] = {"spawned", "setup_finished", "exited"};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (!strcmp(own[i], event))
+			return true;
+	return false;
 }
 
 void lifecycle_notify(const struct lifecycle *l, const char *lines)

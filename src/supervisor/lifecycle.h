@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * What becomes of the engine, told to whoever started the daemon: a line for each event on a
- * descriptor of theirs, and the same to a service manager (sd_notify(3), spoken here directly).
- * Nothing here blocks, and a listener that is gone is no error.
+ * What becomes of the engine, and happens in it, told to whoever started the daemon: a line for
+ * each event on a descriptor of theirs, and the same to a service manager (sd_notify(3), spoken
+ * here directly). Nothing here blocks, and a listener that is gone is no error.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "util/record.h"
 
 /* 64 random bits as text: two instances never have the same. */
 #define INSTANCE_ID_LEN 16
@@ -31,11 +33,28 @@ struct lifecycle {
 int lifecycle_init(struct lifecycle *ret, int status_fd, enum lifecycle_format format);
 void lifecycle_deinit(struct lifecycle *l);
 
+/* How an engine has ended, and what becomes of it. */
+struct lifecycle_exit {
+	pid_t engine; /* 0: there was none */
+	int status;   /* as of waitpid() */
+	char cause[48];
+	unsigned crashes;  /* in a row; 0: this was none */
+	unsigned limit;	   /* after so many it is given up */
+	nsec_t restart_in; /* NSEC_NEVER: no more */
+};
+
 /* In this order, for each engine: */
 void lifecycle_spawned(const struct lifecycle *l, pid_t engine);
 void lifecycle_setup_finished(const struct lifecycle *l, pid_t engine);
-/* `status` as of waitpid(); `cause` in words. */
-void lifecycle_exited(const struct lifecycle *l, pid_t engine, int status, const char *cause);
+void lifecycle_exited(const struct lifecycle *l, const struct lifecycle_exit *e);
+
+/* What else has happened meanwhile. */
+void lifecycle_tell(const struct lifecycle *l, const struct record *r);
+
+/* "exited" with its fields, as all are told. */
+void lifecycle_exit_record(const struct lifecycle_exit *e, struct record *ret);
+/* Is that one of these three events? */
+bool lifecycle_is_own(const char *event);
 
 /* To the service manager alone; lines of sd_notify(3). */
 void lifecycle_notify(const struct lifecycle *l, const char *lines);

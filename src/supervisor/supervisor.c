@@ -40,12 +40,13 @@ struct supervisor {
 	int signal_fd;
 	struct broker_server *server; /* outlives engines, and with it the interfaces */
 	struct backoff backoff;
-	pid_t helpers[HELPERS_MAX]; /* 0: a free place */
-	pid_t engine;		    /* 0: none */
-	int channel;		    /* -1: closed */
-	int log;		    /* its log lines; -1: none */
-	bool has_been_ready;	    /* some engine */
-	bool is_ready;		    /* this one */
+	struct lifecycle_exit before; /* of the last engine that has ended */
+	pid_t helpers[HELPERS_MAX];   /* 0: a free place */
+	pid_t engine;		      /* 0: none */
+	int channel;		      /* -1: closed */
+	int log;		      /* its log lines; -1: none */
+	bool has_been_ready;	      /* some engine */
+	bool is_ready;		      /* this one */
 	bool is_stopping;
 	nsec_t started_at;
 	nsec_t restart_at; /* NSEC_NEVER unless one is due */
@@ -97,7 +98,7 @@ static void close_channels(struct supervisor *s)
 /* The child's part of a fork: what is the supervisor's alone is closed. */
 static int become_engine(struct supervisor *s, const int broker[2], const int log[2], pid_t parent)
 {
-	const struct engine_channels channels = {broker[1], log[1], parent};
+	const struct engine_channels channels = {broker[1], log[1], parent, s->before};
 	int status;
 
 	close(s->signal_fd);
@@ -207,6 +208,20 @@ static int take_ready(void *ctx)
 	return r;
 }
 
+/* What only the supervisor can tell is not the engine's to say. */
+static void tell(void *ctx, const struct broker_event *e)
+{
+	const struct supervisor *s = ctx;
+	struct record r;
+
+	if (lifecycle_is_own(e->name))
+		return;
+	record_init(&r, e->name);
+	r.len = (uint16_t)e->len;
+	memcpy(r.text, e->fields, e->len);
+	lifecycle_tell(s->settings->lifecycle, &r);
+}
+
 static void take_alive(void *ctx)
 {
 	struct supervisor *s = ctx;
@@ -266,6 +281,7 @@ static const struct broker_calls broker_calls = {
 	.keep_config = keep_config,
 	.next_key = next_key,
 	.run_hook = run_hook,
+	.tell = tell,
 	.open_uapi = open_uapi,
 	.close_uapi = close_uapi,
 };
@@ -363,8 +379,9 @@ static bool has_crashed(int status)
 	return !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FAILURE;
 }
 
-static void handle_crash(struct supervisor *s, const char *how, nsec_t now)
+static void handle_crash(struct supervisor *s, struct lifecycle_exit *e, nsec_t now)
 {
+	const char *how = e->cause;
 	nsec_t delay;
 
 	s->exit_status = EXIT_FAILURE;
@@ -375,17 +392,21 @@ static void handle_crash(struct supervisor *s, const char *how, nsec_t now)
 	} else if (!backoff_crashed(&s->backoff, now - s->started_at, &delay)) {
 		log_error("engine %s, after %u crashes in a row; giving up", how, s->backoff.limit);
 	} else {
-		log_error("engine %s; started again in %lld ms", how,
-			  (long long)(delay / NSEC_PER_MSEC));
+		e->restart_in = delay;
+		log_error("engine %s; started again in %lld ms (crash %u of at most %u in a row)",
+			  how, (long long)(delay / NSEC_PER_MSEC), s->backoff.n_crashes,
+			  s->backoff.limit);
 		lifecycle_notify(s->settings->lifecycle, "STATUS=the engine is started again");
 		s->restart_at = now + delay;
 		s->exit_status = -1;
 	}
+	e->crashes = s->backoff.n_crashes;
+	e->limit = s->backoff.limit;
 }
 
 static void engine_ended(struct supervisor *s, int status, nsec_t now)
 {
-	char how[48];
+	struct lifecycle_exit e = {.engine = s->engine, .status = status, .restart_in = NSEC_NEVER};
 
 	while (s->log >= 0) { /* its last words */
 		struct pollfd fd = {.fd = s->log, .events = POLLIN};
@@ -395,19 +416,20 @@ static void engine_ended(struct supervisor *s, int status, nsec_t now)
 		take_log(s);
 	}
 	close_channels(s);
-	describe_end(status, how, sizeof(how));
-	lifecycle_exited(s->settings->lifecycle, s->engine, status, how);
+	describe_end(status, e.cause, sizeof(e.cause));
 	s->engine = 0;
 	if (s->is_stopping && WIFEXITED(status))
 		s->exit_status = WEXITSTATUS(status);
 	else if (s->is_stopping) {
-		log_error("engine %s while it stopped", how);
+		log_error("engine %s while it stopped", e.cause);
 		s->exit_status = EXIT_FAILURE;
 	} else if (has_crashed(status)) {
-		handle_crash(s, how, now);
+		handle_crash(s, &e, now);
 	} else {
 		s->exit_status = EXIT_FAILURE;
 	}
+	lifecycle_exited(s->settings->lifecycle, &e);
+	s->before = e;
 }
 
 /* Helpers too; and, as process 1, what others have left. */

@@ -19,6 +19,7 @@ struct engine_channels {
 	int broker; /* requests: broker_new_remote() */
 	int log;    /* log lines, once the terminal is gone; -1: none */
 	pid_t parent;
+	struct lifecycle_exit before; /* the engine that had crashed */
 };
 
 struct supervisor_calls {

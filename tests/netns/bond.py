@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 
+import secret
 from lab import wait_until
 from traffic import wait_for_ping
 
@@ -33,10 +34,13 @@ class Keys:
     def __init__(self):
         self.private = _vtrunkd("genkey")
         self.public = _vtrunkd("pubkey", text=self.private)
+        secret.know(self.private, "a private key")
 
 
 def new_psk():
-    return _vtrunkd("genpsk")
+    key = _vtrunkd("genpsk")
+    secret.know(key, "a preshared key")
+    return key
 
 
 def ini(sections):
@@ -156,6 +160,24 @@ def assert_daemons_are_well(lab):
     """At the end of a test: no daemon has ended by itself, and all stop without an error."""
     problems = [problem for daemon in lab.daemons if (problem := daemon.problem())]
     assert not problems, "; ".join(problems)
+
+
+def _outputs(lab):
+    """(title, bytes) of what our programs have said, to a terminal, a file or over a socket."""
+    for process in lab.processes:
+        if {str(VTRUNKD), str(VTRUNKCTL)} & set(process.arguments):
+            yield " ".join(process.arguments[-4:]), process.log.read_bytes()
+    for arguments, output in lab.heard:
+        if {str(VTRUNKD), str(VTRUNKCTL)} & {str(argument) for argument in arguments}:
+            yield " ".join(map(str, arguments)), output.encode()
+    for path in lab.directory.rglob("*"):  # what hooks were given, and what is kept over a restart
+        if path.is_file() and (path.suffix in (".txt", ".timestamp", ".lock") or "-state" in path.parent.name):
+            yield path.name, path.read_bytes()
+
+
+def assert_no_key_was_told(lab):
+    told = {title: keys for title, output in _outputs(lab) if (keys := secret.found_in(output))}
+    assert not told, f"keys in the output of {told}"
 
 
 def _host(remote):

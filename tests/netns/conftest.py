@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from bond import VTRUNKD, assert_daemons_are_well
+from bond import VTRUNKD, assert_daemons_are_well, assert_no_key_was_told
 from lab import Lab
 
 
@@ -31,7 +31,8 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def lab():
-    """A fresh Lab. A daemon that ends by itself, or stops with an error, fails the test."""
+    """A fresh Lab. A daemon that ends by itself, stops with an error, or tells a key, fails the test."""
     with Lab() as made:
         yield made
         assert_daemons_are_well(made)
+        assert_no_key_was_told(made)

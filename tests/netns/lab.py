@@ -109,6 +109,7 @@ class Node:
         """Runs a program to its end, `text` being its input; returns a CompletedProcess with text output."""
         done = subprocess.run(self.command(*arguments), capture_output=True, text=True,
                               timeout=seconds, input=text, pass_fds=pass_fds)
+        self.lab.heard.append((arguments, done.stdout + done.stderr))
         if check and done.returncode != 0:
             raise AssertionError(f"{self.name}: {' '.join(map(str, arguments))}: "
                                  f"status {done.returncode}: {done.stderr.strip()}")
@@ -237,6 +238,7 @@ class Lab:
         self.nodes = []
         self.cables = []
         self.processes = []
+        self.heard = []  # (arguments, output) of what has run to its end
         self.daemons = []  # those of bond.py, to be looked at when the test ends
         self._files = itertools.count()
 

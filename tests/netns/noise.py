@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+import secret
+
 INITIATION, RESPONSE, COOKIE_REPLY, DATA = 1, 2, 3, 4
 LENGTHS = {INITIATION: 148, RESPONSE: 92, COOKIE_REPLY: 64}
 MAC_BYTES = 16
@@ -63,6 +65,7 @@ class KeyPair:
     def __init__(self, private=None):
         self.secret = X25519PrivateKey.from_private_bytes(private) if private else X25519PrivateKey.generate()
         self.public = self.secret.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        secret.know(self.private, "a private key")
 
     @property
     def private(self):
@@ -116,6 +119,8 @@ class Session:
     """The keys that a handshake gave, and a counter that its user may set to anything."""
 
     def __init__(self, send_key, receive_key, local_index, remote_index):
+        secret.know(send_key, "a session key")
+        secret.know(receive_key, "a session key")
         self.send_key, self.receive_key = ChaCha20Poly1305(send_key), ChaCha20Poly1305(receive_key)
         self.local_index, self.remote_index = local_index, remote_index
         self.counter = 0

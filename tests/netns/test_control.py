@@ -6,7 +6,9 @@
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
 """
 import json
+import os
 import pathlib
+import signal
 import socket
 import stat
 import subprocess
@@ -26,7 +28,9 @@ def ask(daemon, action, **keys):
         s.settimeout(20)
         s.connect(str(daemon.control))
         s.sendall(json.dumps({"action": action, **keys}).encode() + b"\n")
-        return json.loads(s.makefile().readline())
+        answer = s.makefile().readline()
+    daemon.node.lab.heard.append(([VTRUNKCTL, action], answer))
+    return json.loads(answer)
 
 
 def error_of(daemon, action, **keys):
@@ -185,12 +189,15 @@ class Events:
         self.socket.connect(str(daemon.control))
         self.socket.sendall(b'{"action": "events"}\n')
         self.socket.settimeout(0.2)
+        self.heard = daemon.node.lab.heard
         self.text = b""
         wait_until(lambda: b'"success":true' in self.read(), 10, "the subscription is accepted")
 
     def read(self):
         try:
-            self.text += self.socket.recv(1 << 16)
+            part = self.socket.recv(1 << 16)
+            self.heard.append(([VTRUNKCTL, "events"], part.decode(errors="replace")))
+            self.text += part
         except TimeoutError:
             pass
         return self.text
@@ -242,6 +249,31 @@ def test_subscribers_hear_of_networks_and_ask_on_the_same_connection(lab):
     events.socket.shutdown(socket.SHUT_WR)
     ask(daemon, "connect", network="two")
     events.wait("network_state", network="two", state="active")
+
+
+def test_subscribers_hear_of_the_daemons_life_however_late_they_come(lab):
+    daemon = two_networks(lab)
+    daemon.start()
+    first = Events(daemon)
+    first.wait("setup_finished")
+    assert [e["event"] for e in first.list()[:2]] == ["spawned", "setup_finished"]
+    engine = first.list()[0]["pid"]
+
+    os.kill(engine, signal.SIGKILL)
+    daemon.wait_log("started again in 100 ms (crash 1 of at most 5 in a row)")
+    wait_until(daemon.answers, 10, "it is up again")
+
+    second = Events(daemon)
+    second.wait("setup_finished")
+    told = second.list()[:3]
+    assert [e["event"] for e in told] == ["exited", "spawned", "setup_finished"]
+    assert told[0].items() >= {"pid": engine, "signal": signal.SIGKILL, "cause": "killed by SIGKILL", "crashes": 1,
+                               "restart_limit": 5, "restart_ms": 100}.items()
+    assert told[1]["pid"] == told[2]["pid"] != engine
+    assert daemon.stop() == 0
+    last = second.wait("exited", cause="told to stop", code=0)
+    assert second.list()[-1] == last
+    assert second.list()[-2]["event"] == "network_state"
 
 
 def test_vtrunkctl_prints_events_as_lines(lab):

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "control/status_json.h"
-#include "control/utf8.h"
+#include "util/utf8.h"
 
 static struct path_status paths[2];
 static struct prefix allowed[2];

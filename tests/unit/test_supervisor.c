@@ -80,17 +80,37 @@ static void check_told(struct lifecycle *l, const char *want)
 
 START_TEST(events_are_lines_of_json)
 {
+	static const struct lifecycle_exit crash = {.engine = 7,
+						    .status = SIGNALLED(11),
+						    .cause = "killed by SIGSEGV",
+						    .crashes = 1,
+						    .limit = 5,
+						    .restart_in = 100 * NSEC_PER_MSEC};
+	static const struct lifecycle_exit end = {.engine = 8,
+						  .status = EXITED(1),
+						  .cause = "ended with status 1",
+						  .restart_in = NSEC_NEVER};
 	struct lifecycle l = opened(LIFECYCLE_JSON);
+	struct record r;
 
 	lifecycle_spawned(&l, 7);
 	lifecycle_setup_finished(&l, 7);
-	lifecycle_exited(&l, 7, SIGNALLED(11), "killed by SIGSEGV");
-	lifecycle_exited(&l, 8, EXITED(1), "ended with status 1");
+	record_init(&r, "path_down");
+	record_add(&r, "link", "a \"b\" \\ \xff");
+	record_number(&r, "rtt_ms", "%.1f", 4.5);
+	record_number(&r, "downs", "%s", "1,\"x\":2");
+	lifecycle_tell(&l, &r);
+	lifecycle_exited(&l, &crash);
+	lifecycle_exited(&l, &end);
 	check_told(&l,
 		   "{\"event\":\"spawned\",\"instance\":\"0123456789abcdef\",\",\"pid\":7}\n"
 		   "{\"event\":\"setup_finished\",\"instance\":\"0123456789abcdef\",\",\"pid\":7}\n"
+		   "{\"event\":\"path_down\",\"instance\":\"0123456789abcdef\",\","
+		   "\"link\":\"a \\\"b\\\" \\\\ ?\",\"rtt_ms\":4.5,"
+		   "\"downs\":\"1,\\\"x\\\":2\"}\n"
 		   "{\"event\":\"exited\",\"instance\":\"0123456789abcdef\",\",\"pid\":7,"
-		   "\"signal\":11,\"cause\":\"killed by SIGSEGV\"}\n"
+		   "\"signal\":11,\"cause\":\"killed by SIGSEGV\",\"crashes\":1,"
+		   "\"restart_limit\":5,\"restart_ms\":100}\n"
 		   "{\"event\":\"exited\",\"instance\":\"0123456789abcdef\",\",\"pid\":8,"
 		   "\"code\":1,\"cause\":\"ended with status 1\"}\n");
 }
@@ -98,10 +118,14 @@ END_TEST
 
 START_TEST(events_are_lines_of_text)
 {
+	static const struct lifecycle_exit end = {.engine = 7,
+						  .status = EXITED(0),
+						  .cause = "ended with status 0",
+						  .restart_in = NSEC_NEVER};
 	struct lifecycle l = opened(LIFECYCLE_TEXT);
 
 	lifecycle_spawned(&l, 7);
-	lifecycle_exited(&l, 7, EXITED(0), "ended with status 0");
+	lifecycle_exited(&l, &end);
 	check_told(&l, "event=spawned instance=0123456789abcdef  pid=7\n"
 		       "event=exited instance=0123456789abcdef  pid=7 code=0 "
 		       "cause=\"ended with status 0\"\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-#include "control/utf8.h"
+#include "util/utf8.h"
 
 #include <stdbool.h>
 #include <stdint.h>

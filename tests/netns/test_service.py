@@ -389,7 +389,8 @@ def test_what_happens_to_paths_is_told_too(lab):
 
 
 def test_who_does_not_read_holds_up_nothing(lab):
-    daemon = lone_daemon(lab, start=False)
+    # The log goes to a pipe that nobody reads either, and may not be lost.
+    daemon = lone_daemon(lab, start=False, daemon={"log_level": "error"})
     status = Status(lab, daemon)
     fcntl.fcntl(status.file, fcntl.F_SETPIPE_SZ, 4096)
     status.event("setup_finished")
@@ -505,6 +506,25 @@ def test_names_are_looked_up_without_the_engine_having_files(lab):
     pair.client.wait_log("ready")
     wait_for_ping(pair.client_node, SERVER_IP)
     assert ping_lost(pair.client_node, SERVER_IP) == 0
+
+
+def test_no_program_is_run_but_hooks(lab):
+    trace, hook = lab.file("trace.log"), lab.file("hook.sh")
+    hook.write_text("#!/bin/true\n")
+    hook.chmod(0o755)
+    daemon = lone_daemon(lab, start=False, daemon={"cgroup": "vt-test"})
+    daemon.sections["network"].update(table="main", on_up=hook, on_down=hook, dns="10.10.0.7")
+    daemon.sections["wireguard"]["allowed_ips"] = "10.9.0.0/16"
+
+    strace = daemon.launch("env", "ASAN_OPTIONS=detect_leaks=0",
+                           "strace", "-f", "-qq", "-o", trace, "-e", "trace=execve,execveat")
+    daemon.wait_log("notice: ready")
+    daemon.node.run(VTRUNKCTL, "--socket", daemon.control, "reload")
+    os.kill(children(strace.pid)[0], signal.SIGTERM)
+
+    assert strace.wait(10) == 0
+    programs = re.findall(r'execve(?:at)?\(.*?"(.*?)"', trace.read_text())
+    assert programs == [str(VTRUNKD), str(hook), str(hook)]
 
 
 class Conversation:

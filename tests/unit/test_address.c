@@ -611,6 +611,56 @@ START_TEST(attribute_length_that_lies_is_refused)
 }
 END_TEST
 
+START_TEST(padding_of_an_attribute_may_hold_anything)
+{
+	struct message_progress progress;
+	struct answer a = {0};
+	struct {
+		struct ifaddrmsg head;
+		uint8_t label[12];
+		struct nlattr local;
+		uint8_t address[4];
+	} payload = {
+		.head = {.ifa_family = AF_INET, .ifa_prefixlen = 24, .ifa_index = INDEX},
+		.label = {9, 0, IFA_LABEL, 0, 't', 'u', 'n', '0', 0, 0xff, 0xff, 0xff},
+		.local = {8, IFA_LOCAL},
+		.address = {10, 0, 0, 1},
+	};
+
+	put_message(&a, RTM_NEWADDR, NLM_F_MULTI, 100, &payload, sizeof(payload));
+	ck_assert_int_eq(read_exactly(a.bytes, a.len, &progress), 0);
+}
+END_TEST
+
+START_TEST(messages_begin_at_multiples_of_four)
+{
+	const struct message_expected expected = {.seq = 100, .portid = PORT};
+	struct message_progress progress = {0};
+	struct answer a = {0};
+	struct nlmsghdr *noop = put_message(&a, NLMSG_NOOP, 0, 100, "abcd", 4);
+
+	noop->nlmsg_len -= 3; /* the three bytes are padding now */
+	put_error(&a, 0);
+	ck_assert_int_eq(message_read(&expected, a.bytes, a.len, NULL, NULL, &progress), 0);
+	ck_assert(progress.is_complete);
+}
+END_TEST
+
+START_TEST(bytes_behind_the_last_message_are_refused)
+{
+	for (uint8_t filler = 0; filler < 2; filler++) {
+		for (size_t more = 1; more < sizeof(struct nlmsghdr); more++) {
+			struct message_progress progress;
+			struct answer a = {0};
+
+			put_done(&a, 100, 0);
+			memset(a.bytes + a.len, filler, more);
+			ck_assert_int_eq(read_exactly(a.bytes, a.len + more, &progress), -EBADMSG);
+		}
+	}
+}
+END_TEST
+
 START_TEST(every_flipped_bit_is_survived)
 {
 	struct message_progress progress;
@@ -689,6 +739,9 @@ static void add_hostile(Suite *suite)
 	tcase_add_test(tc, datagram_cut_anywhere_is_refused_or_incomplete);
 	tcase_add_test(tc, message_length_that_lies_is_refused);
 	tcase_add_test(tc, attribute_length_that_lies_is_refused);
+	tcase_add_test(tc, padding_of_an_attribute_may_hold_anything);
+	tcase_add_test(tc, messages_begin_at_multiples_of_four);
+	tcase_add_test(tc, bytes_behind_the_last_message_are_refused);
 	tcase_add_test(tc, every_flipped_bit_is_survived);
 	suite_add_tcase(suite, tc);
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Batches that may be under way; far more than there are workers. */
+/* Batches that may be under way: more than twice as many as there can be workers. */
 #define TURNSTILE_SLOTS 64
 
 struct burst;
@@ -29,11 +29,10 @@ struct turnstile {
 /* A chain whose turn has come (NULL: an empty one); never two at the same time. */
 typedef void (*turnstile_fn)(void *ctx, struct burst *chain);
 
-/* Whoever takes from the socket: too many batches are under way, take no other. */
-static inline bool turnstile_is_full(const struct turnstile *t)
+/* Whoever takes from the socket: how many batches are under way; fewer than the slots, always. */
+static inline uint64_t turnstile_used(const struct turnstile *t)
 {
-	return t->next_in - atomic_load_explicit(&t->next_out, memory_order_acquire) >=
-	       TURNSTILE_SLOTS;
+	return t->next_in - atomic_load_explicit(&t->next_out, memory_order_acquire);
 }
 
 /* The same: the ticket of the batch just taken, which has to be left at the end, in any case. */

@@ -21,6 +21,12 @@
 #define BUFFER_RETRY NSEC_PER_MSEC
 /* Messages that a worker takes at most, where others may take the next: 0.5 MB if coalesced. */
 #define SHARED_BATCH 8
+#define SHARED_BATCH_PLAIN 16
+/*
+ * Batches under way for each worker: one that is not let run must not have the others fill all the
+ * buffers with what comes after its own.
+ */
+#define BATCHES_PER_WORKER 2
 
 int workers_init(struct link *l)
 {
@@ -120,11 +126,15 @@ static int fill_spare(struct link_worker *w, int max)
 
 static int batch_size(const struct link *l)
 {
+	uint32_t shared = l->socket.has_gro ? SHARED_BATCH : SHARED_BATCH_PLAIN;
 	uint32_t size = l->sizes.receive_batch;
 
-	if (l->n_workers > 1 && l->socket.has_gro && size > SHARED_BATCH)
-		size = SHARED_BATCH;
-	return (int)size;
+	return (int)(l->n_workers > 1 && size > shared ? shared : size);
+}
+
+static bool are_too_many_under_way(const struct link *l)
+{
+	return turnstile_used(&l->order) >= BATCHES_PER_WORKER * l->n_workers;
 }
 
 /* The worker that leads: as many messages as it gets, into the front of w->spare. */
@@ -132,15 +142,13 @@ static int take_batch(struct link_worker *w)
 {
 	struct link *l = w->link;
 	uint32_t overflow = l->socket.overflow;
-	bool is_full = turnstile_is_full(&l->order);
-	int n = is_full ? 0 : fill_spare(w, batch_size(l));
+	int n = are_too_many_under_way(l) ? 0 : fill_spare(w, batch_size(l));
 	int got;
 
+	/* No drop: what has come stays in the socket, and the kernel counts what does not fit. */
 	w->is_without_buffers = n == 0;
-	if (!n) {
-		drops_add(&l->drops, DROP_rx_no_buffer, !is_full);
+	if (!n)
 		return 0;
-	}
 	got = udp_receive(&l->socket, w->spare, n, l->burst_bytes);
 	l->may_read = got == n;
 	if (got < 0 && got != -EAGAIN && got != -EINTR)

@@ -68,18 +68,17 @@ START_TEST(empty_batch_has_its_turn_too)
 }
 END_TEST
 
-START_TEST(it_is_full_until_the_first_has_passed)
+START_TEST(all_are_under_way_until_the_first_has_passed)
 {
 	for (int i = 0; i < TURNSTILE_SLOTS; i++) {
-		ck_assert(!turnstile_is_full(&turnstile));
+		ck_assert_uint_eq(turnstile_used(&turnstile), i);
 		turnstile_enter(&turnstile);
 	}
-	ck_assert(turnstile_is_full(&turnstile));
 	for (uint64_t i = TURNSTILE_SLOTS - 1; i > 0; i--)
 		leave(i);
-	ck_assert(turnstile_is_full(&turnstile));
+	ck_assert_uint_eq(turnstile_used(&turnstile), TURNSTILE_SLOTS);
 	leave(0);
-	ck_assert(!turnstile_is_full(&turnstile));
+	ck_assert_uint_eq(turnstile_used(&turnstile), 0);
 	ck_assert_uint_eq(n_passed, TURNSTILE_SLOTS);
 }
 END_TEST
@@ -95,7 +94,7 @@ static void *work(void *arg)
 			pthread_mutex_unlock(&lead);
 			return NULL;
 		}
-		if (turnstile_is_full(&turnstile)) {
+		if (turnstile_used(&turnstile) == TURNSTILE_SLOTS) {
 			pthread_mutex_unlock(&lead);
 			sched_yield();
 			continue;
@@ -131,7 +130,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, batches_wait_for_those_before_them);
 	tcase_add_test(t, empty_batch_has_its_turn_too);
-	tcase_add_test(t, it_is_full_until_the_first_has_passed);
+	tcase_add_test(t, all_are_under_way_until_the_first_has_passed);
 	tcase_add_test(t, workers_keep_the_order_and_leave_nothing);
 	suite_add_tcase(s, t);
 	return s;

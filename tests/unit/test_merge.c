@@ -619,6 +619,67 @@ static void random_flow(struct test_packet *flow)
 	flow->extension_len = random_below(&rng, 8) ? 0 : 8;
 }
 
+/* Something sound that the packets before it do not have, checksums and all. */
+static void make_different(const struct test_packet *p, size_t i)
+{
+	uint8_t *packet = packets[i];
+	uint8_t *transport = packet + transport_offset(p);
+	bool is_tcp = p->protocol == IPPROTO_TCP;
+
+	switch (random_below(&rng, 8)) {
+	case 0: /* TTL or hop limit */
+		packet[p->is_v6 ? 7 : 8]--;
+		break;
+	case 1: /* marked by a router: CE */
+		packet[1] |= p->is_v6 ? 0x30 : 3;
+		break;
+	case 2: /* a fragment, or another flow label */
+		packet[p->is_v6 ? 3 : 6 + random_below(&rng, 2)] |= 0x20;
+		break;
+	case 3: /* window; or port */
+		transport[is_tcp ? 15 : 1] ^= 1;
+		break;
+	case 4: /* acknowledged; or port */
+		transport[is_tcp ? 11 : 3] ^= 1;
+		break;
+	case 5: /* the last byte of TCP's options */
+		if (is_tcp && p->options_len)
+			transport[19 + p->options_len] = 0;
+		break;
+	case 6: /* reserved bits of TCP; the urgent pointer */
+		if (is_tcp)
+			transport[random_below(&rng, 2) ? 12 : 19] |= 1;
+		break;
+	case 7: /* an address */
+		packet[p->is_v6 ? 23 : 15] ^= 1;
+		break;
+	}
+	finish_packet(p, packet, lens[i]);
+}
+
+/* UDP without a checksum, which IPv4 allows. */
+static void remove_checksum(const struct test_packet *p, size_t i)
+{
+	if (p->protocol == IPPROTO_UDP && !p->is_v6)
+		put16(packets[i] + checksum_offset(p), 0);
+}
+
+/* IPv4 with an option (record route, and its padding), which is no header of 20 bytes any more. */
+static void insert_option(const struct test_packet *p, size_t i)
+{
+	uint8_t *packet = packets[i];
+
+	if (p->is_v6)
+		return;
+	memmove(packet + 24, packet + 20, lens[i] - 20);
+	memcpy(packet + 20, "\x07\x03\x04", 4);
+	lens[i] += 4;
+	packet[0] = 0x46;
+	put16(packet + 2, (uint32_t)lens[i]);
+	put16(packet + 10, 0);
+	put16(packet + 10, (uint16_t)~slow_sum(0, packet, 24));
+}
+
 /* The next packet of a flow, now and then with something that must not be joined. */
 static void make_random(size_t i, struct test_packet *flow)
 {
@@ -637,8 +698,22 @@ static void make_random(size_t i, struct test_packet *flow)
 	make(i, &p);
 	flow->seq = p.seq;
 	flow->id = p.id;
-	if (random_below(&rng, 20))
+	switch (random_below(&rng, 24)) {
+	case 0:
+	case 1:
+		make_different(&p, i);
 		return;
+	case 2:
+		remove_checksum(&p, i);
+		return;
+	case 3:
+		insert_option(&p, i);
+		return;
+	case 4: /* damaged */
+		break;
+	default:
+		return;
+	}
 	/* IPv6 has no checksum over its first bytes. */
 	at = 8 + random_below(&rng, (uint32_t)lens[i] - 8);
 	packets[i][at] ^= (uint8_t)(1 << random_below(&rng, 8));
@@ -670,6 +745,79 @@ START_TEST(random_streams_come_out_as_they_went_in)
 	}
 	/* The streams were such that there is something to join. */
 	ck_assert_uint_gt(n_joined, total / 3);
+}
+END_TEST
+
+static uint8_t super[TEST_PACKET_MAX];
+static uint8_t cut[TEST_PACKET_MAX];
+static size_t super_len;
+static struct virtio_net_hdr super_hdr;
+static size_t n_supers;
+
+static int compare_super(void *ctx, const struct iovec *iov, int n)
+{
+	size_t at = 0;
+
+	(void)ctx;
+	ck_assert_mem_eq(iov[0].iov_base, &super_hdr, sizeof(super_hdr));
+	for (int i = 1; i < n; i++) {
+		ck_assert_uint_le(at + iov[i].iov_len, super_len);
+		ck_assert_mem_eq(iov[i].iov_base, super + at, iov[i].iov_len);
+		at += iov[i].iov_len;
+	}
+	ck_assert_uint_eq(at, super_len);
+	n_supers++;
+	return 0;
+}
+
+/* A super-packet of 2 to 64 segments, as the kernel makes them, in `super`. */
+static void random_super(void)
+{
+	size_t size = 1 + random_below(&rng, 980);
+	size_t n = 2 + random_below(&rng, 63);
+	struct test_packet p;
+
+	random_flow(&p);
+	p.extension_len = 0;
+	p.flags = (uint8_t)(0x10 | random_below(&rng, 2) << 3 | random_below(&rng, 4) << 6);
+	if (p.id == 0)
+		p.id = 1;
+	p.payload_len = (n - 1) * size + 1 + random_below(&rng, (uint32_t)size);
+	super_len = build_packet(&p, &rng, super);
+	put16(super + checksum_offset(&p), slow_pseudo(&p, super, super_len));
+	super_hdr = (struct virtio_net_hdr){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = p.protocol == IPPROTO_UDP ? VIRTIO_NET_HDR_GSO_UDP_L4
+			    : p.is_v6		      ? VIRTIO_NET_HDR_GSO_TCPV6
+						      : VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr_len = (uint16_t)test_headers_len(&p),
+		.gso_size = (uint16_t)size,
+		.csum_start = (uint16_t)transport_offset(&p),
+		.csum_offset = (uint16_t)(checksum_offset(&p) - transport_offset(&p)),
+	};
+	if (p.protocol == IPPROTO_TCP && p.flags & 0x80)
+		super_hdr.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+}
+
+/* The other way round: what the kernel gives us in one piece, the peer's kernel gets in one. */
+START_TEST(super_packets_are_put_together_again)
+{
+	struct split split;
+	uint8_t *segment;
+	size_t len;
+
+	for (size_t round = 1; round <= 3000; round++) {
+		random_super();
+		memcpy(cut, super, super_len);
+		merge_init(&merge, compare_super, NULL, true, true);
+		ck_assert_int_eq(split_begin(&split, &super_hdr, cut, super_len), 0);
+		for (size_t i = 0; (segment = split_next(&split, &len)); i++) {
+			memcpy(packets[i], segment, len);
+			merge_add(&merge, packets[i], len);
+		}
+		merge_flush(&merge);
+		ck_assert_uint_eq(n_supers, round);
+	}
 }
 END_TEST
 
@@ -742,6 +890,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, packets_of_a_refused_run_are_written_one_by_one);
 	tcase_add_test(tc, too_many_refused_runs_and_none_of_that_kind_are_made);
 	tcase_add_test(tc, random_streams_come_out_as_they_went_in);
+	tcase_add_test(tc, super_packets_are_put_together_again);
 	tcase_add_test(tc, damaged_packets_are_passed_on);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -23,8 +23,9 @@
 
 struct sparse {
 	nsec_t bulk_at;	     /* when it was last not sparse */
-	nsec_t counted_from; /* small packets since then: */
-	uint16_t n_small;
+	nsec_t counted_from; /* since then: */
+	uint32_t bytes;
+	uint16_t n_small; /* packets */
 };
 
 /* The flow has one more packet. */
@@ -33,7 +34,9 @@ static inline void sparse_note(struct sparse *f, size_t len, nsec_t now)
 	if (now - f->counted_from > SPARSE_SPAN) {
 		f->counted_from = now;
 		f->n_small = 0;
+		f->bytes = 0;
 	}
+	f->bytes += (uint32_t)len;
 	if (len > SPARSE_BYTES || ++f->n_small > SPARSE_PACKETS)
 		f->bulk_at = now;
 }

@@ -29,7 +29,9 @@ bool urgent_is(struct urgent *u, const uint8_t *packet, size_t len, nsec_t now)
 	struct sparse *f = &u->flows[inner_flow(packet, len, 0) % SPARSE_FLOWS];
 
 	sparse_note(f, len, now);
-	return sparse_is(f, now) || inner_is_urgent(packet, len);
+	if (sparse_is(f, now))
+		return true;
+	return f->bytes <= URGENT_FLOW_BYTES && inner_is_urgent(packet, len);
 }
 
 static void earn(struct urgent *u, double rate, nsec_t now)

@@ -15,6 +15,8 @@
 
 /* Copies may take this part of a path's rate, and so much at once. */
 #define URGENT_SHARE 20
+/* So much of a flow in SPARSE_SPAN may be urgent for being marked so, or for what it is. */
+#define URGENT_FLOW_BYTES (16 << 10)
 #define URGENT_CREDIT_MAX (16 << 10)
 
 struct urgent {

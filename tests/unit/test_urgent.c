@@ -72,10 +72,25 @@ START_TEST(flow_of_many_small_packets_is_not)
 }
 END_TEST
 
-START_TEST(names_are_in_any_size_and_number)
+START_TEST(names_are_whatever_their_size)
 {
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		ck_assert(is_urgent(53, 1200));
+		now += 10 * NSEC_PER_MSEC;
+	}
+}
+END_TEST
+
+/* Urgent packets wait for no pace, so that a flood of them would starve all others. */
+START_TEST(flood_is_not_urgent_whatever_it_says)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < 10000; i++) {
+		n += is_urgent(53, 1200);
+		now += NSEC_PER_MSEC / 10;
+	}
+	ck_assert_uint_le(n, 11 * URGENT_FLOW_BYTES / 1200);
 }
 END_TEST
 
@@ -124,7 +139,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, small_packets_now_and_then_are_urgent);
 	tcase_add_test(t, flow_with_large_packets_is_not_until_it_has_paused);
 	tcase_add_test(t, flow_of_many_small_packets_is_not);
-	tcase_add_test(t, names_are_in_any_size_and_number);
+	tcase_add_test(t, names_are_whatever_their_size);
+	tcase_add_test(t, flood_is_not_urgent_whatever_it_says);
 	tcase_add_test(t, copies_take_no_more_than_their_share);
 	tcase_add_test(t, share_that_was_not_used_is_not_saved_up);
 	tcase_add_test(t, share_is_earned_however_often_it_is_asked_for);

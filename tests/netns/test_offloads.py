@@ -7,12 +7,13 @@
 """
 import itertools
 import os
+import random
 import socket
 import struct
 
 import pytest
 
-from bond import CLIENT_IP, SERVER_IP, SERVER_IP6, VTRUNKCTL, Pair
+from bond import CLIENT_IP, CLIENT_IP6, SERVER_IP, SERVER_IP6, VTRUNKCTL, Pair
 from lab import wait_until
 from traffic import family_of, ping_lost, transfer
 
@@ -81,6 +82,19 @@ def test_every_combination_carries_all(lab, at_client, at_server):
     for daemon, (gso, gro, tso) in ((pair.client, at_client), (pair.server, at_server)):
         assert in_force(daemon) == (gso != OFF, gro != OFF, tso != OFF, tso != OFF)
     carries_all(pair)
+
+
+def test_udp_pieces_of_every_size_come_out_as_they_were(lab):
+    pair = Pair(lab, rates=(None,))
+    chance = random.Random(1)
+    for source, target, address in ((pair.client_node, pair.server_node, SERVER_IP),
+                                    (pair.server_node, pair.client_node, CLIENT_IP6)):
+        sizes = [(segment, min(65000, segment * chance.randint(1, 63) + chance.randint(1, segment)))
+                 for segment in [1, 2, 15, 16, 17, 1371, 1372, *chance.sample(range(3, 1340), 40)]
+                 if ":" not in address or segment <= 1352]
+        udp_bulk(source, target, address, sizes)
+    for daemon in (pair.client, pair.server):
+        assert daemon.dropped("tx_malformed") == daemon.dropped("rx_tun_write") == 0
 
 
 def test_a_device_that_refuses_is_told_of_once_and_asked_again(lab):

@@ -276,11 +276,9 @@ static void wait_for_work(struct link_worker *w, nsec_t until, nsec_t now)
 		return;
 	}
 	fds[1].events = socket_events(w);
-	/* Others must not look at it: the first worker may change it. */
-	if (w->is_leading || w->number == 0)
+	/* Who does not wait for it must not look at it: the first worker may change it. */
+	if (w->is_leading || fds[1].events)
 		fds[1].fd = l->socket.fd;
-	if (!w->is_leading && !fds[1].events)
-		fds[1].fd = -1;
 	ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL);
 	if (w->is_leading && (fds[1].revents || w->is_without_buffers))
 		l->may_read = true;

@@ -12,6 +12,7 @@
 #define SETTLED_SPANS 5
 #define JITTER_WEIGHT (1.0 / 64)
 #define JITTER_PEAKS 4
+#define JITTER_GROWTH 3
 #define STEP_JITTERS 5
 #define PROBE_JITTERS 2
 #define ROUND_TRIP_SPAN (10 * NSEC_PER_SEC)
@@ -32,7 +33,9 @@
 /* A queue so much longer than wanted says that the path has become slower. */
 #define DRAIN_QUEUES 2.5
 #define DRAIN_SETTLED_QUEUES 3
-#define DRAIN_GAIN 0.75
+/* ... and is to be gone in about this time; but not all is stopped. */
+#define DRAIN_SPAN (50 * NSEC_PER_MSEC)
+#define DRAIN_GAIN_MIN 0.25
 /* When it has not become short in this time, it is not ours; up to so much it is put up with. */
 #define DRAIN_TIME (500 * NSEC_PER_MSEC)
 #define TOLERATED_MAX (25 * NSEC_PER_MSEC)
@@ -238,6 +241,17 @@ static double bytes_until(const struct pathctl_record *rec, uint64_t counter)
 	       (double)(rec->end - rec->first);
 }
 
+/* What exceeds it by far is a queue that grows, and must not hide itself by being taken for jitter.
+ */
+static void note_jitter(struct pathctl *c)
+{
+	double above = (double)(min_get(&c->standing) - min_get(&c->settled));
+	double most = (double)PATHCTL_QUEUE + JITTER_GROWTH * c->jitter;
+
+	if (!c->is_draining)
+		c->jitter += JITTER_WEIGHT * ((above < most ? above : most) - c->jitter);
+}
+
 static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 			  const struct pathctl_report *r, nsec_t now)
 {
@@ -250,8 +264,7 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 	min_add(&c->base, delay, BASE_SPAN, now);
 	min_add(&c->standing, delay, span / 2, now);
 	min_add(&c->settled, delay, SETTLED_SPANS * span / 2, now);
-	c->jitter += JITTER_WEIGHT *
-		     ((double)(min_get(&c->standing) - min_get(&c->settled)) - c->jitter);
+	note_jitter(c);
 	min_add(&c->round_trip, now - rec->at, ROUND_TRIP_SPAN, now);
 	c->tolerated = nsec_min(c->tolerated, min_get(&c->settled) - min_get(&c->base));
 	c->queue = nsec_max(min_get(&c->standing) - min_get(&c->base) - c->tolerated, 0);
@@ -399,6 +412,11 @@ static void watch_queue(struct pathctl *c, bool is_slower, nsec_t now)
 	}
 }
 
+static double drain_gain(const struct pathctl *c)
+{
+	return larger(1 - (double)c->queue / (double)DRAIN_SPAN, DRAIN_GAIN_MIN);
+}
+
 static double phase_gain(const struct pathctl *c)
 {
 	if (c->phase == 0)
@@ -420,7 +438,7 @@ static void set_rate(struct pathctl *c, nsec_t now)
 	if (c->is_starting)
 		c->rate = c->capacity * c->start_gain;
 	else
-		c->rate = c->capacity * (c->is_draining ? DRAIN_GAIN : phase_gain(c));
+		c->rate = c->capacity * (c->is_draining ? drain_gain(c) : phase_gain(c));
 	c->rate = larger(c->rate, pathctl_is_new(c) ? PATHCTL_RATE_START : PATHCTL_RATE_MIN);
 	if (c->cap > 0 && c->rate > c->cap)
 		c->rate = c->cap;

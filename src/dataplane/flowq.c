@@ -189,7 +189,8 @@ void flowq_set_timing(struct flowq *q, nsec_t round_trip, bool is_fast)
 	nsec_t target = is_fast ? TARGET_FAST : TARGET_MIN;
 	nsec_t interval = is_fast ? INTERVAL_FAST : INTERVAL_MIN;
 
-	q->target = nsec_min(nsec_max(round_trip / 2, target), TARGET_MAX);
+	/* Memory that goes cold costs fast paths more than a queue that runs empty. */
+	q->target = nsec_min(nsec_max(is_fast ? round_trip / 2 : round_trip, target), TARGET_MAX);
 	q->interval = nsec_min(nsec_max(2 * round_trip, interval), INTERVAL_MAX);
 }
 

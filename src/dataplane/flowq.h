@@ -66,7 +66,8 @@ void flowq_set_turn(struct flowq *q, uint64_t burst_bytes, uint32_t mtu);
 bool flowq_is_turn_over(const struct flowq *q);
 /*
  * The round trip of the longest path in use. A sender that cubic halves, nearly, needs half of it
- * in the queue or the paths run empty; a flow waits for itself only. Where all paths are fast
+ * in the queue or the paths run empty, and as much again for when they become faster; a flow waits
+ * for itself only. Where all paths are fast
  * (PATHCTL_RATE_FAST) that takes less time, and memory counts.
  */
 void flowq_set_timing(struct flowq *q, nsec_t round_trip, bool is_fast);

@@ -6,6 +6,9 @@
 
 /* A step of control needs so much time of deliveries to mean something. */
 #define STEP_MIN (10 * NSEC_PER_MSEC)
+/* ... and so much data, as long as that takes no longer. */
+#define STEP_BYTES (8 * 1500)
+#define STEP_SLOW (100 * NSEC_PER_MSEC)
 #define BASE_SPAN (20 * NSEC_PER_SEC)
 #define STANDING_SPAN_MIN (20 * NSEC_PER_MSEC)
 /* Five times the standing queue's span; the jitter's weight of one report; how far it may go. */
@@ -271,11 +274,13 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 	c->has_delay = true;
 }
 
-/* A step must be so long that jitter is small in it. */
+/* A step must be so long that jitter, and on a slow path a single packet, is small in it. */
 static nsec_t step_length(const struct pathctl *c)
 {
 	nsec_t length = nsec_max(STEP_MIN, pathctl_round_trip(c) / 4);
 
+	if (c->capacity > 0)
+		length = nsec_max(length, nsec_min(duration(STEP_BYTES, c->capacity), STEP_SLOW));
 	return nsec_max(length, (nsec_t)(STEP_JITTERS * c->jitter));
 }
 
@@ -406,7 +411,8 @@ static void watch_queue(struct pathctl *c, bool is_slower, nsec_t now)
 			c->drain_since = now;
 		c->is_starting = false;
 		c->is_draining = true;
-		set_capacity(c, c->delivered, now);
+		/* Not all at once: a gap in the reports, or in the path, looks the same. */
+		set_capacity(c, larger(c->delivered, c->capacity / 2), now);
 	} else if (c->is_draining) {
 		end_drain(c, now);
 	}

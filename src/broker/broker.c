@@ -305,6 +305,14 @@ int broker_close_uapi(struct broker *b, const char *interface)
 	return ask_of_interface(b, BROKER_CLOSE_UAPI, interface, 0);
 }
 
+int broker_open_metrics(struct broker *b, enum broker_metrics_kind kind, int *ret_fd)
+{
+	struct broker_request q = {.kind = BROKER_OPEN_METRICS, .metrics.kind = kind};
+	struct broker_reply reply;
+
+	return ask(b, &q, &reply, ret_fd);
+}
+
 int broker_next_key(struct broker *b, const char *network, enum broker_key_step step,
 		    uint8_t ret_key[32])
 {

@@ -73,6 +73,7 @@ int broker_read_config(struct broker *b, int *ret_fd);
 int broker_keep_config(struct broker *b);
 int broker_open_uapi(struct broker *b, const char *interface, int *ret_fd);
 int broker_close_uapi(struct broker *b, const char *interface);
+int broker_open_metrics(struct broker *b, enum broker_metrics_kind kind, int *ret_fd);
 int broker_run_hook(struct broker *b, const char *network, enum hook_kind hook,
 		    const struct record *r);
 int broker_tell(struct broker *b, const struct record *r);

@@ -45,6 +45,7 @@ enum broker_kind {
 	BROKER_NEXT_KEY,
 	BROKER_SET_RULES,
 	BROKER_TELL,
+	BROKER_OPEN_METRICS,
 };
 
 /* All texts end with a zero within their arrays. */
@@ -111,6 +112,17 @@ struct broker_event {
 	char fields[RECORD_TEXT_MAX];
 };
 
+/* Where metrics are given; the configuration says which path and address that is. */
+enum broker_metrics_kind {
+	BROKER_METRICS_SOCKET,
+	BROKER_METRICS_PORT,
+	BROKER_METRICS_KINDS,
+};
+
+struct broker_metrics {
+	uint32_t kind; /* enum broker_metrics_kind */
+};
+
 /* Which program that is, the supervisor knows. */
 struct broker_hook {
 	char network[BROKER_NAME_MAX + 1];
@@ -131,6 +143,7 @@ struct broker_request {
 		struct broker_hook hook;
 		struct broker_key key;
 		struct broker_event event; /* of BROKER_TELL */
+		struct broker_metrics metrics;
 	};
 };
 

@@ -319,6 +319,13 @@ static int close_uapi(struct broker_server *s, const struct broker_interface *q)
 	return s->calls ? s->calls->close_uapi(s->ctx, q->interface) : -EOPNOTSUPP;
 }
 
+static int open_metrics(struct broker_server *s, const struct broker_metrics *q, int *ret_fd)
+{
+	if (q->kind >= BROKER_METRICS_KINDS)
+		return -EINVAL;
+	return s->calls ? s->calls->open_metrics(s->ctx, q->kind, ret_fd) : -EOPNOTSUPP;
+}
+
 static int next_key(struct broker_server *s, const struct broker_key *q, uint8_t ret_key[32])
 {
 	if (!is_name(q->network, sizeof(q->network)) || q->step > BROKER_KEY_TAKE)
@@ -404,6 +411,8 @@ size_t broker_request_len(uint32_t kind)
 		return head + sizeof(struct broker_key);
 	case BROKER_TELL:
 		return head + sizeof(struct broker_event);
+	case BROKER_OPEN_METRICS:
+		return head + sizeof(struct broker_metrics);
 	case BROKER_OPEN_RESOLVER:
 	case BROKER_READY:
 	case BROKER_ALIVE:
@@ -460,6 +469,8 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 		return close_uapi(s, &q->interface);
 	case BROKER_NEXT_KEY:
 		return next_key(s, &q->key, ret->key);
+	case BROKER_OPEN_METRICS:
+		return open_metrics(s, &q->metrics, ret_fd);
 	}
 	return -EINVAL;
 }

@@ -41,6 +41,12 @@ struct broker_calls {
 	int (*open_uapi)(void *ctx, const char *interface, int *ret_fd);
 	int (*close_uapi)(void *ctx, const char *interface);
 	/*
+	 * A listening socket for metrics, as the configuration that was read last wants it; it
+	 * takes the place of the present one when that is kept. 0; -ENOENT where it wants none; or
+	 * -errno.
+	 */
+	int (*open_metrics)(void *ctx, enum broker_metrics_kind kind, int *ret_fd);
+	/*
 	 * A step towards a network's next private key, which is told. 0; -ENODATA where the
 	 * network's key has no file of its own; -ENOKEY where none has been made; or -errno.
 	 */

@@ -6,11 +6,14 @@
 #include "control/action.h"
 #include "core/networks.h"
 
+struct exporters;
+
 #define ACTIONS_MAX 32
 
 /* Zero-initialised; the daemon's, who keeps alive what it points to. */
 struct actions {
 	struct networks *networks;
+	struct exporters *exporters;
 	struct config *config; /* in force */
 	struct broker *broker; /* reads another */
 	pid_t pid;	       /* of the daemon, to be signalled */

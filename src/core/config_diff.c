@@ -14,6 +14,8 @@ static const struct {
 	const char *section, *key;
 } hot[] = {
 	{"daemon", "log_level"},
+	{"daemon", "metrics_socket"},
+	{"daemon", "metrics_listen"},
 	{"daemon", "fail_on_init_warnings"}, /* at the next start */
 	{"network", "enabled"},
 	{"network", "uapi"},

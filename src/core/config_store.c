@@ -232,6 +232,11 @@ int config_store_run_hook(struct config_store *s, const struct broker_hook *q)
 	return r;
 }
 
+const struct daemon_settings *config_store_newest(const struct config_store *s)
+{
+	return s->next.n_networks ? &s->next.daemon : &s->config.daemon;
+}
+
 static bool config_has_network(const struct config *c, const char *name)
 {
 	for (size_t i = 0; i < c->n_networks; i++)

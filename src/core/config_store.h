@@ -27,6 +27,8 @@ void config_store_end_hooks(struct config_store *s);
 /* Wipes and frees the configurations. */
 void config_store_forget(struct config_store *s);
 
+/* Of the configuration that was read last. */
+const struct daemon_settings *config_store_newest(const struct config_store *s);
 /* What broker/server.h says of the calls of these names. */
 int config_store_read(struct config_store *s, int *ret_fd);
 int config_store_keep(struct config_store *s);

@@ -290,7 +290,18 @@ static int keep_config(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	return config_store_keep(&d->store);
+	int r = config_store_keep(&d->store);
+
+	if (r == 0)
+		listeners_keep_metrics(&d->listeners, &d->store.config.daemon);
+	return r;
+}
+
+static int open_metrics(void *ctx, enum broker_metrics_kind kind, int *ret_fd)
+{
+	struct daemon *d = ctx;
+
+	return listeners_give_metrics(&d->listeners, kind, config_store_newest(&d->store), ret_fd);
 }
 
 static int next_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
@@ -374,6 +385,7 @@ static int live(struct daemon *d)
 		.may_route = may_route,
 		.read_config = read_config,
 		.keep_config = keep_config,
+		.open_metrics = open_metrics,
 		.next_key = next_key,
 		.run_hook = run_hook,
 		.open_uapi = open_uapi,

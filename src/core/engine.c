@@ -21,14 +21,13 @@
 #include <unistd.h>
 
 #include "broker/broker.h"
-#include "control/metrics_server.h"
 #include "control/record_json.h"
 #include "control/server.h"
 #include "core/actions.h"
 #include "core/daemonize.h"
 #include "core/events.h"
+#include "core/exporters.h"
 #include "core/networks.h"
-#include "core/observe.h"
 #include "core/steer.h"
 #include "core/uapi.h"
 #include "crypto/aead.h"
@@ -42,9 +41,6 @@
 /* Then threads and first handshakes have begun, which need what is seldom needed again. */
 #define TRIM_AFTER (10 * NSEC_PER_SEC)
 
-/* Of the metrics: a Unix socket and a port. */
-#define METRICS_FDS 2
-
 struct engine {
 	const struct engine_settings *settings;
 	const struct engine_channels *channels;
@@ -54,7 +50,7 @@ struct engine {
 	struct actions actions;
 	struct broker *broker;
 	struct events *events;
-	struct metrics_server *metrics[METRICS_FDS]; /* NULL: none */
+	struct exporters exporters;
 	struct networks *networks;
 	nsec_t alive_at; /* when the watchdog is to be told next */
 	nsec_t trim_at;	 /* NSEC_NEVER: it has been done */
@@ -270,6 +266,7 @@ static int start_networks(struct engine *e)
 		return r;
 	}
 	e->actions.networks = e->networks;
+	e->actions.exporters = &e->exporters;
 	e->actions.config = e->settings->config;
 	e->actions.broker = e->broker;
 	return networks_start(e->networks);
@@ -290,13 +287,14 @@ static bool survive_failures(struct engine *e)
 static int open_metrics(struct engine *e)
 {
 	const struct listeners *l = e->settings->listeners;
-	const int fds[METRICS_FDS] = {l->metrics.fd, l->metrics_tcp};
 	int r = 0;
 
-	for (size_t i = 0; !r && i < METRICS_FDS; i++)
-		if (fds[i] >= 0)
-			r = metrics_server_new(&e->metrics[i], fds[i], observe_metrics,
-					       e->networks);
+	e->exporters.broker = e->broker;
+	e->exporters.networks = e->networks;
+	for (int i = 0; !r && i < BROKER_METRICS_KINDS; i++)
+		if (l->metrics[i].fd >= 0)
+			r = exporters_open(&e->exporters, (enum broker_metrics_kind)i,
+					   l->metrics[i].fd);
 	if (r < 0)
 		log_error("cannot serve metrics: %s", strerror(-r));
 	return r;
@@ -360,8 +358,7 @@ static int set_up(struct engine *e)
 
 static void tear_down(struct engine *e, int status)
 {
-	for (size_t i = 0; i < METRICS_FDS; i++)
-		metrics_server_free(e->metrics[i]);
+	exporters_close(&e->exporters);
 	uapi_deinit(&e->uapi);
 	networks_free(e->networks);
 	if (e->events && e->control) {
@@ -411,9 +408,10 @@ static int wait_ms(const struct engine *e)
 
 	if (e->settings->watchdog_usecs)
 		until = nsec_min(until, nsec_max(e->alive_at, now));
-	for (size_t i = 0; i < METRICS_FDS; i++)
-		if (e->metrics[i])
-			until = nsec_min(until, metrics_server_deadline(e->metrics[i], now));
+	for (size_t i = 0; i < BROKER_METRICS_KINDS; i++)
+		if (e->exporters.servers[i])
+			until = nsec_min(until,
+					 metrics_server_deadline(e->exporters.servers[i], now));
 	return until == NSEC_NEVER ? -1
 				   : (int)nsec_min((until - now) / NSEC_PER_MSEC + 1, INT32_MAX);
 }
@@ -421,14 +419,16 @@ static int wait_ms(const struct engine *e)
 /* Also without news: their clients may have to be let go. */
 static void serve_metrics(struct engine *e)
 {
-	for (size_t i = 0; i < METRICS_FDS; i++)
-		if (e->metrics[i])
-			metrics_server_dispatch(e->metrics[i]);
+	for (size_t i = 0; i < BROKER_METRICS_KINDS; i++)
+		if (e->exporters.servers[i])
+			metrics_server_dispatch(e->exporters.servers[i]);
 }
 
 static int metrics_fd(const struct engine *e, size_t i)
 {
-	return e->metrics[i] ? metrics_server_fd(e->metrics[i]) : -1;
+	const struct metrics_server *s = e->exporters.servers[i];
+
+	return s ? metrics_server_fd(s) : -1;
 }
 
 /* Twice in the time that the service manager gives us, however much there is to do. */
@@ -475,15 +475,19 @@ static int main_loop(struct engine *e)
 		{.fd = e->signal_fd, .events = POLLIN},
 		{.fd = control_fd(e->control), .events = POLLIN},
 		{.fd = events_fd(e->events), .events = POLLIN},
-		{.fd = metrics_fd(e, 0), .events = POLLIN},
-		{.fd = metrics_fd(e, 1), .events = POLLIN},
+		[4] = {.events = POLLIN},
+		[5] = {.events = POLLIN},
 		{.fd = uapi_server_fd(e->uapi.server), .events = POLLIN},
 		{.fd = e->settings->listeners->uapi_watch, .events = POLLIN},
 	};
 
 	for (;;) {
-		int n = poll(fds, sizeof(fds) / sizeof(*fds), wait_ms(e));
+		int n;
 
+		/* A reload may have others. */
+		for (size_t i = 0; i < BROKER_METRICS_KINDS; i++)
+			fds[4 + i].fd = metrics_fd(e, i);
+		n = poll(fds, sizeof(fds) / sizeof(*fds), wait_ms(e));
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;

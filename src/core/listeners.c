@@ -17,8 +17,9 @@
 
 void listeners_init(struct listeners *l)
 {
-	*l = (struct listeners){
-		.control.fd = -1, .metrics.fd = -1, .metrics_tcp = -1, .uapi_watch = -1};
+	*l = (struct listeners){.control.fd = -1, .uapi_watch = -1};
+	for (int i = 0; i < BROKER_METRICS_KINDS; i++)
+		l->metrics[i].fd = l->next_metrics[i].fd = -1;
 }
 
 /* Its members may do everything, as its owner may. */
@@ -71,23 +72,82 @@ static int listen_tcp(const struct addr *a)
 	return r;
 }
 
-static int open_metrics(struct listeners *l, const struct daemon_settings *s)
+/* -ENOENT where none is wanted. */
+static int open_metrics(struct control_socket *ret, enum broker_metrics_kind kind,
+			const struct daemon_settings *s)
 {
 	char text[ADDR_TEXT_MAX];
+	int fd;
+	int r;
+
+	if (kind == BROKER_METRICS_SOCKET) {
+		if (!*s->metrics_socket)
+			return -ENOENT;
+		r = control_socket_listen(ret, s->metrics_socket);
+		if (r < 0)
+			log_error("metrics socket %s: %s", s->metrics_socket, strerror(-r));
+		return r;
+	}
+	if (!addr_is_set(&s->metrics_listen))
+		return -ENOENT;
+	fd = listen_tcp(&s->metrics_listen);
+	if (fd < 0) {
+		log_error("metrics_listen = %s: %s", addr_format(&s->metrics_listen, text),
+			  strerror(-fd));
+		return fd;
+	}
+	*ret = (struct control_socket){.fd = fd};
+	return 0;
+}
+
+static int open_all_metrics(struct listeners *l, const struct daemon_settings *s)
+{
 	int r = 0;
 
-	if (*s->metrics_socket)
-		r = control_socket_listen(&l->metrics, s->metrics_socket);
+	l->metrics_settings = *s;
+	for (int i = 0; (r == 0 || r == -ENOENT) && i < BROKER_METRICS_KINDS; i++)
+		r = open_metrics(&l->metrics[i], (enum broker_metrics_kind)i, s);
+	return r == -ENOENT ? 0 : r;
+}
+
+int listeners_give_metrics(struct listeners *l, enum broker_metrics_kind kind,
+			   const struct daemon_settings *s, int *ret_fd)
+{
+	struct control_socket *own = &l->next_metrics[kind];
+	int r;
+
+	/* Of a reload that was not kept. */
+	control_socket_close(own);
+	r = open_metrics(own, kind, s);
 	if (r < 0)
-		log_error("metrics socket %s: %s", s->metrics_socket, strerror(-r));
-	if (r < 0 || !addr_is_set(&s->metrics_listen))
 		return r;
-	l->metrics_tcp = listen_tcp(&s->metrics_listen);
-	r = l->metrics_tcp < 0 ? l->metrics_tcp : 0;
-	if (r < 0)
-		log_error("metrics_listen = %s: %s", addr_format(&s->metrics_listen, text),
-			  strerror(-r));
+	*ret_fd = fcntl(own->fd, F_DUPFD_CLOEXEC, 0);
+	if (*ret_fd >= 0)
+		return 0;
+	r = -errno;
+	control_socket_close(own);
 	return r;
+}
+
+bool metrics_are_same(enum broker_metrics_kind kind, const struct daemon_settings *a,
+		      const struct daemon_settings *b)
+{
+	return kind == BROKER_METRICS_SOCKET ? !strcmp(a->metrics_socket, b->metrics_socket)
+					     : addr_equal(&a->metrics_listen, &b->metrics_listen);
+}
+
+void listeners_keep_metrics(struct listeners *l, const struct daemon_settings *s)
+{
+	for (int i = 0; i < BROKER_METRICS_KINDS; i++) {
+		if (metrics_are_same((enum broker_metrics_kind)i, &l->metrics_settings, s)) {
+			control_socket_close(&l->next_metrics[i]);
+			continue;
+		}
+		control_socket_close(&l->metrics[i]);
+		l->metrics[i] = l->next_metrics[i];
+		l->next_metrics[i].fd = -1;
+	}
+	l->metrics_settings = *s;
 }
 
 static struct uapi_listener *find_uapi(struct listeners *l, const char *interface)
@@ -191,14 +251,15 @@ int listeners_open(struct listeners *l, const struct config *config)
 {
 	int r = open_control(l, &config->daemon);
 
-	return r < 0 ? r : open_metrics(l, &config->daemon);
+	return r < 0 ? r : open_all_metrics(l, &config->daemon);
 }
 
 void listeners_close(struct listeners *l)
 {
-	if (l->metrics_tcp >= 0)
-		close(l->metrics_tcp);
-	control_socket_close(&l->metrics);
+	for (int i = 0; i < BROKER_METRICS_KINDS; i++) {
+		control_socket_close(&l->metrics[i]);
+		control_socket_close(&l->next_metrics[i]);
+	}
 	control_socket_close(&l->control);
 	for (size_t i = 0; i < l->n_uapi; i++)
 		control_socket_close(&l->uapi[i].socket);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "broker/request.h"
 #include "control/socket.h"
 #include "core/config.h"
 
@@ -24,8 +25,9 @@ struct uapi_listener {
 
 struct listeners {
 	struct control_socket control;
-	struct control_socket metrics; /* fd -1: none */
-	int metrics_tcp;	       /* -1: none */
+	/* by enum broker_metrics_kind; fd -1: none. Those that a reload may keep. */
+	struct control_socket metrics[BROKER_METRICS_KINDS], next_metrics[BROKER_METRICS_KINDS];
+	struct daemon_settings metrics_settings; /* what `metrics` are by */
 	struct uapi_listener uapi[UAPI_LISTENERS_MAX];
 	size_t n_uapi;
 	int uapi_watch; /* of the directory in which they are; -1: none */
@@ -49,6 +51,17 @@ int listeners_open_watched_uapi(struct listeners *l, const char *interface,
 int listeners_give_uapi(struct listeners *l, const char *interface, int *ret_fd);
 /* Closes and removes it. 0 or -ENOENT. */
 int listeners_close_uapi(struct listeners *l, const char *interface);
+/*
+ * A duplicate of the socket for metrics that these settings want, which is opened beside the one
+ * there is. 0; -ENOENT where they want none; or -errno, the cause being logged.
+ */
+int listeners_give_metrics(struct listeners *l, enum broker_metrics_kind kind,
+			   const struct daemon_settings *s, int *ret_fd);
+/* Do both want the same? */
+bool metrics_are_same(enum broker_metrics_kind kind, const struct daemon_settings *a,
+		      const struct daemon_settings *b);
+/* The settings are in force: sockets that these do not want are closed. */
+void listeners_keep_metrics(struct listeners *l, const struct daemon_settings *s);
 /* In the engine, which asks for them: closes its copies of those of wg(8). */
 void listeners_forget_uapi(struct listeners *l);
 void listeners_close(struct listeners *l);

@@ -13,6 +13,7 @@
 /* Everything of one reload. */
 struct reload {
 	struct networks *networks;
+	struct exporters *exporters;
 	struct config *current, *next;
 	struct config_diff diff;
 	struct control_reply *reply;
@@ -156,15 +157,25 @@ static void list_changes(const struct reload *l)
 static enum control_error apply(struct reload *l)
 {
 	enum control_error error = refuse_cold(l);
+	int r;
 
 	if (!error)
 		error = change_all(l);
 	if (error)
 		return error;
+	r = exporters_prepare(l->exporters, &l->current->daemon, &l->next->daemon);
+	if (r < 0) {
+		change_back(l, l->current->n_networks - 1);
+		return control_fail(l->reply, CONTROL_platform_error,
+				    "metrics: %s (the log has the details); nothing was changed",
+				    strerror(-r));
+	}
 	if (networks_adopt(l->networks, l->next) < 0) {
+		exporters_drop(l->exporters);
 		change_back(l, l->current->n_networks - 1);
 		return control_fail(l->reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
 	}
+	exporters_take(l->exporters);
 	start_and_stop(l);
 	if (l->next->daemon.log_level != l->current->daemon.log_level)
 		log_set_level(l->next->daemon.log_level);
@@ -172,10 +183,15 @@ static enum control_error apply(struct reload *l)
 	return CONTROL_OK;
 }
 
-enum control_error reload_apply(struct networks *networks, struct config *current,
-				struct config *next, struct control_reply *reply)
+enum control_error reload_apply(struct networks *networks, struct exporters *exporters,
+				struct config *current, struct config *next,
+				struct control_reply *reply)
 {
-	struct reload l = {.networks = networks, .current = current, .next = next, .reply = reply};
+	struct reload l = {.networks = networks,
+			   .exporters = exporters,
+			   .current = current,
+			   .next = next,
+			   .reply = reply};
 	enum control_error error;
 
 	if (config_diff(current, next, &l.diff) < 0)

@@ -8,11 +8,13 @@
 #pragma once
 
 #include "control/action.h"
+#include "core/exporters.h"
 #include "core/networks.h"
 
 /*
  * `next` takes the place of `current`, and is emptied; on failure it stays as it is, `reply` says
  * why, and nothing has changed. Else reply->data lists what has.
  */
-enum control_error reload_apply(struct networks *networks, struct config *current,
-				struct config *next, struct control_reply *reply);
+enum control_error reload_apply(struct networks *networks, struct exporters *exporters,
+				struct config *current, struct config *next,
+				struct control_reply *reply);

@@ -59,7 +59,7 @@ static enum control_error apply(struct actions *a, char *text, size_t len,
 	if (config_parse(&next, text, len, &errors) < 0)
 		return fail_errors(reply, &errors);
 	config_errors_deinit(&errors);
-	error = reload_apply(a->networks, a->config, &next, reply);
+	error = reload_apply(a->networks, a->exporters, a->config, &next, reply);
 	config_deinit(&next);
 	return error;
 }

@@ -243,6 +243,13 @@ static int keep_config(void *ctx)
 	return s->calls->keep_config(s->ctx);
 }
 
+static int open_metrics(void *ctx, enum broker_metrics_kind kind, int *ret_fd)
+{
+	const struct supervisor *s = ctx;
+
+	return s->calls->open_metrics(s->ctx, kind, ret_fd);
+}
+
 static int next_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
 {
 	const struct supervisor *s = ctx;
@@ -279,6 +286,7 @@ static const struct broker_calls broker_calls = {
 	.alive = take_alive,
 	.read_config = read_config,
 	.keep_config = keep_config,
+	.open_metrics = open_metrics,
 	.next_key = next_key,
 	.run_hook = run_hook,
 	.tell = tell,

@@ -33,6 +33,7 @@ struct supervisor_calls {
 	/* As those of struct broker_calls. */
 	int (*read_config)(void *ctx, int *ret_fd);
 	int (*keep_config)(void *ctx);
+	int (*open_metrics)(void *ctx, enum broker_metrics_kind kind, int *ret_fd);
 	int (*next_key)(void *ctx, const struct broker_key *q, uint8_t ret_key[32]);
 	int (*run_hook)(void *ctx, const struct broker_hook *h);
 	int (*open_uapi)(void *ctx, const char *interface, int *ret_fd);

@@ -5,6 +5,7 @@
  * says so. In a network namespace of its own where that is allowed: an interface or a socket that
  * is asked for by a sound request is really made.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -84,6 +85,15 @@ static int take_hook(void *ctx, const struct broker_hook *q)
 	return 0;
 }
 
+static int refuse_metrics(void *ctx, enum broker_metrics_kind kind, int *ret_fd)
+{
+	(void)ctx;
+	(void)ret_fd;
+	if (kind >= BROKER_METRICS_KINDS)
+		abort();
+	return -ENOENT;
+}
+
 static int take_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
 {
 	(void)ctx;
@@ -102,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						  .alive = take_alive,
 						  .read_config = refuse,
 						  .keep_config = succeed,
+						  .open_metrics = refuse_metrics,
 						  .next_key = take_key,
 						  .run_hook = take_hook,
 						  .tell = take_event,

@@ -12,7 +12,9 @@ import pathlib
 import signal
 import socket
 
-from bond import SERVER_IP, Pair
+import pytest
+
+from bond import SERVER_IP, VTRUNKCTL, Pair
 from lab import wait_until
 from traffic import ping_lost
 
@@ -133,3 +135,40 @@ def test_metrics_come_over_http(lab):
         connection.connect()
     assert pair.client.answers(), "clients that say nothing hold up nobody"
     assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_a_reload_moves_the_metrics_or_leaves_them_all(lab):
+    first, second = lab.file("first.sock"), lab.file("second.sock")
+    pair = Pair(lab, rates=[None], start=False)
+    daemon = pair.client.sections["daemon"] = {"metrics_socket": first}
+    pair.start()
+
+    def reload():
+        pair.client.write_config()
+        return pair.client_node.run(VTRUNKCTL, "--socket", pair.client.control, "reload", check=False)
+
+    def answers(port):
+        with pair.client_node.entered():
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.connect()
+        return get(connection, "/metrics")[0] == 200
+
+    daemon.update(metrics_socket=second, metrics_listen="127.0.0.1:9586")
+    assert reload().returncode == 0
+    assert get(UnixHttp(second), "/metrics")[0] == 200 and answers(9586) and not first.exists()
+
+    taken = pair.client_node.socket(socket.AF_INET, socket.SOCK_STREAM)
+    taken.bind(("127.0.0.1", 9587))
+    taken.listen()
+    daemon["metrics_listen"] = "127.0.0.1:9587"
+    pair.client.sections["wireguard"]["bonding_mode"] = "failover"
+    done = reload()
+    assert done.returncode == 1 and "nothing was changed" in done.stderr
+    assert answers(9586) and pair.client.network()["mode"] == "aggregate"
+
+    daemon.update(metrics_socket=None, metrics_listen=None)
+    assert reload().returncode == 0
+    assert not second.exists()
+    with pytest.raises(ConnectionRefusedError):
+        answers(9586)
+    assert pair.client.answers()

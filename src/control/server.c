@@ -54,18 +54,20 @@ static int flush(struct client *client)
 	return 0;
 }
 
+/* One answer may be larger than what may wait: the status of ten thousand peers is. */
 static int queue(struct client *client, const char *text, size_t len)
 {
-	int r = buffer_append(&client->output, text, len);
+	int r;
 
+	if (client->output.len > CONTROL_OUTPUT_MAX) {
+		log_info("control: a client that does not read its answers is disconnected");
+		return -ENOBUFS;
+	}
+	r = buffer_append(&client->output, text, len);
 	if (!r)
 		r = buffer_append(&client->output, "\n", 1);
 	if (!r && client->output.len > FLUSH_BYTES)
 		r = flush(client);
-	if (!r && client->output.len > CONTROL_OUTPUT_MAX) {
-		log_info("control: a client that does not read its answers is disconnected");
-		r = -ENOBUFS;
-	}
 	return r;
 }
 

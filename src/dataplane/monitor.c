@@ -18,7 +18,9 @@
 #include "netlink/watch.h"
 #include "util/log.h"
 
-#define SAMPLE_INTERVAL NSEC_PER_SEC
+/* Rates are taken when something else, as the pings of every second, wakes us in between. */
+#define SAMPLE_INTERVAL (NSEC_PER_SEC * 9 / 10)
+#define SAMPLE_LATEST (NSEC_PER_SEC * 5 / 4)
 
 struct monitor {
 	struct network *network;
@@ -117,7 +119,7 @@ static void sample_tick(struct timer *t, nsec_t now)
 	tell_refused(m, "uso", &m->network->is_uso_refused, &m->has_told_uso);
 	mtu_update(m->network, now);
 	m->last_sample = now;
-	timerq_arm(&m->timers, t, now + SAMPLE_INTERVAL);
+	timerq_arm(&m->timers, t, now + SAMPLE_LATEST);
 }
 
 static void open_watch(struct monitor *m)
@@ -167,7 +169,7 @@ int monitor_prepare(struct monitor *m, nsec_t now)
 		return r;
 	m->last_sample = now;
 	m->sample_timer.fire = sample_tick;
-	timerq_arm(&m->timers, &m->sample_timer, now + SAMPLE_INTERVAL);
+	timerq_arm(&m->timers, &m->sample_timer, now + SAMPLE_LATEST);
 	return 0;
 }
 
@@ -292,6 +294,8 @@ nsec_t monitor_work(struct monitor *m, nsec_t now)
 	errands_do(&m->errands);
 	read_watch(m, now);
 	monitor_take_events(m);
+	if (now - m->last_sample >= SAMPLE_INTERVAL)
+		sample_tick(&m->sample_timer, now);
 	return timerq_run(&m->timers, now);
 }
 

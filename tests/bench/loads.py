@@ -21,6 +21,7 @@ USO_SEGMENTS = 45
 PACED_RATE = 30000
 PING_INTERVAL = 0.005
 PINGS_MIN = 30
+IDLE_SECONDS_MIN = 10
 PING_TIME = re.compile(r"time=([\d.]+) ms")
 
 
@@ -98,6 +99,15 @@ class Ping:
         return times(ping(tunnel, seconds), 1e3, "us")
 
 
+class Idle:
+    """Nothing: what the daemons do by themselves."""
+
+    name, title = "idle", "Idle"
+
+    def run(self, tunnel, seconds):
+        return tunnel.idle_use(max(seconds, IDLE_SECONDS_MIN))
+
+
 class LoadedPing:
     """Pings during TCP flows of the same direction."""
 
@@ -146,4 +156,4 @@ def all_loads(controls):
     udp = [Udp("udp64", "UDP 64 B, flood", 64), Udp("udp1400", "UDP 1400 B, flood", 1400),
            Udp("udpuso", "UDP 1400 B with USO, flood", 1400, USO_SEGMENTS),
            Udp("udppaced", f"UDP 64 B, {PACED_RATE // 1000} k/s", 64, rate=PACED_RATE)]
-    return [*tcp, *udp, Ping(), *(LoadedPing(control, n_flows) for n_flows in (1, 4) for control in controls)]
+    return [*tcp, *udp, Idle(), Ping(), *(LoadedPing(control, n_flows) for n_flows in (1, 4) for control in controls)]

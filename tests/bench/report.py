@@ -20,6 +20,8 @@ METRICS = {
     "average_ms": ("average, ms", 2),
     "median_ms": ("median, ms", 2),
     "p99_ms": ("p99, ms", 2),
+    "wakes": ("wake-ups/s", 1),
+    "idle_cpu": ("CPU, % of a core", 2),
     "idle_mb": ("idle, MB", 1),
     "loaded_mb": ("after load, MB", 1),
     "peak_mb": ("peak, MB", 1),

@@ -13,6 +13,7 @@ import shlex
 import signal
 import struct
 import subprocess
+import time
 
 from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKD, Keys, Pair
 from lab import Lab, wait_until
@@ -72,6 +73,14 @@ class Tunnel:
     def resident_mb(self):
         """Of the larger end, now: the pages of all its processes, those that they share once."""
         return max((resident_bytes(pids) / 1e6 for pids in self.ends if pids), default=None)
+
+    def idle_use(self, seconds):
+        """Of the busier end, while nobody uses the tunnel: wake-ups a second, and CPU in percent of a core."""
+        before = [(wake_ups(pids), sum(map(_cpu_ticks, pids))) for pids in self.ends]
+        time.sleep(seconds)
+        return {"wakes": max((wake_ups(pids) - wakes) / seconds for pids, (wakes, _) in zip(self.ends, before)),
+                "idle_cpu": max(100 * (sum(map(_cpu_ticks, pids)) - ticks) / TICKS / seconds
+                                for pids, (_, ticks) in zip(self.ends, before))}
 
     def peak_mb(self):
         """Of the larger end: what its processes had at most, each by itself, together."""
@@ -201,6 +210,12 @@ def _page_frames(pid):
             entries = struct.iter_unpack("=Q", pagemap.read((end - begin) * 8))
             frames.update(entry & PAGE_FRAME for (entry,) in entries if entry & PAGE_PRESENT)
     return frames - {0}  # nobody but root sees them
+
+
+def wake_ups(pids):
+    """How often threads of these processes have gone to sleep by themselves so far."""
+    return sum(int(line.split()[1]) for pid in pids for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status")
+               for line in status.read_text().splitlines() if line.startswith("voluntary_ctxt_switches:"))
 
 
 def machine_cpu_seconds():

@@ -56,6 +56,7 @@ static void *grow(void *items, size_t n, size_t size)
 static int section_append(struct config_ini *ini, const char *kind, const char *name, int line)
 {
 	struct config_section s = {.line = line};
+	char label[CONFIG_LABEL_MAX];
 	void *grown = grow(ini->sections, ini->n_sections, sizeof(s));
 
 	if (!grown)
@@ -63,12 +64,14 @@ static int section_append(struct config_ini *ini, const char *kind, const char *
 	ini->sections = grown;
 	s.kind = strdup(kind);
 	s.name = strdup(name);
-	if (!s.kind || !s.name) {
+	snprintf(label, sizeof(label), "[%.40s%s%.80s]", kind, *name ? " " : "", name);
+	s.label = strdup(label);
+	if (!s.kind || !s.name || !s.label) {
 		free(s.kind);
 		free(s.name);
+		free(s.label);
 		return -ENOMEM;
 	}
-	snprintf(s.label, sizeof(s.label), "[%.40s%s%.80s]", kind, *name ? " " : "", name);
 	ini->sections[ini->n_sections++] = s;
 	return 0;
 }
@@ -244,6 +247,7 @@ void config_section_deinit(struct config_section *s)
 	free(s->entries);
 	free(s->kind);
 	free(s->name);
+	free(s->label);
 }
 
 void config_ini_deinit(struct config_ini *ini)

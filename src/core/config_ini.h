@@ -11,7 +11,7 @@
 
 #include "core/config_errors.h"
 
-#define CONFIG_SECTIONS_MAX 4096
+#define CONFIG_SECTIONS_MAX 65536
 /* "[", the longest kind and name that make sense, "]" and a zero. */
 #define CONFIG_LABEL_MAX 128
 
@@ -25,9 +25,9 @@ struct config_entry {
 };
 
 struct config_section {
-	char *kind; /* "link" of [link wifi] */
-	char *name; /* "wifi"; "" where there is none */
-	char label[CONFIG_LABEL_MAX];
+	char *kind;  /* "link" of [link wifi] */
+	char *name;  /* "wifi"; "" where there is none */
+	char *label; /* both, for messages */
 	int line;
 	struct config_entry *entries;
 	size_t n_entries;

@@ -26,6 +26,7 @@
 #include "dataplane/routes.h"
 #include "dataplane/rx.h"
 #include "dataplane/tx.h"
+#include "util/log.h"
 
 /* What becomes of one bond. */
 struct edit {
@@ -547,20 +548,59 @@ static int carry_out(struct plan *p)
 	return 0;
 }
 
-int network_change(struct network *n, const struct network_change *change)
+/* What takes a change of a link back. */
+static struct link_change inverse_of(const struct network *n, const struct link_change *c)
 {
-	struct plan p = {.network = n, .change = change};
+	const struct link_settings *had = network_find_link(n, c->settings.name);
+
+	if (had)
+		return (struct link_change){.settings = *had};
+	return (struct link_change){.settings = c->settings, .is_removed = true};
+}
+
+/* `inverse` has room for all; *ret_n is how many of the changes have been made. */
+static int change_links(struct network *n, const struct network_change *change,
+			struct link_change *inverse, size_t *ret_n)
+{
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < change->n_links; i++)
-		r = network_link_change(n, &change->links[i]);
+	for (*ret_n = 0; *ret_n < change->n_links; ++*ret_n) {
+		inverse[*ret_n] = inverse_of(n, &change->links[*ret_n]);
+		r = network_link_change(n, &change->links[*ret_n]);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+static void change_links_back(struct network *n, const struct link_change *inverse, size_t count)
+{
+	while (count > 0) {
+		const struct link_change *c = &inverse[--count];
+		int r = network_link_change(n, c);
+
+		if (r < 0)
+			log_error("network %s: link %s: cannot go back to what it was: %s",
+				  n->settings->name, c->settings.name, strerror(-r));
+	}
+}
+
+int network_change(struct network *n, const struct network_change *change)
+{
+	struct link_change *inverse = calloc(change->n_links + 1, sizeof(*inverse));
+	struct plan p = {.network = n, .change = change};
+	size_t n_changed = 0;
+	int r = inverse ? change_links(n, change, inverse, &n_changed) : -ENOMEM;
+
 	if (r == 0)
 		r = plan_peers(&p);
-
 	if (r == 0)
 		r = carry_out(&p);
 	if (r == 0)
 		routes_sync(n); /* what fails there has been said, and hinders nothing else */
+	else
+		change_links_back(n, inverse, n_changed);
 	free_plan(&p);
+	free(inverse);
 	return r;
 }

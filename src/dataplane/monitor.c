@@ -294,7 +294,7 @@ nsec_t monitor_work(struct monitor *m, nsec_t now)
 	errands_do(&m->errands);
 	read_watch(m, now);
 	monitor_take_events(m);
-	if (now - m->last_sample >= SAMPLE_INTERVAL)
+	if (timer_is_armed(&m->sample_timer) && now - m->last_sample >= SAMPLE_INTERVAL)
 		sample_tick(&m->sample_timer, now);
 	return timerq_run(&m->timers, now);
 }

@@ -11,7 +11,7 @@
 
 struct answer {
 	int32_t error; /* getaddrinfo()'s */
-	struct addr addr;
+	struct lookup_addresses addresses;
 };
 
 static struct addr addr_of(const struct addrinfo *info, uint16_t port)
@@ -23,7 +23,28 @@ static struct addr addr_of(const struct addrinfo *info, uint16_t port)
 	return a;
 }
 
-int lookup(const struct lookup_request *q, struct addr *ret)
+static const struct addrinfo *next_of(const struct addrinfo *i, bool is_v6)
+{
+	while (i && (i->ai_family == AF_INET6) != is_v6)
+		i = i->ai_next;
+	return i;
+}
+
+static void take_by_turns(const struct addrinfo *first, uint16_t port, struct lookup_addresses *ret)
+{
+	bool is_v6 = first->ai_family == AF_INET6;
+	const struct addrinfo *next[2] = {first, next_of(first, !is_v6)};
+
+	*ret = (struct lookup_addresses){0};
+	for (unsigned turn = 0; (next[0] || next[1]) && ret->n < LOOKUP_ADDRESSES_MAX; turn ^= 1) {
+		if (!next[turn])
+			continue;
+		ret->list[ret->n++] = addr_of(next[turn], port);
+		next[turn] = next_of(next[turn]->ai_next, turn ? !is_v6 : is_v6);
+	}
+}
+
+int lookup(const struct lookup_request *q, struct lookup_addresses *ret)
 {
 	const struct addrinfo hints = {
 		.ai_family = q->family,
@@ -35,9 +56,7 @@ int lookup(const struct lookup_request *q, struct addr *ret)
 
 	if (r != 0)
 		return r;
-	*ret = addr_of(list, q->name.port);
-	for (struct addrinfo *i = list; i && addr_equal(ret, &q->avoid); i = i->ai_next)
-		*ret = addr_of(i, q->name.port);
+	take_by_turns(list, q->name.port, ret);
 	freeaddrinfo(list);
 	return 0;
 }
@@ -55,7 +74,8 @@ static int receive_exactly(int channel, void *message, size_t size)
 	return len == size ? 0 : -EBADMSG;
 }
 
-int lookup_ask(int channel, const struct lookup_request *q, struct addr *ret, int *ret_error)
+int lookup_ask(int channel, const struct lookup_request *q, struct lookup_addresses *ret,
+	       int *ret_error)
 {
 	struct answer answer;
 	int r = channel_send(channel, q, sizeof(*q), -1);
@@ -64,7 +84,9 @@ int lookup_ask(int channel, const struct lookup_request *q, struct addr *ret, in
 		r = receive_exactly(channel, &answer, sizeof(answer));
 	if (r < 0)
 		return r;
-	*ret = answer.addr;
+	if (answer.addresses.n > LOOKUP_ADDRESSES_MAX)
+		return -EBADMSG;
+	*ret = answer.addresses;
 	*ret_error = answer.error;
 	return 0;
 }
@@ -82,7 +104,7 @@ void lookup_serve(int channel)
 	while (receive_exactly(channel, &q, sizeof(q)) == 0 && is_sound(&q)) {
 		struct answer answer = {0};
 
-		answer.error = lookup(&q, &answer.addr);
+		answer.error = lookup(&q, &answer.addresses);
 		if (channel_send(channel, &answer, sizeof(answer), -1) < 0)
 			break;
 	}

@@ -37,6 +37,7 @@ static const struct {
 	{"wireguard", "scheduler"},
 	{"wireguard", "max_spread_ms"},
 	{"wireguard", "error_backoff_secs"},
+	{"wireguard", "resolve_interval_secs"},
 	{"wireguard", "health_check_interval_ms"},
 	{"wireguard", "health_check_backup_interval_ms"},
 	{"wireguard", "health_check_timeout_ms"},

@@ -162,6 +162,17 @@ int value_table(struct value *v, void *field)
 	return 0;
 }
 
+/* A name server is not asked again and again for the same answer. */
+int value_resolve_interval(struct value *v, void *field)
+{
+	uint64_t n;
+
+	if (!parse_number(v->text, 10, &n) || (n && (n < 10 || n > 86400)))
+		return value_expected(v, "0 or 10..86400");
+	*(nsec_t *)field = (nsec_t)n * NSEC_PER_SEC;
+	return 0;
+}
+
 int value_seconds(struct value *v, void *field)
 {
 	uint64_t n;

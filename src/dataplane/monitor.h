@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "broker/lookup.h"
 #include "dataplane/status.h"
 #include "links/burst.h"
 #include "util/errand.h"
@@ -36,7 +37,10 @@ struct event {
 	/* received on the path before the frame */
 	uint64_t rx_packets;
 	uint64_t rx_bytes;
-	struct frame frame;
+	union {
+		struct frame frame;
+		struct lookup_addresses addresses; /* of EVENT_RESOLVED */
+	};
 };
 
 int monitor_new(struct monitor **ret, struct network *n); /* 0 or -errno */

@@ -9,8 +9,8 @@
 #include "dataplane/network_state.h"
 #include "dataplane/probe_internal.h"
 
-/* Its hello's, and one for each path it may have. */
-#define TIMERS (PATHS_MAX + 1)
+/* Its hello's, that of names, and one for each path it may have. */
+#define TIMERS (PATHS_MAX + 2)
 
 int probe_configure(struct probe *p, nsec_t now)
 {
@@ -38,6 +38,7 @@ int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bo
 	p->bond = bond;
 	p->made = now;
 	p->hello_timer.fire = probe_hello_tick;
+	p->name_timer.fire = probe_name_tick;
 	r = timerq_add_room(p->timers, TIMERS);
 	if (r < 0) {
 		free(p);
@@ -65,6 +66,7 @@ void probe_free(struct probe *p)
 	rcu_publish(&p->bond->paths, NULL);
 	path_set_retire(set);
 	timerq_disarm(p->timers, &p->hello_timer);
+	timerq_disarm(p->timers, &p->name_timer);
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];
 
@@ -72,6 +74,7 @@ void probe_free(struct probe *p)
 			continue;
 		timerq_disarm(p->timers, &pp->timer);
 		path_retire(pp->path);
+		free(pp->found);
 		free(pp);
 	}
 	timerq_take_room(p->timers, TIMERS);

@@ -33,8 +33,14 @@ struct probe_path {
 	bool is_poor;	       /* as quality.h says */
 	bool is_held;	       /* as health_is_held() says */
 	bool is_introduced;    /* the peer has had our hello on this path */
+	/* of a path with a name */
 	bool is_resolving;
-	nsec_t resolve_at;
+	nsec_t looked_up_at;		/* the last time */
+	nsec_t resolve_at;		/* the next, though the path works; NSEC_NEVER: not then */
+	struct lookup_addresses *found; /* NULL: nothing yet */
+	uint32_t n_untried;		/* of these, in this round */
+	struct addr named;		/* the last that was taken from there */
+	nsec_t tried_at;		/* when it was */
 	struct pmtu pmtu;
 	uint32_t route_mtu; /* what the kernel says, when it was asked last */
 	struct loss_meter tx_loss, rx_loss;
@@ -46,6 +52,7 @@ struct probe_path {
 
 struct probe {
 	struct timer hello_timer;
+	struct timer name_timer;
 	struct network *network;
 	struct bond *bond;
 	struct timerq *timers;		     /* the monitor's */

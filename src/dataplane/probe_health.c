@@ -42,10 +42,11 @@ void probe_path_announce(struct probe_path *pp, const char *why, nsec_t now)
 	probe_publish(pp->probe);
 	if (pp->health.state == HEALTH_DOWN)
 		probe_path_tell_down(pp, now);
+	probe_name_arm(pp->probe, now);
 	probe_judge_peer(pp->probe, now);
 }
 
-static bool has_session(const struct probe *p, nsec_t now)
+bool probe_has_session(const struct probe *p, nsec_t now)
 {
 	bool has;
 
@@ -58,7 +59,7 @@ static bool has_session(const struct probe *p, nsec_t now)
 /* A stock peer's paths tell nothing: there the session alone counts. */
 static bool is_reachable(struct probe *p, nsec_t now)
 {
-	if (!has_session(p, now))
+	if (!probe_has_session(p, now))
 		return false;
 	for (unsigned i = 0; i < PATHS_MAX; i++)
 		if (p->paths[i] && p->paths[i]->health.state != HEALTH_DOWN)
@@ -91,6 +92,7 @@ void probe_judge_peer(struct probe *p, nsec_t now)
 	p->is_up = is_up;
 	carrier_peer_changed(p->network, is_up);
 	news_peer(p->bond, is_up);
+	probe_name_arm(p, now);
 }
 
 static void send_ping(struct probe_path *pp, nsec_t now)
@@ -99,7 +101,7 @@ static void send_ping(struct probe_path *pp, nsec_t now)
 	struct frame *ping = frames;
 	struct path_count *sent = &pp->path->sent;
 
-	if (!addr_is_set(&pp->to.remote) || !has_session(pp->probe, now)) {
+	if (!addr_is_set(&pp->to.remote) || !probe_has_session(pp->probe, now)) {
 		/* Nothing leaves, so nothing can be missed. */
 		pp->health.next_ping = now + health_settings(pp->probe)->interval;
 		return;
@@ -157,9 +159,6 @@ void probe_path_arm(struct probe_path *pp)
 		at = health_deadline(&pp->health, health_settings(p));
 	else if (pp->health.state == HEALTH_DOWN)
 		at = pp->health.error_until;
-	if (pp->name && !pp->is_resolving &&
-	    (!addr_is_set(&pp->to.remote) || pp->health.state == HEALTH_DOWN))
-		at = nsec_min(at, pp->resolve_at);
 	at = nsec_min(at, probe_mtu_deadline(pp));
 	if (at == NSEC_NEVER)
 		timerq_disarm(p->timers, &pp->timer);
@@ -210,9 +209,6 @@ void probe_path_tick(struct timer *t, nsec_t now)
 		probe_remove_path(pp);
 		return;
 	}
-	if (pp->name && !pp->is_resolving && now >= pp->resolve_at &&
-	    (!addr_is_set(&pp->to.remote) || pp->health.state == HEALTH_DOWN))
-		probe_path_resolve(pp, now);
 	if (p->is_multilink && health_wants_ping(&pp->health, now))
 		send_ping(pp, now);
 	probe_mtu_tick(pp, now);
@@ -378,7 +374,7 @@ static nsec_t session_missed_since(const struct probe *p)
 
 nsec_t probe_link_quiet_since(const struct probe *p, const struct link *l, nsec_t now)
 {
-	bool is_in_session = has_session(p, now);
+	bool is_in_session = probe_has_session(p, now);
 	nsec_t since = 0;
 
 	for (unsigned i = 0; i < PATHS_MAX; i++) {

@@ -20,12 +20,18 @@ void probe_path_move(struct probe_path *pp, const struct endpoint *to);
  * wanted before. 0 or -ENOMEM.
  */
 int probe_configure_link(struct probe *p, struct link *l, nsec_t now);
-/* Has the name of its endpoint looked up. */
-void probe_path_resolve(struct probe_path *pp, nsec_t now);
 struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, uint32_t remote_id);
+
+/* probe_name.c: endpoints by name */
+/* Has the name of its endpoint looked up, or takes it where it is an address. */
+void probe_path_resolve(struct probe_path *pp, nsec_t now);
+void probe_name_tick(struct timer *t, nsec_t now);
+/* The timer, after whatever may have changed whether something answers. */
+void probe_name_arm(struct probe *p, nsec_t now);
 
 /* probe_health.c: pings, and what follows from their answers */
 void probe_path_tick(struct timer *t, nsec_t now);
+bool probe_has_session(const struct probe *p, nsec_t now);
 /* Backup paths that carry nothing are pinged less; after the choice has changed. */
 void probe_stand_by(struct probe *p, const struct path_set *set);
 /* Its timer, after whatever may have changed when it is due. */

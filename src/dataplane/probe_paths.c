@@ -12,9 +12,6 @@
 #include "dataplane/tx.h"
 #include "util/log.h"
 
-/* A name whose path is down is looked up again this often. */
-#define RESOLVE_INTERVAL (30 * NSEC_PER_SEC)
-
 /*
  * A stock peer delivers in the order of arrival and reports nothing, so over links of unlike delay
  * several at once are slower than one: only where the weights are said to be right.
@@ -117,6 +114,7 @@ void probe_remove_path(struct probe_path *pp)
 	timerq_disarm(p->timers, &pp->timer);
 	news_path_removed(pp);
 	path_retire(pp->path);
+	free(pp->found);
 	free(pp);
 }
 
@@ -273,6 +271,7 @@ int probe_configure_link(struct probe *p, struct link *l, nsec_t now)
 		pp->name = name;
 		probe_path_resolve(pp, now);
 		probe_path_arm(pp);
+		probe_name_arm(p, now);
 	}
 	if (pp)
 		remove_superseded(p, l, pp);
@@ -315,53 +314,4 @@ void probe_remove_link(struct probe *p, const struct link *l)
 		rcu_publish(&p->bond->paths, NULL);
 		probe_remove_path(pp);
 	}
-}
-
-void probe_path_resolve(struct probe_path *pp, nsec_t now)
-{
-	struct probe *p = pp->probe;
-	const struct addr *bind = &pp->path->link->settings->bind;
-	struct resolver_request q = {
-		.bond = p->bond,
-		.path_id = pp->path->id,
-		.lookup = {.name = *pp->name, .family = bind->sa.sa_family, .avoid = pp->to.remote},
-	};
-	struct endpoint literal = {0};
-
-	pp->resolve_at = now + RESOLVE_INTERVAL;
-	if (resolver_literal(&literal.remote, pp->name, q.lookup.family) == 0) {
-		if (!addr_equal(&literal.remote, &pp->to.remote))
-			probe_path_move(pp, &literal);
-		return;
-	}
-	if (!*p->resolver && resolver_new(p->resolver, p->network) < 0) {
-		log_error("network %s: cannot start the resolver thread",
-			  p->network->settings->name);
-		return;
-	}
-	pp->is_resolving = resolver_ask(*p->resolver, &q);
-}
-
-bool probe_resolved(struct probe *p, const struct event *e)
-{
-	for (unsigned i = 0; i < PATHS_MAX; i++) {
-		struct probe_path *pp = p->paths[i];
-		const struct endpoint to = {.remote = e->from.remote};
-
-		if (!pp || pp->path->id != e->path_id)
-			continue;
-		pp->is_resolving = false;
-		if (e->error) {
-			log_warn("network %s: link %s: cannot resolve %s; trying again in %d s",
-				 p->network->settings->name, pp->path->link->settings->name,
-				 pp->name->host, (int)(RESOLVE_INTERVAL / NSEC_PER_SEC));
-		} else if (!addr_equal(&pp->to.remote, &to.remote)) {
-			probe_path_move(pp, &to);
-			pp->health.next_ping = e->at;
-			peer_poke(&p->bond->peer, POKE_HANDSHAKE);
-		}
-		probe_path_arm(pp);
-		return true;
-	}
-	return false;
 }

@@ -67,7 +67,7 @@ static int replace_helper(struct resolver *r)
 }
 
 /* 0 or one of getaddrinfo()'s errors. */
-static int look_up(struct resolver *r, const struct lookup_request *q, struct addr *ret)
+static int look_up(struct resolver *r, const struct lookup_request *q, struct lookup_addresses *ret)
 {
 	int error;
 
@@ -95,7 +95,7 @@ static void run(void *arg)
 				.path_id = q.path_id,
 			};
 
-			e.error = look_up(r, &q.lookup, &e.from.remote);
+			e.error = look_up(r, &q.lookup, &e.addresses);
 			e.at = clock_now();
 			/* Lost, it would leave the path waiting for ever. */
 			while (!monitor_post(r->network, &e) && !atomic_load(&r->stop))

@@ -72,9 +72,10 @@ struct health_settings {
 	nsec_t backup_interval; /* of a path that stands by for others; 0: as `timeout` */
 	nsec_t timeout;
 	nsec_t error_backoff;
-	uint32_t down;	      /* unanswered pings that a timeout needs */
-	uint32_t up;	      /* answers in a row that a path which was down needs */
-	nsec_t flap_hold_max; /* 0: a path that flaps is not held down */
+	nsec_t resolve_interval; /* of the name of an endpoint that answers; 0: never */
+	uint32_t down;		 /* unanswered pings that a timeout needs */
+	uint32_t up;		 /* answers in a row that a path which was down needs */
+	nsec_t flap_hold_max;	 /* 0: a path that flaps is not held down */
 	/* Beyond the first value a path is poor (0: never), until below the second (0: half of it).
 	 */
 	uint32_t failure_loss, recovery_loss; /* percent */

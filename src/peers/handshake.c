@@ -129,6 +129,16 @@ void handshake_want(struct peer *p, nsec_t now)
 	handshake_retry(p, now);
 }
 
+void handshake_over_new_path(struct peer *p, nsec_t now)
+{
+	if (!p->is_initiating) {
+		handshake_want(p, now);
+		return;
+	}
+	p->n_copies = 0;
+	handshake_send_copy(p, now);
+}
+
 /* A session has been made: the keys are zeroed that long after the last one. */
 static void set_zero_keys(struct peer *p, nsec_t now)
 {

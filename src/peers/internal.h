@@ -41,6 +41,11 @@ struct device {
 void handshake_want(struct peer *p, nsec_t now);
 /* The same again, because the last one got no answer. */
 void handshake_retry(struct peer *p, nsec_t now);
+/*
+ * There is an address that was not there before: an initiation that awaits its response goes there
+ * too, at once, since it may have gone nowhere yet; else as handshake_want().
+ */
+void handshake_over_new_path(struct peer *p, nsec_t now);
 /* Sends the last initiation over the next path, answered or not. */
 void handshake_send_copy(struct peer *p, nsec_t now);
 /* There is a session: no more initiations, and no answer to the last one is awaited. */

@@ -32,6 +32,7 @@ enum peer_poke {
 	POKE_HANDSHAKE = 1, /* a session is wanted, or a fresher one */
 	POKE_CONFIRMED = 2, /* the first packet came on the next session */
 	POKE_WATCH = 4,	    /* traffic again: the timers must look at it */
+	POKE_PATH = 8,	    /* the same, and there is an address that was not there before */
 };
 
 /* A response, for the copies of its initiation that come over other links. */

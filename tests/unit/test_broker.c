@@ -404,20 +404,21 @@ START_TEST(names_are_looked_up_at_the_other_end)
 	struct lookup_request q = {.name = {.host = "127.0.0.1", .port = 7}, .family = AF_INET};
 	char text[ADDR_TEXT_MAX];
 	pthread_t thread;
-	struct addr a;
+	struct lookup_addresses found;
 	int fds[2];
 	int error = -1;
 
 	ck_assert_int_eq(channel_pair(fds), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, serve_lookups, &fds[1]), 0);
-	ck_assert_int_eq(lookup_ask(fds[0], &q, &a, &error), 0);
+	ck_assert_int_eq(lookup_ask(fds[0], &q, &found, &error), 0);
 	ck_assert_int_eq(error, 0);
-	ck_assert_str_eq(addr_format(&a, text), "127.0.0.1:7");
+	ck_assert_uint_eq(found.n, 1);
+	ck_assert_str_eq(addr_format(&found.list[0], text), "127.0.0.1:7");
 	q.family = AF_INET6; /* no such address */
-	ck_assert_int_eq(lookup_ask(fds[0], &q, &a, &error), 0);
+	ck_assert_int_eq(lookup_ask(fds[0], &q, &found, &error), 0);
 	ck_assert_int_ne(error, 0);
 	memset(q.name.host, 'a', sizeof(q.name.host)); /* without an end: it hangs up */
-	ck_assert_int_eq(lookup_ask(fds[0], &q, &a, &error), -EPIPE);
+	ck_assert_int_eq(lookup_ask(fds[0], &q, &found, &error), -EPIPE);
 	pthread_join(thread, NULL);
 	close(fds[0]);
 }

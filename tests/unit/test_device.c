@@ -157,6 +157,25 @@ START_TEST(crossing_renewals_end_in_one_session)
 }
 END_TEST
 
+START_TEST(initiation_under_way_goes_to_an_address_that_comes_later)
+{
+	introduce(0, true);
+	sim.loses = loses_all;
+	device_start(a->device, sim.now);
+	run_for(NSEC_PER_SEC / 10);
+	sim.loses = NULL;
+	peer_poke(&ab->peer, POKE_PATH);
+	run_for(NSEC_PER_SEC / 10);
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(ab->peer.n_initiations, 1);
+	/* with a session it is a wish like any other */
+	run_for(SECONDS(30));
+	peer_poke(&ab->peer, POKE_PATH);
+	run_for(NSEC_PER_SEC / 10);
+	ck_assert_uint_eq(ab->peer.n_initiations, 2);
+}
+END_TEST
+
 static bool loses_responses_of_b(const struct node *from, const struct node *to, unsigned type)
 {
 	(void)to;
@@ -633,6 +652,7 @@ static void add_handshakes(Suite *s)
 	/* often enough for the greater key to be on either side */
 	tcase_add_loop_test(t, crossing_initiations_end_in_one_session_and_lose_nothing, 0, 6);
 	tcase_add_loop_test(t, crossing_renewals_end_in_one_session, 0, 6);
+	tcase_add_test(t, initiation_under_way_goes_to_an_address_that_comes_later);
 	tcase_add_loop_test(t, crossing_with_a_peer_that_gives_up_its_own_works_at_once, 0, 6);
 	tcase_add_test(t, three_devices_have_sessions_apart);
 	suite_add_tcase(s, t);

@@ -72,13 +72,44 @@ bool probe_publish(struct probe *p)
 	return true;
 }
 
-struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now)
+static unsigned free_slot(const struct probe *p)
 {
-	struct probe_path *pp;
 	unsigned slot = 0;
 
 	while (slot < PATHS_MAX && p->paths[slot])
 		slot++;
+	return slot;
+}
+
+/*
+ * A slot that is free, PATHS_MAX if there is none. A peer whose links come and go leaves learnt
+ * paths behind: they are kept in case it is back there, but not at the expense of where it is now.
+ */
+static unsigned make_room(struct probe *p)
+{
+	struct probe_path *oldest = NULL;
+	unsigned slot = free_slot(p);
+
+	if (slot < PATHS_MAX)
+		return slot;
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (pp->name || pp->health.state != HEALTH_DOWN)
+			continue;
+		if (!oldest || pp->health.since < oldest->health.since)
+			oldest = pp;
+	}
+	if (oldest)
+		probe_remove_path(oldest);
+	return free_slot(p);
+}
+
+struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now)
+{
+	unsigned slot = make_room(p);
+	struct probe_path *pp;
+
 	if (slot == PATHS_MAX)
 		return NULL;
 	pp = calloc(1, sizeof(*pp));

@@ -267,15 +267,59 @@ START_TEST(ping_without_a_number_of_its_path_is_ignored)
 }
 END_TEST
 
-START_TEST(paths_are_learnt_only_as_far_as_there_are_slots)
+static void learn_paths(unsigned first, unsigned last)
 {
 	char remote[32];
 
-	begin(1, "", MULTILINK_AUTO);
-	for (unsigned i = 1; i <= PATHS_MAX + 4; i++) {
+	for (unsigned i = first; i <= last; i++) {
 		snprintf(remote, sizeof(remote), "198.51.100.%u", i);
 		give_hello(0, remote, i, 1);
 	}
+}
+
+START_TEST(paths_are_learnt_only_as_far_as_there_are_slots)
+{
+	begin(1, "", MULTILINK_AUTO);
+	learn_paths(1, PATHS_MAX + 4);
+	ck_assert_uint_eq(n_paths(), PATHS_MAX);
+}
+END_TEST
+
+static void give_down(const char *remote, uint32_t path_id)
+{
+	const struct frame down = {.type = FRAME_DOWN, .down = {.path_id = path_id}};
+
+	now++;
+	give_frame(0, remote, &down);
+}
+
+START_TEST(learnt_path_that_is_down_for_longest_makes_room)
+{
+	begin(1, "", MULTILINK_AUTO);
+	learn_paths(1, PATHS_MAX);
+	give_down("198.51.100.1", 5);
+	give_down("198.51.100.1", 2);
+	ck_assert_int_eq(state_of(0, "198.51.100.5"), HEALTH_DOWN);
+	learn_paths(101, 101);
+	ck_assert_ptr_nonnull(find(0, "198.51.100.101"));
+	ck_assert_ptr_null(find(0, "198.51.100.5"));
+	ck_assert_ptr_nonnull(find(0, "198.51.100.2"));
+	learn_paths(102, 103);
+	ck_assert_ptr_nonnull(find(0, "198.51.100.102"));
+	ck_assert_ptr_null(find(0, "198.51.100.2"));
+	ck_assert_ptr_null(find(0, "198.51.100.103"));
+	ck_assert_uint_eq(n_paths(), PATHS_MAX);
+}
+END_TEST
+
+START_TEST(configured_path_makes_no_room)
+{
+	begin(1, "192.0.2.1", MULTILINK_AUTO);
+	give_hello(0, "192.0.2.1", FAR_ID(0), 1);
+	give_down("192.0.2.1", FAR_ID(0));
+	ck_assert_int_eq(state_of(0, "192.0.2.1"), HEALTH_DOWN);
+	learn_paths(1, PATHS_MAX);
+	ck_assert_ptr_nonnull(find(0, "192.0.2.1"));
 	ck_assert_uint_eq(n_paths(), PATHS_MAX);
 }
 END_TEST
@@ -340,6 +384,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, configured_paths_of_a_stock_peer_stay);
 	tcase_add_test(t, ping_without_a_number_of_its_path_is_ignored);
 	tcase_add_test(t, paths_are_learnt_only_as_far_as_there_are_slots);
+	tcase_add_test(t, learnt_path_that_is_down_for_longest_makes_room);
+	tcase_add_test(t, configured_path_makes_no_room);
 	tcase_add_test(t, name_is_resolved_beside_the_monitor);
 	tcase_add_test(t, name_that_cannot_be_resolved_is_tried_again_later);
 	suite_add_tcase(s, t);

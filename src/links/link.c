@@ -243,9 +243,16 @@ static void end_turn(struct link *l, enum turn_end end)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+/* The worker has been woken for that, and sends what is queued when it has done it. */
+static bool awaits_socket(const struct link *l)
+{
+	return atomic_load_explicit(&l->replacement, memory_order_relaxed);
+}
+
 /*
  * After something was queued: sends it, unless somebody is sending, who looks again when its
- * turn is over. So nothing waits for a thread to wake up; what is left is the worker's.
+ * turn is over. So nothing waits for a thread to wake up; what is left is the worker's, and what
+ * follows a new socket does not go over the old one.
  */
 static void send_queued(struct link *l)
 {
@@ -253,12 +260,11 @@ static void send_queued(struct link *l)
 
 	atomic_thread_fence(memory_order_seq_cst);
 	while (ring_used(l->tx) && !atomic_load_explicit(&l->is_blocked, memory_order_relaxed)) {
-		if (!take_turn(l))
+		if (awaits_socket(l) || !take_turn(l))
 			return;
 		end = send_some(l);
 		end_turn(l, end);
-		if (end != TURN_EMPTY ||
-		    atomic_load_explicit(&l->replacement, memory_order_relaxed)) {
+		if (end != TURN_EMPTY || awaits_socket(l)) {
 			waker_wake(&l->workers[0].waker);
 			return;
 		}

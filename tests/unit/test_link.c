@@ -415,6 +415,28 @@ START_TEST(socket_is_replaced_under_traffic)
 }
 END_TEST
 
+/* The ping that shows the peer the new port is sent before the worker knows of it. */
+START_TEST(nothing_is_dropped_that_follows_a_new_socket)
+{
+	struct endpoint to = open_end(&remote);
+	uint32_t next = 1;
+
+	start(&remote);
+	start(&near);
+	while (next <= 300) {
+		ck_assert_int_eq(link_set_socket(&near.link, NULL), 0);
+		link_settle(&near.link);
+		open_end(&near);
+		ck_assert(push(&near, make_burst(next, 1, 40), &to));
+		wait_until(atomic_load(&near.link.tx_datagrams) +
+				   dropped(&near, DROP_tx_link_down) ==
+			   next);
+		next++;
+	}
+	ck_assert_uint_eq(dropped(&near, DROP_tx_link_down), 0);
+}
+END_TEST
+
 /* Whichever worker waits at it just now. */
 START_TEST(socket_is_replaced_while_it_receives)
 {
@@ -576,6 +598,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, whoever_waits_for_room_is_told);
 	tcase_add_test(t, whoever_waits_for_room_is_told_while_it_sends);
 	tcase_add_test(t, socket_is_replaced_under_traffic);
+	tcase_add_test(t, nothing_is_dropped_that_follows_a_new_socket);
 	tcase_add_test(t, socket_is_replaced_while_it_receives);
 	tcase_add_test(t, socket_that_was_never_taken_is_closed);
 	tcase_add_test(t, send_error_is_told_with_its_path);

@@ -12,11 +12,11 @@
 #include "core/config_ini.h"
 #include "core/config_value.h"
 #include "dataplane/settings.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/sandbox.h"
 #include "util/hook_kind.h"
 
 #define CONFIG_DNS_MAX 256
-#include "sandbox/cgroup.h"
-#include "sandbox/sandbox.h"
 
 struct daemon_settings {
 	char control_socket[CONFIG_PATH_MAX];

@@ -311,6 +311,9 @@ static void run(void *arg)
 		if (!may_send && !got)
 			wait_for_work(w, until, now);
 	}
+	/* The first may still be changing the socket. */
+	if (w->is_leading)
+		give_lead(w);
 }
 
 static int start(struct link_worker *w)

@@ -460,6 +460,22 @@ START_TEST(socket_is_replaced_while_it_receives)
 }
 END_TEST
 
+/* Whoever ends first may have been the one at the socket. */
+START_TEST(link_stops_while_its_socket_is_replaced)
+{
+	for (int round = 0; round < 300; round++) {
+		open_end(&near);
+		start(&near);
+		for (int i = round % 20; i > 0; i--)
+			sched_yield();
+		open_end(&near);
+		stop(&near);
+		link_deinit(&near.link);
+		init_end(&near, 0);
+	}
+}
+END_TEST
+
 START_TEST(socket_that_was_never_taken_is_closed)
 {
 	open_end(&near);
@@ -600,6 +616,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, socket_is_replaced_under_traffic);
 	tcase_add_test(t, nothing_is_dropped_that_follows_a_new_socket);
 	tcase_add_test(t, socket_is_replaced_while_it_receives);
+	tcase_add_test(t, link_stops_while_its_socket_is_replaced);
 	tcase_add_test(t, socket_that_was_never_taken_is_closed);
 	tcase_add_test(t, send_error_is_told_with_its_path);
 	tcase_add_test(t, what_fails_on_and_on_is_told_now_and_then);

@@ -87,7 +87,9 @@ static void go_to(struct probe_path *pp, const struct addr *a, nsec_t now)
 		return;
 	probe_path_move(pp, &to);
 	pp->health.next_ping = now;
-	peer_poke(&pp->probe->bond->peer, POKE_PATH);
+	/* An address that was configured was there before the first initiation. */
+	if (!is_literal(pp))
+		peer_poke(&pp->probe->bond->peer, POKE_PATH);
 }
 
 /* The one behind that in use; with one alone, that again. */

@@ -136,7 +136,7 @@ void handshake_over_new_path(struct peer *p, nsec_t now)
 		return;
 	}
 	p->n_copies = 0;
-	handshake_send_copy(p, now);
+	p->copy_at = nsec_max(now, p->last_initiation_sent + COPY_INTERVAL);
 }
 
 /* A session has been made: the keys are zeroed that long after the last one. */

@@ -43,7 +43,7 @@ void handshake_want(struct peer *p, nsec_t now);
 void handshake_retry(struct peer *p, nsec_t now);
 /*
  * There is an address that was not there before: an initiation that awaits its response goes there
- * too, at once, since it may have gone nowhere yet; else as handshake_want().
+ * too, since it may have gone nowhere yet; else as handshake_want().
  */
 void handshake_over_new_path(struct peer *p, nsec_t now);
 /* Sends the last initiation over the next path, answered or not. */

@@ -42,16 +42,21 @@ static const char *skip(const char *s, unsigned characters)
 	return s;
 }
 
+int text_prefix(const char *s, unsigned width)
+{
+	return (int)(skip(s, width) - s);
+}
+
 struct text text_shorten(const char *s, unsigned width)
 {
 	unsigned all = text_width(s);
 	unsigned head, tail;
 
 	if (all <= width || width < 4)
-		return text_format("%.*s", (int)(skip(s, width) - s), s);
+		return text_format("%.*s", text_prefix(s, width), s);
 	head = (width - 2) / 2;
 	tail = width - 2 - head;
-	return text_format("%.*s..%s", (int)(skip(s, head) - s), s, skip(s, all - tail));
+	return text_format("%.*s..%s", text_prefix(s, head), s, skip(s, all - tail));
 }
 
 /* Control characters of ASCII, and U+0080..U+009F, which some terminals obey as well. */

@@ -17,6 +17,8 @@ __attribute__((format(printf, 1, 2))) struct text text_format(const char *format
 
 /* Characters, not bytes. */
 unsigned text_width(const char *s);
+/* How many bytes the first `width` characters are, or all where there are fewer. */
+int text_prefix(const char *s, unsigned width);
 /* Takes characters from the middle, ".." standing for them, until at most `width` are left. */
 struct text text_shorten(const char *s, unsigned width);
 

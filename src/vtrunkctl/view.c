@@ -291,7 +291,8 @@ void view_render(const struct view *v, const struct screen *screen, struct json_
 	if (v->n_events)
 		fputc('\n', screen->out);
 	for (unsigned i = 0; i < v->n_events; i++) {
-		screen_print(screen, STYLE_FAINT, "%s", v->events[i]);
+		screen_print(screen, STYLE_FAINT, "%.*s", text_prefix(v->events[i], screen->width),
+			     v->events[i]);
 		fputc('\n', screen->out);
 	}
 }

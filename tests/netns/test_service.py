@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -342,7 +343,11 @@ class Status:
     def event(self, *names):
         """The next one of these names; of none, of the engine's life."""
         while True:
+            # Without a line there is no more to wait for.
+            patience = threading.Timer(30, self.popen.kill)
+            patience.start()
             line = self.file.readline()
+            patience.cancel()
             self.heard.append(([VTRUNKD, "--status-fd"], line))
             event = json.loads(line)
             if event["event"] in (names or ("spawned", "setup_finished", "exited")):
@@ -392,8 +397,8 @@ def test_who_does_not_read_holds_up_nothing(lab):
     # The log goes to a pipe that nobody reads either, and may not be lost.
     daemon = lone_daemon(lab, start=False, daemon={"log_level": "error"})
     status = Status(lab, daemon)
-    fcntl.fcntl(status.file, fcntl.F_SETPIPE_SZ, 4096)
     status.event("setup_finished")
+    fcntl.fcntl(status.file, fcntl.F_SETPIPE_SZ, 4096)
 
     for _ in range(30):  # some kilobytes
         for action in ("disconnect", "connect"):

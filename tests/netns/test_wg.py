@@ -170,7 +170,9 @@ def test_an_interface_and_a_socket_that_are_handed_over_are_taken(pair, extra):
         listener.listen()
         given = [tun, listener.fileno()]
         # The name is the interface's, whatever is asked for.
-        left.run(f"WG_TUN_FD={tun}", f"WG_UAPI_FD={given[1]}", "vtrunkd", "other", pass_fds=given)
+        words = [f"WG_TUN_FD={tun}", f"WG_UAPI_FD={given[1]}", "vtrunkd", "other"]
+        # The one before holds its lock for a moment longer than its socket.
+        wait_until(lambda: left.run(*words, check=False, pass_fds=given).returncode == 0, 10, "the daemon starts")
         os.close(tun)
     secrets = left.own / "secrets.conf"
     secrets.write_text(left.run("wg-quick", "strip", left.config).stdout)

@@ -131,7 +131,7 @@ def test_statuses_are_those_of_the_lsb(system):
     assert system.service("reload").returncode == 0
     assert system.shows()
 
-    pid = (system.root / "run/vtrunkd/vtrunkd.pid").read_text().strip()
+    pid = (system.root / "run/vtrunkd/vtrunkd.pid").read_text().split()[0]
     run("kill", "-KILL", pid)
     wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 5, "it is dead")
     assert system.service("status").returncode == 1

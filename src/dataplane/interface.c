@@ -45,15 +45,19 @@ static int add_address(struct network *n, const struct interface_address *a, boo
 	return r;
 }
 
-/* Where the interface was kept, it has them already. */
-int interface_add_addresses(struct network *n)
+static int add_all(struct network *n, const struct network_settings *s, bool may_be_there)
 {
-	const struct network_settings *s = n->settings;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->n_addresses; i++)
-		r = add_address(n, &s->addresses[i], n->was_kept);
+		r = add_address(n, &s->addresses[i], may_be_there);
 	return r;
+}
+
+/* Where the interface was kept, it has them already. */
+int interface_add_addresses(struct network *n)
+{
+	return add_all(n, n->settings, n->was_kept);
 }
 
 static bool has_address(const struct network_settings *s, const struct interface_address *a)
@@ -62,15 +66,6 @@ static bool has_address(const struct network_settings *s, const struct interface
 		if (!memcmp(&s->addresses[i], a, sizeof(*a)))
 			return true;
 	return false;
-}
-
-static int add_all(struct network *n, const struct network_settings *s)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < s->n_addresses; i++)
-		r = add_address(n, &s->addresses[i], true);
-	return r;
 }
 
 /* Those of `s` that `other` does not have. */
@@ -103,15 +98,15 @@ static bool has_same_addresses(const struct network_settings *a, const struct ne
 /* From what is in force to that list. */
 static int move_addresses(struct network *n, const struct network_settings *wanted)
 {
-	int r = add_all(n, wanted);
+	int r = add_all(n, wanted, true);
 
 	if (r == 0) {
 		remove_others(n, n->settings, wanted);
-		r = add_all(n, wanted);
+		r = add_all(n, wanted, true);
 	}
 	if (r < 0) {
 		remove_others(n, wanted, n->settings);
-		add_all(n, n->settings);
+		add_all(n, n->settings, true);
 	}
 	routes_restore(n);
 	return r;
@@ -178,7 +173,7 @@ static int move_routes(struct network *n, uint32_t table, uint32_t metric)
 	return routes_sync(n);
 }
 
-int interface_change(struct network *n, const struct network_settings *wanted)
+int network_reshape(struct network *n, const struct network_settings *wanted)
 {
 	const uint32_t table = n->settings->route_table;
 	const uint32_t metric = n->settings->route_metric;

@@ -10,9 +10,3 @@
  * or -errno, the cause being logged.
  */
 int interface_add_addresses(struct network *n);
-
-/*
- * Addresses, MTU, carrier and the place of the routes are those of `wanted` from now on. All or
- * nothing, as above.
- */
-int interface_change(struct network *n, const struct network_settings *wanted);

@@ -427,8 +427,3 @@ uint32_t network_mtu_most(const struct network *n)
 
 	return (uint32_t)(most < n->cell_bytes ? most : n->cell_bytes);
 }
-
-int network_reshape(struct network *n, const struct network_settings *wanted)
-{
-	return interface_change(n, wanted);
-}

@@ -31,13 +31,12 @@ static bool is_literal(const struct probe_path *pp)
 	return take_literal(pp, &ignored);
 }
 
-/* Since when nothing answers at the address in use; NSEC_NEVER: something does, or may. */
+/* Since when nothing answers at the address in use, of which there is one; NSEC_NEVER: something
+ * does, or may. */
 static nsec_t silent_since(const struct probe_path *pp, nsec_t now)
 {
 	const struct health *h = &pp->health;
 
-	if (!addr_is_set(&pp->to.remote))
-		return pp->tried_at;
 	if (!is_literal(pp) && !probe_has_session(pp->probe, now))
 		return pp->tried_at;
 	if (h->state != HEALTH_DOWN)

@@ -24,6 +24,7 @@
 #include "crypto/keys.h"
 #include "dataplane/filling.h"
 #include "dataplane/network_state.h"
+#include "dataplane/sparse.h"
 #include "tun/split.h"
 #include "util/log.h"
 #include "wire/inner.h"
@@ -40,9 +41,6 @@
 #define READ_CELLS 4
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
-
-/* Shorter packets are asked for, acknowledged, or waited for by somebody. */
-#define SMALL_BYTES 300
 
 struct posted_frame {
 	struct bond *bond;
@@ -461,7 +459,7 @@ static void take_read(struct tx *t, const struct virtio_net_hdr *header, size_t 
 		drops_add(&t->network->drops, DROP_tx_no_buffer, 1);
 		return;
 	}
-	if (len <= SMALL_BYTES)
+	if (len <= SPARSE_BYTES)
 		bond->spread->small_at = t->now;
 	if (split_begin(&t->read->split, header, t->read->data, len) < 0)
 		drops_add(&t->network->drops, DROP_tx_malformed, 1);

@@ -252,6 +252,14 @@ static void network_deinit(struct network_settings *n)
 	keys_wipe(n->private_key, sizeof(n->private_key));
 }
 
+const struct network_settings *config_find_network(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (!strcmp(c->networks[i].name, name))
+			return &c->networks[i];
+	return NULL;
+}
+
 void config_deinit(struct config *c)
 {
 	for (size_t i = 0; i < c->n_networks; i++)

@@ -68,5 +68,8 @@ int config_parse(struct config *ret, char *text, size_t len, struct config_error
  */
 int config_from_ini(struct config *ret, struct config_ini *ini, struct config_errors *errors);
 
+/* NULL where there is none of that name. */
+const struct network_settings *config_find_network(const struct config *c, const char *name);
+
 /* Frees all it holds, and wipes its keys. */
 void config_deinit(struct config *c);

@@ -210,10 +210,7 @@ static bool is_mere_place(const struct config *other, const struct config_sectio
 {
 	if (!strcmp(s->kind, "daemon"))
 		return true;
-	for (size_t i = 0; is_of_network(s) && i < other->n_networks; i++)
-		if (!strcmp(other->networks[i].name, section_network_name(s)))
-			return true;
-	return false;
+	return is_of_network(s) && config_find_network(other, section_network_name(s));
 }
 
 int config_diff(const struct config *before, const struct config *after, struct config_diff *ret)

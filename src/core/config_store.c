@@ -100,10 +100,9 @@ int config_store_keep(struct config_store *s)
 
 static const struct network_hooks *find_hooks(const struct config_store *s, const char *network)
 {
-	for (size_t i = 0; i < s->config.n_networks; i++)
-		if (!strcmp(s->config.networks[i].name, network))
-			return &s->config.hooks[i];
-	return NULL;
+	const struct network_settings *n = config_find_network(&s->config, network);
+
+	return n ? &s->config.hooks[n - s->config.networks] : NULL;
 }
 
 /* An engine that is started again begins with it. */
@@ -237,14 +236,6 @@ const struct daemon_settings *config_store_newest(const struct config_store *s)
 	return s->next.n_networks ? &s->next.daemon : &s->config.daemon;
 }
 
-static bool config_has_network(const struct config *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_networks; i++)
-		if (!strcmp(c->networks[i].name, name))
-			return true;
-	return false;
-}
-
 /* A configuration says `auto` for one of two. */
 static bool is_table(uint32_t wanted, uint32_t table)
 {
@@ -276,7 +267,7 @@ bool config_store_has_uapi(const struct config_store *s, const char *interface)
 
 bool config_store_has_network(const struct config_store *s, const char *name)
 {
-	return config_has_network(&s->config, name) || config_has_network(&s->next, name);
+	return config_find_network(&s->config, name) || config_find_network(&s->next, name);
 }
 
 bool config_store_may_route(const struct config_store *s, const char *interface, uint32_t table)

@@ -19,19 +19,11 @@ struct reload {
 	struct control_reply *reply;
 };
 
-static const struct network_settings *find_settings(const struct config *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_networks; i++)
-		if (!strcmp(c->networks[i].name, name))
-			return &c->networks[i];
-	return NULL;
-}
-
 /* Does the network run, and is it to go on? */
 static bool stays(const struct reload *l, const char *name)
 {
 	const struct network_slot *slot = networks_find(l->networks, name);
-	const struct network_settings *after = find_settings(l->next, name);
+	const struct network_settings *after = config_find_network(l->next, name);
 
 	return slot && slot->network && after && (after->is_enabled || !slot->settings->is_enabled);
 }
@@ -44,7 +36,8 @@ static bool needs_restart(const struct reload *l, const struct config_difference
 		return false;
 	/* The buffers of a running network have room for what was configured, and for Ethernet. */
 	if (d->key && !strcmp(d->key, "mtu"))
-		return find_settings(l->next, d->network)->mtu > network_mtu_most(slot->network);
+		return config_find_network(l->next, d->network)->mtu >
+		       network_mtu_most(slot->network);
 	return !difference_is_hot(d);
 }
 
@@ -98,7 +91,7 @@ static void change_back(const struct reload *l, size_t i)
 		int r = 0;
 
 		if (stays(l, before->name))
-			r = change(l, find_settings(l->next, before->name), before);
+			r = change(l, config_find_network(l->next, before->name), before);
 		if (r < 0)
 			log_error("network %s: cannot go back to what it was: %s", before->name,
 				  strerror(-r));
@@ -113,7 +106,7 @@ static enum control_error change_all(const struct reload *l)
 
 		if (!stays(l, before->name))
 			continue;
-		r = change(l, before, find_settings(l->next, before->name));
+		r = change(l, before, config_find_network(l->next, before->name));
 		if (r == 0)
 			continue;
 		change_back(l, i);
@@ -129,7 +122,8 @@ static void start_and_stop(const struct reload *l)
 {
 	for (size_t i = 0; i < l->next->n_networks; i++) {
 		const struct network_settings *after = &l->next->networks[i];
-		const struct network_settings *before = find_settings(l->current, after->name);
+		const struct network_settings *before =
+			config_find_network(l->current, after->name);
 		struct network_slot *slot = networks_find(l->networks, after->name);
 		bool was_wanted = before && before->is_enabled;
 

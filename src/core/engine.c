@@ -203,11 +203,11 @@ static void run_hook(void *ctx, const struct record *r)
 	const struct engine *e = ctx;
 	const struct config *c = e->settings->config;
 	const char *network = record_find(r, "network");
+	const struct network_settings *n = network ? config_find_network(c, network) : NULL;
 	int hook = hook_of(r);
 
-	for (size_t i = 0; network && hook >= 0 && i < c->n_networks; i++)
-		if (!strcmp(c->networks[i].name, network) && *c->hooks[i].paths[hook])
-			broker_run_hook(e->broker, network, (enum hook_kind)hook, r);
+	if (n && hook >= 0 && *c->hooks[n - c->networks].paths[hook])
+		broker_run_hook(e->broker, network, (enum hook_kind)hook, r);
 }
 
 static void post_exit(struct engine *e, const struct lifecycle_exit *exit)
@@ -408,27 +408,9 @@ static int wait_ms(const struct engine *e)
 
 	if (e->settings->watchdog_usecs)
 		until = nsec_min(until, nsec_max(e->alive_at, now));
-	for (size_t i = 0; i < BROKER_METRICS_KINDS; i++)
-		if (e->exporters.servers[i])
-			until = nsec_min(until,
-					 metrics_server_deadline(e->exporters.servers[i], now));
+	until = nsec_min(until, exporters_deadline(&e->exporters, now));
 	return until == NSEC_NEVER ? -1
 				   : (int)nsec_min((until - now) / NSEC_PER_MSEC + 1, INT32_MAX);
-}
-
-/* Also without news: their clients may have to be let go. */
-static void serve_metrics(struct engine *e)
-{
-	for (size_t i = 0; i < BROKER_METRICS_KINDS; i++)
-		if (e->exporters.servers[i])
-			metrics_server_dispatch(e->exporters.servers[i]);
-}
-
-static int metrics_fd(const struct engine *e, size_t i)
-{
-	const struct metrics_server *s = e->exporters.servers[i];
-
-	return s ? metrics_server_fd(s) : -1;
 }
 
 /* Twice in the time that the service manager gives us, however much there is to do. */
@@ -486,7 +468,7 @@ static int main_loop(struct engine *e)
 
 		/* A reload may have others. */
 		for (size_t i = 0; i < BROKER_METRICS_KINDS; i++)
-			fds[4 + i].fd = metrics_fd(e, i);
+			fds[4 + i].fd = exporters_fd(&e->exporters, (enum broker_metrics_kind)i);
 		n = poll(fds, sizeof(fds) / sizeof(*fds), wait_ms(e));
 		if (n < 0) {
 			if (errno == EINTR)
@@ -496,7 +478,7 @@ static int main_loop(struct engine *e)
 		}
 		tell_alive(e, clock_now());
 		trim(e, clock_now());
-		serve_metrics(e);
+		exporters_dispatch(&e->exporters);
 		if (n == 0)
 			continue;
 		if (fds[0].revents && !survive_failures(e))

@@ -67,3 +67,25 @@ void exporters_close(struct exporters *e)
 	for (int i = 0; i < BROKER_METRICS_KINDS; i++)
 		metrics_server_free(e->servers[i]);
 }
+
+int exporters_fd(const struct exporters *e, enum broker_metrics_kind kind)
+{
+	return e->servers[kind] ? metrics_server_fd(e->servers[kind]) : -1;
+}
+
+nsec_t exporters_deadline(const struct exporters *e, nsec_t now)
+{
+	nsec_t at = NSEC_NEVER;
+
+	for (int i = 0; i < BROKER_METRICS_KINDS; i++)
+		if (e->servers[i])
+			at = nsec_min(at, metrics_server_deadline(e->servers[i], now));
+	return at;
+}
+
+void exporters_dispatch(struct exporters *e)
+{
+	for (int i = 0; i < BROKER_METRICS_KINDS; i++)
+		if (e->servers[i])
+			metrics_server_dispatch(e->servers[i]);
+}

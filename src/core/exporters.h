@@ -27,3 +27,10 @@ int exporters_prepare(struct exporters *e, const struct daemon_settings *before,
 void exporters_take(struct exporters *e);
 void exporters_drop(struct exporters *e);
 void exporters_close(struct exporters *e);
+
+/* Readable when there is something to do; -1: there is no such server. */
+int exporters_fd(const struct exporters *e, enum broker_metrics_kind kind);
+/* When exporters_dispatch() is due without that; NSEC_NEVER: not at all. */
+nsec_t exporters_deadline(const struct exporters *e, nsec_t now);
+/* Also without news: clients may have to be let go. */
+void exporters_dispatch(struct exporters *e);

@@ -43,15 +43,16 @@ static uint32_t table_of(uint32_t table, const struct prefix *to)
 	return table;
 }
 
-static struct route route_to(const struct network *n, const struct prefix *to)
+/* As routes like those are. */
+static struct route route_to(const struct routes *like, const struct prefix *to)
 {
-	return (struct route){*to, table_of(n->routes.table, to), n->routes.metric};
+	return (struct route){*to, table_of(like->table, to), like->metric};
 }
 
 /* `may_be_there`: as one of our own. */
 static int add(struct network *n, const struct prefix *to, bool may_be_there)
 {
-	struct route route = route_to(n, to);
+	struct route route = route_to(&n->routes, to);
 	char text[PREFIX_TEXT_MAX];
 	int r = broker_add_route(n->broker, n->tun.name, &route);
 
@@ -64,9 +65,9 @@ static int add(struct network *n, const struct prefix *to, bool may_be_there)
 	return r;
 }
 
-static void drop(struct network *n, const struct prefix *to)
+static void drop(struct network *n, const struct routes *like, const struct prefix *to)
 {
-	struct route route = route_to(n, to);
+	struct route route = route_to(like, to);
 	char text[PREFIX_TEXT_MAX];
 	int r = broker_remove_route(n->broker, n->tun.name, &route);
 
@@ -104,7 +105,7 @@ static size_t apply(struct network *n, const struct routes *had, struct prefix *
 		int r = 0;
 
 		if (order > 0) {
-			drop(n, &n->routes.list[old++]);
+			drop(n, &n->routes, &n->routes.list[old++]);
 			continue;
 		}
 		if (order == 0)
@@ -124,24 +125,19 @@ static size_t apply(struct network *n, const struct routes *had, struct prefix *
 /* The new ones come before the old ones go; what is where it should be is left alone. */
 static int move(struct network *n, struct prefix *wanted, size_t *n_wanted)
 {
-	struct routes had = n->routes;
-	struct routes placed = {.table = n->settings->route_table,
-				.metric = n->settings->route_metric,
-				.marks = {had.marks[0], had.marks[1]}};
+	const struct routes had = n->routes;
 	int failure = 0;
 
-	n->routes = placed;
+	n->routes.table = n->settings->route_table;
+	n->routes.metric = n->settings->route_metric;
+	n->routes.n = 0;
 	*n_wanted = apply(n, &had, wanted, *n_wanted, &failure);
 	for (size_t i = 0; i < had.n; i++) {
 		const struct prefix *p = &had.list[i];
-		bool is_kept = stays(n, &had, p) && has_prefix(wanted, *n_wanted, p);
 
-		n->routes = had;
-		if (!is_kept)
-			drop(n, p);
-		n->routes = placed;
+		if (!stays(n, &had, p) || !has_prefix(wanted, *n_wanted, p))
+			drop(n, &had, p);
 	}
-	n->routes.list = had.list;
 	n->routes.n = had.n;
 	return failure;
 }

@@ -26,7 +26,6 @@ struct client {
 
 struct listener {
 	int fd; /* -1: a free place */
-	size_t interface;
 };
 
 struct uapi_server {
@@ -105,7 +104,7 @@ int uapi_server_add(struct uapi_server *s, int listen_fd, size_t interface)
 		return -EMFILE;
 	r = watch(s, EPOLL_CTL_ADD, listen_fd, EPOLLIN, l);
 	if (r == 0)
-		*l = (struct listener){listen_fd, interface};
+		l->fd = listen_fd;
 	return r;
 }
 
@@ -139,7 +138,7 @@ static void admit(struct uapi_server *s, const struct listener *l)
 		return;
 	}
 	c->fd = fd;
-	c->interface = l->interface;
+	c->interface = (size_t)(l - s->listeners);
 }
 
 static int answer_set(struct uapi_server *s, const struct client *c, char *lines)

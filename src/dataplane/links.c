@@ -212,6 +212,7 @@ static bool is_other_socket(const struct link_settings *a, const struct link_set
 {
 	return !addr_equal(&a->bind, &b->bind) || a->port != b->port || a->fwmark != b->fwmark ||
 	       a->is_disabled != b->is_disabled || a->gso != b->gso || a->gro != b->gro ||
+	       a->receive_buffer != b->receive_buffer || a->send_buffer != b->send_buffer ||
 	       strcmp(a->device, b->device) != 0;
 }
 
@@ -224,6 +225,8 @@ static void take_socket_settings(struct link_settings *to, const struct link_set
 	to->is_disabled = from->is_disabled;
 	to->gso = from->gso;
 	to->gro = from->gro;
+	to->receive_buffer = from->receive_buffer;
+	to->send_buffer = from->send_buffer;
 	memcpy(to->device, from->device, sizeof(to->device));
 }
 

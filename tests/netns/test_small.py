@@ -12,6 +12,7 @@ import pytest
 from bond import SERVER_IP, Pair
 from lab import wait_until
 from test_dynamic import processes
+from test_reload import reload
 from test_service import IS_SANITIZED
 from traffic import ping_lost, transfer
 
@@ -60,3 +61,14 @@ def test_sizes_are_as_configured_and_the_least_ones_work(pair):
     transfer(pair.client_node, pair.server_node, SERVER_IP, 16 << 20)
     transfer(pair.server_node, pair.client_node, "10.10.0.2", 16 << 20)
     assert ping_lost(pair.client_node, SERVER_IP) == 0
+
+
+def test_a_reload_changes_the_buffers_of_a_socket(pair):
+    pair.start()
+    pair.client.sections["link wan1"]["receive_buffer"] = 200000
+    assert reload(pair.client).returncode == 0
+
+    # The kernel counts twice what it is asked for.
+    wait_until(lambda: "rb400000," in pair.client_node.run("ss", "-Huanm").stdout, 5, "a socket with that buffer")
+    assert pair.client.network()["links"][0]["receive_buffer"] == 200000
+    pair.client.wait_path("wan1", "up")

@@ -114,6 +114,19 @@ class Daemon:
         how = "ended by itself" if has_ended else "was stopped"
         return f"{self.node.name}: vtrunkd {how}, status {status}:\n{self.process.output()[-4000:]}"
 
+    def processes(self):
+        """Their numbers: the supervisor's, then those of its children, of which one is the engine."""
+        pid = self.process.pid
+        return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def ctl(self, *arguments, check=True):
+        return self.node.run(VTRUNKCTL, "--socket", self.control, *arguments, check=check)
+
+    def reload(self):
+        """Reads the configuration again as it is in `sections`; it may be refused."""
+        self.write_config()
+        return self.ctl("reload", check=False)
+
     def control_answer(self):
         return self.node.run(VTRUNKCTL, "--socket", self.control, "--json", "status", check=False)
 

@@ -64,12 +64,8 @@ class Many:
                                 seconds=seconds)
         return [float(word) for word in done.stdout.split()]
 
-    def pids(self):
-        pid = self.daemon.process.pid
-        return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-
     def anonymous_bytes(self):
         """All that the daemon's processes have allocated, what they share counted once."""
-        return sum(int(line.split()[1]) * 1024 for pid in self.pids()
+        return sum(int(line.split()[1]) * 1024 for pid in self.daemon.processes()
                    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
                    if line.startswith("Pss_Anon:"))

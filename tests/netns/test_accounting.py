@@ -87,19 +87,14 @@ class Sink:
         return len(self.numbers)
 
 
-def processes_of(daemon):
-    """The engine, a child of the supervisor."""
-    return daemon.node.run("pgrep", "-P", str(daemon.process.pid)).stdout.split()
-
-
 def stop(daemon):
-    for pid in processes_of(daemon):
-        os.kill(int(pid), signal.SIGSTOP)
+    for pid in daemon.processes()[1:]:
+        os.kill(pid, signal.SIGSTOP)
 
 
 def resume(daemon):
-    for pid in processes_of(daemon):
-        os.kill(int(pid), signal.SIGCONT)
+    for pid in daemon.processes()[1:]:
+        os.kill(pid, signal.SIGCONT)
 
 
 def flood(source, address, count, pause_every=None):

@@ -96,8 +96,7 @@ def test_a_port_that_is_taken_is_found(lab):
     taken = pair.client_node.socket(socket.AF_INET, socket.SOCK_DGRAM)
     taken.bind(("0.0.0.0", 4711))
     pair.client.sections["link late"] = {"bind": "10.0.9.9:4711", "endpoint": "10.0.1.2:51820"}
-    pair.client.write_config()
-    assert pair.client_node.run(VTRUNKCTL, "--socket", pair.client.control, "reload").returncode == 0
+    assert pair.client.reload().returncode == 0
     pair.client_node.ip("addr add 10.0.9.9/32 dev wan1")
     wait_until(lambda: "ss -ulpn" in findings(pair.client).get(("link", "BAD"), ""), 10, "the port is taken")
 

@@ -132,18 +132,12 @@ def test_a_nat_entry_that_leads_nowhere_is_left_for_another_port(lab):
     assert int(link(pair, cable)["local"].rsplit(":", 1)[1]) != port
 
 
-def processes(daemon):
-    """The daemon's, the engine being a child."""
-    pid = daemon.process.pid
-    return [pid, *pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def descriptors(daemon):
-    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in processes(daemon))
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in daemon.processes())
 
 
 def resident_kilobytes(daemon):
-    lines = [line for pid in processes(daemon)
+    lines = [line for pid in daemon.processes()
              for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 

@@ -14,7 +14,7 @@ import socket
 
 import pytest
 
-from bond import SERVER_IP, VTRUNKCTL, Pair
+from bond import SERVER_IP, Pair
 from lab import wait_until
 from traffic import ping_lost
 
@@ -143,10 +143,6 @@ def test_a_reload_moves_the_metrics_or_leaves_them_all(lab):
     daemon = pair.client.sections["daemon"] = {"metrics_socket": first}
     pair.start()
 
-    def reload():
-        pair.client.write_config()
-        return pair.client_node.run(VTRUNKCTL, "--socket", pair.client.control, "reload", check=False)
-
     def answers(port):
         with pair.client_node.entered():
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -154,7 +150,7 @@ def test_a_reload_moves_the_metrics_or_leaves_them_all(lab):
         return get(connection, "/metrics")[0] == 200
 
     daemon.update(metrics_socket=second, metrics_listen="127.0.0.1:9586")
-    assert reload().returncode == 0
+    assert pair.client.reload().returncode == 0
     assert get(UnixHttp(second), "/metrics")[0] == 200 and answers(9586) and not first.exists()
 
     taken = pair.client_node.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -162,12 +158,12 @@ def test_a_reload_moves_the_metrics_or_leaves_them_all(lab):
     taken.listen()
     daemon["metrics_listen"] = "127.0.0.1:9587"
     pair.client.sections["wireguard"]["bonding_mode"] = "failover"
-    done = reload()
+    done = pair.client.reload()
     assert done.returncode == 1 and "nothing was changed" in done.stderr
     assert answers(9586) and pair.client.network()["mode"] == "aggregate"
 
     daemon.update(metrics_socket=None, metrics_listen=None)
-    assert reload().returncode == 0
+    assert pair.client.reload().returncode == 0
     assert not second.exists()
     with pytest.raises(ConnectionRefusedError):
         answers(9586)

@@ -10,7 +10,6 @@ import time
 
 from bond import HEALTH, Pair
 from lab import wait_until
-from test_dynamic import processes
 
 sys.path.insert(0, str(__file__).rsplit("/", 2)[0] + "/bench")
 from tunnels import wake_ups  # noqa: E402
@@ -22,7 +21,7 @@ DEFAULTS = {key: None for key in HEALTH}
 
 
 def wakes_a_second(daemon):
-    pids = [int(pid) for pid in processes(daemon)]
+    pids = daemon.processes()
     before, begin = wake_ups(pids), time.monotonic()
     time.sleep(SECONDS)  # what is counted happens by itself
     return (wake_ups(pids) - before) / (time.monotonic() - begin)

@@ -13,7 +13,7 @@ import struct
 
 import pytest
 
-from bond import CLIENT_IP, CLIENT_IP6, SERVER_IP, SERVER_IP6, VTRUNKCTL, Pair
+from bond import CLIENT_IP, CLIENT_IP6, SERVER_IP, SERVER_IP6, Pair
 from lab import wait_until
 from traffic import family_of, ping_lost, transfer
 
@@ -31,11 +31,6 @@ def switch(daemon, gso, gro, tso):
     for head, keys in daemon.sections.items():
         if head.startswith("link "):
             keys.update({"gso": gso, "gro": gro})
-
-
-def reload(daemon):
-    daemon.write_config()
-    return daemon.node.run(VTRUNKCTL, "--socket", daemon.control, "reload", check=False)
 
 
 def in_force(daemon):
@@ -134,11 +129,11 @@ def test_a_reload_switches_gso_and_gro_and_refuses_tso_by_name(lab):
     pair = Pair(lab, rates=(None,))
     handshakes = pair.client.peer()["handshakes"]
     pair.client.sections["link wan1"].update({"gso": OFF, "gro": OFF})
-    assert reload(pair.client).returncode == 0
+    assert pair.client.reload().returncode == 0
     wait_until(lambda: in_force(pair.client)[:2] == (False, False), 5, "both are off")
     transfer(pair.client_node, pair.server_node, SERVER_IP, 1 << 20)
     assert pair.client.peer()["handshakes"] == handshakes, "the session is the same"
     pair.client.sections["network"]["tso"] = OFF
-    refused = reload(pair.client)
+    refused = pair.client.reload()
     assert refused.returncode != 0 and "tso" in refused.stderr
     assert in_force(pair.client)[2:] == (True, True)

@@ -16,18 +16,9 @@ import socket
 
 import pytest
 
-from bond import SERVER_IP, VTRUNKCTL, Keys, Pair, assert_no_key_was_told, network_section, new_psk
+from bond import SERVER_IP, Keys, Pair, assert_no_key_was_told, network_section, new_psk
 from lab import wait_until
 from traffic import PingTrain, is_listening, ping_lost, wait_for_ping
-
-
-def ctl(daemon, *arguments, check=True):
-    return daemon.node.run(VTRUNKCTL, "--socket", daemon.control, *arguments, check=check)
-
-
-def reload(daemon):
-    daemon.write_config()
-    return ctl(daemon, "reload", check=False)
 
 
 def links(daemon):
@@ -177,11 +168,11 @@ def test_addresses_change_and_a_flow_of_another_lives(lab):
     pair = Pair(lab, rates=[None])
     network = pair.client.sections["network"]
     pair.server.sections["network"].update(address="10.10.0.1/24, fd10::1/64, 10.40.0.1/24")
-    assert reload(pair.server).returncode == 0
+    assert pair.server.reload().returncode == 0
     for address in ("10.10.0.7/24, 10.10.0.2/24, fd10::2/64", "10.10.0.2/24, fd10::2/64", "10.10.0.2/16, fd10::2/64",
                     "10.10.0.2/24, 10.40.0.2/24"):
         network["address"] = address
-        done = reload(pair.client)
+        done = pair.client.reload()
         assert done.returncode == 0, done.stderr
         assert inner_addresses(pair.client) == sorted(address.split(", "))
         assert ping_lost(pair.client_node, SERVER_IP, 5) == 0
@@ -189,7 +180,7 @@ def test_addresses_change_and_a_flow_of_another_lives(lab):
 
     network["table"] = 100
     network["address"] = "10.40.0.2/24"  # the first one goes, and with it what the kernel ties to it
-    assert reload(pair.client).returncode == 0
+    assert pair.client.reload().returncode == 0
     assert "default" in routes_of(pair.client, 100)
     assert ping_lost(pair.client_node, "10.40.0.1", 5) == 0
 
@@ -201,7 +192,7 @@ def test_an_address_of_another_interface_takes_all_back(lab):
 
     network.update(mtu=1300, table=100, address=f"10.10.0.9/24, {pair.client_address(pair.cables[0])}/24")
     pair.client.sections["link wan1"]["weight"] = 5
-    done = reload(pair.client)
+    done = pair.client.reload()
     assert done.returncode == 1 and "nothing was changed" in done.stderr
     assert (inner_addresses(pair.client), pair.client.network()["mtu"]) == before
     assert pair.client.path("wan1")["weight"] == 1
@@ -221,14 +212,14 @@ def test_peers_come_and_go(lab):
     handshakes = daemon.peer("client")["handshakes"]
 
     daemon.sections["peer other"] = {"public_key": Keys().public, "allowed_ips": "10.10.0.9/32"}
-    assert "[peer other] added" in reload(daemon).stdout
+    assert "[peer other] added" in daemon.reload().stdout
     assert daemon.peer("other")["allowed_ips"] == ["10.10.0.9/32"]
-    ctl(daemon, "peer", "set", "other", "allowed_ips=10.10.0.8/32", "persistent_keepalive=7")
+    daemon.ctl("peer", "set", "other", "allowed_ips=10.10.0.8/32", "persistent_keepalive=7")
     assert daemon.peer("other")["allowed_ips"] == ["10.10.0.8/32"]
     assert daemon.peer("other")["persistent_keepalive_s"] == 7
-    ctl(daemon, "peer", "remove", "other")
+    daemon.ctl("peer", "remove", "other")
     assert [p["name"] for p in daemon.network()["peers"]] == ["client"]
-    ctl(daemon, "peer", "add", "third", f"public_key={Keys().public}", "allowed_ips=10.10.0.7/32")
+    daemon.ctl("peer", "add", "third", f"public_key={Keys().public}", "allowed_ips=10.10.0.7/32")
     assert daemon.peer("third")
     assert daemon.peer("client")["handshakes"] == handshakes
     assert ping_lost(pair.client_node, SERVER_IP) == 0
@@ -238,17 +229,17 @@ def test_links_come_and_go_by_command(lab):
     pair = Pair(lab)
     endpoint = pair.client.sections["link wan2"]["endpoint"]
 
-    ctl(pair.client, "link", "disable", "wan2")
+    pair.client.ctl("link", "disable", "wan2")
     assert links(pair.client) == ["wan1"]
-    ctl(pair.client, "link", "enable", "wan2")
+    pair.client.ctl("link", "enable", "wan2")
     pair.client.wait_path("wan2", "up")
-    ctl(pair.client, "link", "remove", "wan2")
+    pair.client.ctl("link", "remove", "wan2")
     assert links(pair.client) == ["wan1"]
-    ctl(pair.client, "link", "add", "lte/5g", f"endpoint={endpoint}", "weight=3")
+    pair.client.ctl("link", "add", "lte/5g", f"endpoint={endpoint}", "weight=3")
     pair.client.wait_path("lte/5g", "up")
-    assert "weight changed" in ctl(pair.client, "link", "set", "lte/5g", "weight=5").stdout
+    assert "weight changed" in pair.client.ctl("link", "set", "lte/5g", "weight=5").stdout
     assert pair.client.path("lte/5g")["weight"] == 5
-    ctl(pair.client, "mode", "set", "failover")
+    pair.client.ctl("mode", "set", "failover")
     assert pair.client.network()["mode"] == "failover"
     wait_until(lambda: ping_lost(pair.client_node, SERVER_IP, 5) == 0, 10, "pings are answered")
 
@@ -260,18 +251,18 @@ def test_what_is_wrong_or_needs_a_restart_changes_nothing(lab):
     sections["link wan1"]["weight"] = 7
     sections["network"]["mtu"] = 9000
     sections["daemon"] = {"user": "nobody", "log_level": "info"}
-    done = reload(pair.client)
+    done = pair.client.reload()
     assert done.returncode == 1 and "restart" in done.stderr
     assert "[network] mtu" in done.stderr and "[daemon] user" in done.stderr and "log_level" not in done.stderr
     del sections["network"]["mtu"], sections["daemon"]
     sections["link wan1"]["weight"] = 0
-    done = reload(pair.client)
+    done = pair.client.reload()
     assert done.returncode == 1 and "weight" in done.stderr and str(pair.client.config) in done.stderr
     sections["link wan1"]["weight"] = 1
     assert pair.client.path("wan1")["weight"] == 1, "what is good was not taken either"
     for command in (["link", "remove", "nowhere"], ["link", "set", "wan1", "weight=0"], ["mode", "set", "fast"],
                     ["link", "add", "wan1", "weight=1"], ["peer", "set", "nobody", "multilink=no"]):
-        assert ctl(pair.client, *command, check=False).returncode == 1, command
+        assert pair.client.ctl(*command, check=False).returncode == 1, command
     assert ping_lost(pair.client_node, SERVER_IP) == 0
 
 
@@ -294,7 +285,7 @@ def test_sighup_reloads_networks_and_all(lab):
     assert pair.client.network("two")["public_key"] == keys.public
     for name in ("network two", "wireguard two", "link other"):
         del pair.client.sections[name]
-    assert "removed" in reload(pair.client).stdout
+    assert "removed" in pair.client.reload().stdout
     assert not pair.client_node.has_interface("tun2")
     assert ping_lost(pair.client_node, SERVER_IP) == 0
 
@@ -333,7 +324,7 @@ def test_wg_finds_an_interface_when_the_networks_before_it_go(lab):
 
     for name in ("network two", "wireguard two", "link other"):
         del sections[name]
-    assert "removed" in reload(pair.client).stdout
+    assert "removed" in pair.client.reload().stdout
     assert uapi_private_key(directory, "tun0") == keys["tun0"]
     wait_for_ping(pair.client_node, SERVER_IP, 25)
     pair.client.stop()
@@ -362,31 +353,31 @@ def test_wg_finds_a_network_that_comes_and_loses_one_that_goes(lab):
     sections["wireguard extra"] = {"private_key": Keys().private}
     sections["link extra"] = {"network": "extra"}
     sections["peer nobody"] = {"network": "extra", "public_key": Keys().public, "allowed_ips": "10.99.0.2/32"}
-    assert reload(client).returncode == 0
+    assert client.reload().returncode == 0
     wait_until(lambda: names() == ["tun0.sock", "tun9.sock"], 5, "wg finds the network that came")
     assert uapi_private_key(sockets, "tun9")
-    ctl(client, "disconnect", "extra")
+    client.ctl("disconnect", "extra")
     wait_until(lambda: names() == ["tun0.sock"], 5, "a network that is stopped has no socket")
-    ctl(client, "connect", "extra")
+    client.ctl("connect", "extra")
     wait_until(lambda: names() == ["tun0.sock", "tun9.sock"], 5, "it has one again")
     sections["network default"]["uapi"] = "off"
-    assert reload(client).returncode == 0
+    assert client.reload().returncode == 0
     wait_until(lambda: names() == ["tun9.sock"], 5, "wg does not find what it is not to find")
     for section in ("network extra", "wireguard extra", "link extra", "peer nobody"):
         del sections[section]
-    assert reload(client).returncode == 0
+    assert client.reload().returncode == 0
     wait_until(lambda: names() == [], 5, "wg finds nothing any more")
 
 
 def test_rates_roles_and_thresholds_need_no_restart(lab):
     pair = Pair(lab, rates=[None])
     wait_for_ping(pair.client_node, SERVER_IP, 25)
-    done = ctl(pair.client, "link", "set", "wan1", "rate=7mbit", "role=backup")
+    done = pair.client.ctl("link", "set", "wan1", "rate=7mbit", "role=backup")
     assert "rate changed" in done.stdout and "role changed" in done.stdout
     link, = pair.client.network()["links"]
     assert link["rate_bps"] == 7000000 and link["role"] == "backup"
     pair.client.sections["wireguard"].update(max_spread_ms=50, health_check_up=2, failure_loss=30)
-    assert reload(pair.client).returncode == 0
+    assert pair.client.reload().returncode == 0
     assert ping_lost(pair.client_node, SERVER_IP) == 0
 
 
@@ -396,8 +387,8 @@ def test_a_new_private_key_makes_new_sessions(lab):
 
     pair.client.sections["wireguard"]["private_key"] = new.private
     pair.server.sections["wireguard"]["peer_public_key"] = new.public
-    assert reload(pair.server).returncode == 0
-    assert reload(pair.client).returncode == 0
+    assert pair.server.reload().returncode == 0
+    assert pair.client.reload().returncode == 0
 
     assert pair.client.network()["public_key"] == new.public
     wait_for_ping(pair.client_node, SERVER_IP, 25)
@@ -406,13 +397,13 @@ def test_a_new_private_key_makes_new_sessions(lab):
 def test_no_key_is_in_any_output(lab):
     """Of what could show one; the lab looks through all that was said, in every test."""
     pair = Pair(lab)
-    ctl(pair.client, "log", "level", "debug")
+    pair.client.ctl("log", "level", "debug")
     for words in (["status"], ["--json", "status"], ["metrics"], ["health"], ["doctor"], ["reload"],
                   ["peer", "set", "peer", f"preshared_key={pair.client_keys.private}"],
                   ["link", "add", "x", f"fwmark={pair.client_keys.private}"]):
-        ctl(pair.client, *words, check=False)
+        pair.client.ctl(*words, check=False)
     pair.client.sections["wireguard"]["mtu"] = pair.client_keys.private
-    reload(pair.client)
+    pair.client.reload()
     del pair.client.sections["wireguard"]["mtu"]
 
 

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from bond import SERVER_IP, VTRUNKCTL, VTRUNKD, Pair, endpoint
+from bond import SERVER_IP, VTRUNKD, Pair, endpoint
 from lab import wait_until
 from traffic import PingTrain, ping_lost, wait_for_ping
 
@@ -20,10 +20,6 @@ from traffic import PingTrain, ping_lost, wait_for_ping
 def public_of(path):
     return subprocess.run([VTRUNKD, "pubkey"], input=path.read_text(), capture_output=True, text=True,
                           check=True).stdout.strip()
-
-
-def ctl(daemon, *arguments, check=True):
-    return daemon.node.run(VTRUNKCTL, "--socket", daemon.control, *arguments, check=check)
 
 
 def public_key_in(done):
@@ -56,9 +52,9 @@ def beside(path, suffix):
 
 def rotate(near, far):
     """In two steps; the new public key."""
-    prepared = public_key_in(ctl(near, "keys", "prepare"))
-    assert "changed" in ctl(far, "peer", "set", "far", f"public_key={prepared}").stdout
-    assert public_key_in(ctl(near, "keys", "commit")) == prepared
+    prepared = public_key_in(near.ctl("keys", "prepare"))
+    assert "changed" in far.ctl("peer", "set", "far", f"public_key={prepared}").stdout
+    assert public_key_in(near.ctl("keys", "commit")) == prepared
     return prepared
 
 
@@ -75,7 +71,7 @@ def test_both_ends_get_new_keys_while_traffic_runs(lab):
             assert stat.S_IMODE(near.key_file.stat().st_mode) == 0o600
     print(f"longest gap: {train.longest_gap:.3f} s")
     assert train.longest_gap < 10
-    assert ctl(pair.client, "reload").returncode == 0, "the file is what is in force"
+    assert pair.client.ctl("reload").returncode == 0, "the file is what is in force"
     assert pair.client.network()["public_key"] == public_of(pair.client.key_file)
 
 
@@ -83,8 +79,8 @@ def test_prepare_changes_nothing_and_tells_the_same_twice(lab):
     pair = FilePair(lab)
     before = pair.client.key_file.read_text()
     handshakes = pair.client.peer()["handshakes"]
-    first = public_key_in(ctl(pair.client, "keys", "prepare"))
-    assert public_key_in(ctl(pair.client, "keys", "prepare", "default")) == first
+    first = public_key_in(pair.client.ctl("keys", "prepare"))
+    assert public_key_in(pair.client.ctl("keys", "prepare", "default")) == first
     assert stat.S_IMODE(beside(pair.client.key_file, ".next").stat().st_mode) == 0o600
     assert pair.client.key_file.read_text() == before
     assert pair.client.network()["public_key"] == pair.client_keys.public
@@ -114,7 +110,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(lab, how):
         client.sections["wireguard"]["private_key_file"] = link
         link.symlink_to(client.key_file)
         client.write_config()
-        ctl(client, "reload")
+        client.ctl("reload")
         link.unlink()
         wanted = "cannot be written or read"
     elif how == "open":
@@ -125,11 +121,11 @@ def test_what_cannot_be_is_refused_and_changes_nothing(lab, how):
     elif how == "inline":
         client.sections["wireguard"].update(private_key_file=None, private_key=client.key_file.read_text().strip())
         client.write_config()
-        ctl(client, "reload")
+        client.ctl("reload")
         wanted = "vtrunkd genkey"
     else:
         arguments, wanted = ["keys", "rotate", "elsewhere"], "no network named"
-    done = ctl(client, *arguments, check=False)
+    done = client.ctl(*arguments, check=False)
     assert done.returncode == 1 and wanted in done.stderr
     assert client.network()["public_key"] == before
     assert ping_lost(pair.client_node, SERVER_IP, 5) == 0

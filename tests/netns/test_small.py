@@ -11,8 +11,6 @@ import pytest
 
 from bond import SERVER_IP, Pair
 from lab import wait_until
-from test_dynamic import processes
-from test_reload import reload
 from test_service import IS_SANITIZED
 from traffic import ping_lost, transfer
 
@@ -31,7 +29,7 @@ def make_pair(lab):
 
 
 def resident_mb(daemon):
-    return resident_bytes([int(pid) for pid in processes(daemon)]) / 1e6
+    return resident_bytes(daemon.processes()) / 1e6
 
 
 def test_small_daemon_stays_small_while_it_carries_data(pair):
@@ -66,7 +64,7 @@ def test_sizes_are_as_configured_and_the_least_ones_work(pair):
 def test_a_reload_changes_the_buffers_of_a_socket(pair):
     pair.start()
     pair.client.sections["link wan1"]["receive_buffer"] = 200000
-    assert reload(pair.client).returncode == 0
+    assert pair.client.reload().returncode == 0
 
     # The kernel counts twice what it is asked for.
     wait_until(lambda: "rb400000," in pair.client_node.run("ss", "-Huanm").stdout, 5, "a socket with that buffer")

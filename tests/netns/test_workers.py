@@ -36,6 +36,5 @@ def test_workers_keep_the_order_of_a_flow(lab):
 def test_a_running_link_keeps_its_workers(lab):
     pair = Pair(lab, rates=(None,))
     pair.client.sections["link wan1"]["workers"] = 2
-    pair.client.write_config()
-    done = pair.client_node.run(bond.VTRUNKCTL, "--socket", pair.client.control, "reload", check=False)
+    done = pair.client.reload()
     assert done.returncode == 1 and "[link wan1] workers" in done.stderr and "restart" in done.stderr

@@ -558,9 +558,17 @@ nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
 	return c->next_send;
 }
 
+/* What was measured last, without the queue that has emptied since we last sent. */
+static nsec_t delay_now(const struct pathctl *c, nsec_t now)
+{
+	nsec_t least = min_get(&c->base) + c->tolerated;
+
+	return nsec_max(min_get(&c->standing) - (now - c->last_sent), least);
+}
+
 nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now)
 {
-	nsec_t delay = c->has_delay ? min_get(&c->standing) : 0;
+	nsec_t delay = c->has_delay ? delay_now(c, now) : 0;
 
 	return nsec_max(c->next_send, now) + duration((double)bytes, c->rate) + delay;
 }

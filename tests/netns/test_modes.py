@@ -15,10 +15,11 @@ from traffic import PingTrain, iperf, tcp_mbps, transfer, udp_probe
 LINK_MBPS = 50
 
 
+@pytest.mark.parametrize("congestion", ["cubic", "bbr"])
 @pytest.mark.parametrize("is_reverse", [False, True], ids=["upload", "download"])
-def test_aggregate_gives_one_tcp_flow_more_than_one_link(lab, is_reverse):
+def test_aggregate_gives_one_tcp_flow_more_than_one_link(lab, is_reverse, congestion):
     pair = Pair(lab, "aggregate", rates=[f"{LINK_MBPS}mbit"] * 2)
-    options = ["--reverse"] if is_reverse else []
+    options = ["--congestion", congestion] + (["--reverse"] if is_reverse else [])
 
     mbps = tcp_mbps(pair.client_node, pair.server_node, SERVER_IP, 4, *options)
 

@@ -411,6 +411,25 @@ START_TEST(a_fast_path_that_becomes_slow_is_paced)
 }
 END_TEST
 
+/* If it were kept for ever, the path would be too late for whatever the others can carry. */
+START_TEST(a_queue_is_gone_when_it_had_the_time_to_empty)
+{
+	nsec_t delay = 10 * NSEC_PER_MSEC, now;
+	struct run r;
+
+	run_begin(&r, 1, MBIT(50), delay);
+	while (r.ctl.queue < 8 * NSEC_PER_MSEC)
+		measure(&r, NSEC_PER_MSEC);
+	r.demand_until = 0;
+	simnet_run(r.net, simnet_now(r.net) + NSEC_PER_SEC);
+	now = simnet_now(r.net);
+	ck_assert_int_ge(r.ctl.queue, 8 * NSEC_PER_MSEC); /* as it was seen last */
+	ck_assert_int_le(pathctl_arrival(&r.ctl, 0, now) - now,
+			 CLOCK_OFFSET + delay + PATHCTL_BURST);
+	simnet_free(r.net);
+}
+END_TEST
+
 START_TEST(a_dead_path_is_silent_soon_and_costs_no_more_than_its_window)
 {
 	struct run r;
@@ -452,6 +471,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);
 	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
+	tcase_add_test(t, a_queue_is_gone_when_it_had_the_time_to_empty);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);
 	suite_add_tcase(s, t);
 	return s;

@@ -42,7 +42,7 @@ def test_the_questions_to_a_stock_peer_do_it_no_harm(lab, multilink):
     assert mixed.daemon.peer()["session"]
 
 
-@pytest.mark.parametrize("mode", ["aggregate", "redundant", "failover"])
+@pytest.mark.parametrize("mode", ["aggregate", "redundant", "failover", "auto"])
 def test_a_stock_peer_can_be_served_over_two_links(lab, mode):
     mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": mode})
     mixed.connect()
@@ -51,6 +51,21 @@ def test_a_stock_peer_can_be_served_over_two_links(lab, mode):
     assert (outcome.lost, outcome.duplicates) == (0, 0)
     transfer(mixed.client, mixed.server, SERVER_IP, 8 << 20)
     transfer(mixed.server, mixed.client, CLIENT_IP, 8 << 20)
+
+
+def test_auto_sends_a_stock_peer_no_copies(lab):
+    """They would come first now and then, and lead its endpoint to and fro."""
+    mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": "auto"})
+    mixed.connect()
+    wait_until(lambda: mixed.daemon.peer()["multilink"] is False, 15, "the peer is known as a stock one")
+    before = [mixed.client.counters(cable.name)["tx"]["bytes"] for cable in mixed.cables]
+
+    outcome = udp_probe(mixed.client, mixed.server, SERVER_IP, count=500)
+
+    sent = [mixed.client.counters(cable.name)["tx"]["bytes"] - b for cable, b in zip(mixed.cables, before)]
+    assert (outcome.lost, outcome.duplicates) == (0, 0)
+    assert mixed.daemon.peer()["copied"]["packets"] == 0
+    assert min(sent) < 0.1 * max(sent), f"one link carries it all: {sent}"
 
 
 @pytest.mark.parametrize("scheduler", ["adaptive", "weight"])

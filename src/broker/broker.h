@@ -62,7 +62,10 @@ int broker_store_stamp(struct broker *b, const char *network, nsec_t time);
  */
 int broker_open_resolver(struct broker *b, int *ret_fd);
 
-/* The engine's main thread says that everything is up, and later that it does not hang. */
+/*
+ * The engine's main thread says that everything is up, once more after each reload, and in between
+ * that it does not hang.
+ */
 int broker_ready(struct broker *b);
 int broker_alive(struct broker *b);
 

@@ -23,7 +23,7 @@ struct broker_calls {
 	bool (*has_network)(void *ctx, const char *name);
 	/* May the interface have routes in this table? It must be in the configuration. */
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
-	/* The engine is up; 0 or -errno. */
+	/* The engine is up, or done with what read_config() began; 0 or -errno. */
 	int (*ready)(void *ctx);
 	/* ... and does not hang. */
 	void (*alive)(void *ctx);

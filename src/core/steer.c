@@ -97,6 +97,7 @@ enum control_error steer_reload(struct actions *a, struct control_reply *reply)
 	wipe(&text);
 	if (!error)
 		broker_keep_config(a->broker);
+	broker_ready(a->broker);
 	return error;
 }
 

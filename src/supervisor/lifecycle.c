@@ -194,6 +194,21 @@ void lifecycle_setup_finished(const struct lifecycle *l, pid_t engine)
 	lifecycle_notify(l, "READY=1\nSTATUS=up");
 }
 
+void lifecycle_reloading(const struct lifecycle *l)
+{
+	char lines[64];
+
+	/* When it began is in the same message, or systemd does not take it (sd_notify(3)). */
+	snprintf(lines, sizeof(lines), "RELOADING=1\nMONOTONIC_USEC=%lld",
+		 (long long)(clock_read(CLOCK_MONOTONIC) / NSEC_PER_USEC));
+	lifecycle_notify(l, lines);
+}
+
+void lifecycle_reloaded(const struct lifecycle *l)
+{
+	lifecycle_notify(l, "READY=1");
+}
+
 void lifecycle_exit_record(const struct lifecycle_exit *e, struct record *ret)
 {
 	init_event(ret, "exited", e->engine);

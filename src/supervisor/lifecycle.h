@@ -56,5 +56,8 @@ void lifecycle_exit_record(const struct lifecycle_exit *e, struct record *ret);
 /* Is that one of these three events? */
 bool lifecycle_is_own(const char *event);
 
-/* To the service manager alone; lines of sd_notify(3). */
+/* To the service manager alone: a reload has begun, and is over, whether anything came of it. */
+void lifecycle_reloading(const struct lifecycle *l);
+void lifecycle_reloaded(const struct lifecycle *l);
+/* To it alone too; lines of sd_notify(3). */
 void lifecycle_notify(const struct lifecycle *l, const char *lines);

@@ -197,8 +197,10 @@ static int take_ready(void *ctx)
 	struct supervisor *s = ctx;
 	int r = 0;
 
-	if (s->is_ready)
+	if (s->is_ready) {
+		lifecycle_reloaded(s->settings->lifecycle);
 		return 0;
+	}
 	s->is_ready = true;
 	lifecycle_setup_finished(s->settings->lifecycle, s->engine);
 	if (!s->has_been_ready)
@@ -233,6 +235,8 @@ static int read_config(void *ctx, int *ret_fd)
 {
 	const struct supervisor *s = ctx;
 
+	if (s->is_ready)
+		lifecycle_reloading(s->settings->lifecycle);
 	return s->calls->read_config(s->ctx, ret_fd);
 }
 

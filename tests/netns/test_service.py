@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -422,7 +423,7 @@ def test_events_as_text(lab):
     assert status.popen.wait(5) == 1
 
 
-def test_the_service_manager_is_told_when_all_is_up_and_when_it_stops(lab):
+def test_the_service_manager_is_told_when_all_is_up_of_reloads_and_the_stop(lab):
     daemon = lone_daemon(lab, start=False)
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     lab.stack.enter_context(manager)
@@ -435,11 +436,21 @@ def test_the_service_manager_is_told_when_all_is_up_and_when_it_stops(lab):
     assert manager.recv(1000).startswith(b"READY=1")
     assert daemon.node.has_interface("tun0")
     assert manager.recv(1000) == manager.recv(1000) == b"WATCHDOG=1"
+
+    def hear():
+        return next(said for said in iter(lambda: manager.recv(1000), None) if said != b"WATCHDOG=1")
+    for is_good in (True, False):
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        if not is_good:
+            break_the_file(daemon)
+        os.kill(daemon.process.pid, signal.SIGHUP)
+        reloading = re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=(\d+)", hear())
+        assert before <= int(reloading[1]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        assert hear() == b"READY=1", "also if it was refused"
+    assert daemon.ctl("reload", check=False).returncode == 1
+    assert hear().startswith(b"RELOADING=1") and hear() == b"READY=1"
     daemon.process.popen.terminate()
-    said = [manager.recv(1000)]
-    while said[-1] == b"WATCHDOG=1":
-        said.append(manager.recv(1000))
-    assert said[-1] == b"STOPPING=1"
+    assert hear() == b"STOPPING=1"
 
 
 def in_container(daemon):

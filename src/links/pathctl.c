@@ -558,12 +558,12 @@ nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
 	return c->next_send;
 }
 
-/* What was measured last, without the queue that has emptied since we last sent. */
+/* The path's own, and what is left of the queue that was there when we last sent. */
 static nsec_t delay_now(const struct pathctl *c, nsec_t now)
 {
-	nsec_t least = min_get(&c->base) + c->tolerated;
+	nsec_t queue = nsec_max(c->queue - (now - c->last_sent), 0);
 
-	return nsec_max(min_get(&c->standing) - (now - c->last_sent), least);
+	return min_get(&c->base) + c->tolerated + queue;
 }
 
 nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now)

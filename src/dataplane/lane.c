@@ -438,14 +438,25 @@ static void ask_for_repair_rcu(struct bond *bond, struct reseq *q, nsec_t now)
 		bond_send_control_rcu(bond, NULL, payload, (size_t)len, now);
 }
 
-/* Asking is of use while there is another path over which the answer may come. */
-static bool may_repair(const struct path_set *set)
+/*
+ * Asking is of use while there is another path over which the answer may come, and it comes no
+ * sooner than the shortest of them lets it.
+ */
+static void allow_repair(struct reseq *q, const struct path_set *set)
 {
+	nsec_t least = NSEC_NEVER;
 	unsigned n_up = 0;
 
-	for (unsigned i = 0; set && i < set->n; i++)
-		n_up += set->entries[i].state == HEALTH_UP;
-	return n_up > 1 && set->is_multilink && set->mode != BOND_REDUNDANT;
+	for (unsigned i = 0; set && i < set->n; i++) {
+		nsec_t rtt = atomic_load_explicit(&set->entries[i].path->rtt, memory_order_relaxed);
+
+		if (set->entries[i].state != HEALTH_UP)
+			continue;
+		n_up++;
+		least = rtt ? nsec_min(least, rtt) : least;
+	}
+	reseq_allow_repair(q, n_up > 1 && set->is_multilink && set->mode != BOND_REDUNDANT,
+			   least == NSEC_NEVER ? 0 : least);
 }
 
 /* The queue holds the newest first. */
@@ -493,7 +504,7 @@ static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
 		deliver_ready(w, q, now);
 	flush(w);
 	if (q) {
-		reseq_allow_repair(q, may_repair(rcu_read(&bond->paths)));
+		allow_repair(q, rcu_read(&bond->paths));
 		ask_for_repair_rcu(bond, q, now);
 	}
 	if (bond->lane.reporter)

@@ -26,7 +26,8 @@ static struct repair_gap *gap_at(struct repair *r, unsigned at)
 /* A quarter more than it took, so that what is a little late is not asked for twice. */
 static nsec_t wait_time(const struct repair *r)
 {
-	nsec_t wait = r->longest + r->longest / 4 + 2 * NSEC_PER_MSEC;
+	nsec_t took = nsec_max(r->longest, r->round_trip);
+	nsec_t wait = took + took / 4 + 2 * NSEC_PER_MSEC;
 
 	wait = nsec_max(wait, REPAIR_WAIT_MIN) * r->patience;
 	return nsec_min(wait, REPAIR_WAIT_MAX);

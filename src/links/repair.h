@@ -44,6 +44,7 @@ struct repair {
 	nsec_t longest;	   /* from asking to coming, decaying */
 	unsigned patience; /* so many times that, while it is not known whether that is enough */
 	bool has_measured;
+	nsec_t round_trip; /* by the resequencer's user: no answer comes sooner; 0: not known */
 	nsec_t next_ask;
 	unsigned trust;
 	nsec_t paused_until;

@@ -555,9 +555,10 @@ static bool give_up(struct reseq *r, const struct slot *first, nsec_t now)
 	return true;
 }
 
-void reseq_allow_repair(struct reseq *r, bool is_allowed)
+void reseq_allow_repair(struct reseq *r, bool is_allowed, nsec_t round_trip)
 {
 	r->may_repair = is_allowed;
+	r->repair.round_trip = round_trip;
 }
 
 bool reseq_may_repair(const struct reseq *r)

@@ -104,8 +104,11 @@ void reseq_hurry(struct reseq *r, uint32_t session, uint64_t counter);
  */
 void reseq_apart(struct reseq *r, uint32_t session, uint64_t counter, uint32_t n, nsec_t now);
 
-/* May the peer be asked for what is missing? No to begin with. */
-void reseq_allow_repair(struct reseq *r, bool is_allowed);
+/*
+ * May the peer be asked for what is missing? No to begin with. What is asked for comes after
+ * `round_trip` at the soonest; 0 if that is not known.
+ */
+void reseq_allow_repair(struct reseq *r, bool is_allowed, nsec_t round_trip);
 bool reseq_may_repair(const struct reseq *r);
 /* What to ask for now, at most `max` gaps; once per batch, after reseq_pop(). */
 unsigned reseq_ask(struct reseq *r, nsec_t now, struct reseq_gap *ret, unsigned max);

@@ -97,7 +97,7 @@ static void pop_all(struct bond *b)
 	struct bond_packet *p;
 	nsec_t deadline;
 
-	reseq_allow_repair(b->reseq, b->has_repair);
+	reseq_allow_repair(b->reseq, b->has_repair, 0);
 	while ((p = reseq_pop(b->reseq, simnet_now(b->net))))
 		deliver(b, p);
 	ask(b);

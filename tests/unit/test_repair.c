@@ -105,6 +105,18 @@ START_TEST(the_wait_follows_what_it_takes)
 }
 END_TEST
 
+/* What was measured decays to nothing while no packet is lost. */
+START_TEST(nothing_is_asked_for_again_within_a_round_trip)
+{
+	r.round_trip = 80 * MSEC;
+	measure(5 * MSEC);
+	add(10, 11);
+	ck_assert_uint_eq(ask(T0, 10), 1);
+	ck_assert_int_eq(repair_ask_at(&r), T0 + 102 * MSEC);
+	ck_assert_int_eq(repair_deadline(&r, 11), T0 + 3 * 102 * MSEC);
+}
+END_TEST
+
 START_TEST(an_answer_to_who_knows_which_request_makes_patient)
 {
 	measure(20 * MSEC);
@@ -207,6 +219,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, each_gap_is_asked_for_at_once_and_three_times_in_all);
 	tcase_add_test(t, requests_have_an_interval);
 	tcase_add_test(t, the_wait_follows_what_it_takes);
+	tcase_add_test(t, nothing_is_asked_for_again_within_a_round_trip);
 	tcase_add_test(t, an_answer_to_who_knows_which_request_makes_patient);
 	tcase_add_test(t, who_brings_nothing_is_not_asked_for_a_while);
 	tcase_add_test(t, what_may_have_come_by_itself_teaches_nothing);

@@ -448,7 +448,7 @@ END_TEST
  */
 static void lose_one(void)
 {
-	reseq_allow_repair(reseq, true);
+	reseq_allow_repair(reseq, true, 0);
 	begin_two_paths();
 	come(0, 1, 3);
 	come(1, 1, 4);
@@ -524,7 +524,7 @@ START_TEST(what_is_overdue_is_asked_for_too)
 {
 	nsec_t hold;
 
-	reseq_allow_repair(reseq, true);
+	reseq_allow_repair(reseq, true, 0);
 	begin_two_paths();
 	hold = reseq_hold_time(reseq);
 	come(0, 1, 3); /* 2 may still come over path 1 */
@@ -551,7 +551,7 @@ START_TEST(what_was_asked_for_is_no_reordering)
 	now += MSEC;
 	come(0, 1, 2);
 	expect("2 3 4 ");
-	reseq_allow_repair(reseq, false);
+	reseq_allow_repair(reseq, false, 0);
 	come(0, 1, 6);
 	come(1, 1, 7);
 	expect("6 7 "); /* at once: no path has to be further ahead for its word to count */
@@ -628,7 +628,7 @@ END_TEST
 
 START_TEST(what_is_in_a_hurry_waits_for_proof_but_not_for_repair)
 {
-	reseq_allow_repair(reseq, true);
+	reseq_allow_repair(reseq, true, 0);
 	begin_two_paths();
 	come(0, 1, 3);
 	come(0, 1, 4);
@@ -652,7 +652,7 @@ END_TEST
 
 START_TEST(what_was_in_a_hurry_and_left_in_its_turn_leaves_once)
 {
-	reseq_allow_repair(reseq, true);
+	reseq_allow_repair(reseq, true, 0);
 	begin_two_paths();
 	come(0, 1, 3);
 	reseq_hurry(reseq, 1, 3);
@@ -683,7 +683,7 @@ END_TEST
 
 START_TEST(what_is_lost_is_asked_for_if_nobody_waits)
 {
-	reseq_allow_repair(reseq, true);
+	reseq_allow_repair(reseq, true, 0);
 	begin_two_paths();
 	ck_assert_int_eq(reseq_offer(reseq, 0, 1, 3, now), RESEQ_HOLD);
 	ck_assert(reseq_pass(reseq, 1, 3));

@@ -95,6 +95,15 @@ static void learn(struct repair *r, const struct repair_gap *g, nsec_t now)
 	r->patience = 1;
 }
 
+/*
+ * Did asking bring it? Not sooner than after a round trip: then a path of which nothing had been
+ * heard, and which the proof left out, brought the packet itself.
+ */
+static bool is_answer(const struct repair *r, const struct repair_gap *g, nsec_t now)
+{
+	return g->is_lost && g->tries && now - g->since >= r->round_trip;
+}
+
 bool repair_filled(struct repair *r, uint64_t position, nsec_t now)
 {
 	for (unsigned at = r->tail; at != r->head; at++) {
@@ -104,7 +113,7 @@ bool repair_filled(struct repair *r, uint64_t position, nsec_t now)
 			return false;
 		if (!position_is_before(position, g->end))
 			continue;
-		if (g->is_lost && g->tries)
+		if (is_answer(r, g, now))
 			learn(r, g, now);
 		else if (g->tries && r->trust < REPAIR_TRUST)
 			r->trust++; /* by itself or not: waiting was of use */

@@ -166,6 +166,21 @@ START_TEST(what_may_have_come_by_itself_teaches_nothing)
 }
 END_TEST
 
+/* A path that had brought nothing takes no part in the proof that a packet is lost. */
+START_TEST(what_comes_within_a_round_trip_was_not_asked_for)
+{
+	r.round_trip = 40 * MSEC;
+	measure(39 * MSEC);
+	add(1, 2);
+	ck_assert_int_eq(repair_deadline(&r, 2),
+			 T0 + REPAIR_TRIES * 102 * MSEC); /* as at the start */
+	repair_give_up(&r, 2, T0);
+	measure(40 * MSEC);
+	add(1, 2);
+	ck_assert_int_eq(repair_deadline(&r, 2), T0 + REPAIR_TRIES * 52 * MSEC);
+}
+END_TEST
+
 START_TEST(there_is_an_end_to_the_list)
 {
 	for (uint64_t i = 0; i < REPAIR_GAPS; i++)
@@ -223,6 +238,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, an_answer_to_who_knows_which_request_makes_patient);
 	tcase_add_test(t, who_brings_nothing_is_not_asked_for_a_while);
 	tcase_add_test(t, what_may_have_come_by_itself_teaches_nothing);
+	tcase_add_test(t, what_comes_within_a_round_trip_was_not_asked_for);
 	tcase_add_test(t, there_is_an_end_to_the_list);
 	tcase_add_test(t, repair_that_comes_late_tells_how_long_it_takes);
 	tcase_add_test(t, late_packet_that_was_not_lost_for_sure_tells_nothing);

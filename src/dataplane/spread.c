@@ -534,7 +534,7 @@ nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_
 
 		*ret_fast &= c && pathctl_is_fast(c);
 		if (c && c->has_delay)
-			longest = nsec_max(longest, pathctl_round_trip(c) + c->queue);
+			longest = nsec_max(longest, pathctl_round_trip(c) + pathctl_queue(c, now));
 	}
 	if (longest && now - s->repair_at < REPAIR_AGE_SPAN)
 		longest += s->repair_age;
@@ -547,10 +547,11 @@ void spread_want_room_rcu(const struct path_set *set)
 		link_want_room(set->entries[set->active[i]].path->link);
 }
 
-static void tell(struct path *p, const struct pathctl *c)
+static void tell(struct path *p, const struct pathctl *c, nsec_t now)
 {
 	atomic_store_explicit(&p->learnt_bps, (uint64_t)(8 * c->capacity), memory_order_relaxed);
 	atomic_store_explicit(&p->queue, c->queue, memory_order_relaxed);
+	atomic_store_explicit(&p->queue_at, now, memory_order_relaxed);
 }
 
 void spread_report_rcu(struct spread *s, const struct path_set *set,
@@ -572,6 +573,6 @@ void spread_report_rcu(struct spread *s, const struct path_set *set,
 		if (!pathctl_report(c, &r, now))
 			continue;
 		resend_reported(&s->resend, p, r.session, r.counter);
-		tell(p, c);
+		tell(p, c, now);
 	}
 }

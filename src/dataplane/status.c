@@ -83,7 +83,7 @@ static void fill_path(const struct probe_path *pp, struct path_status *ret, nsec
 	ret->tx_bps = pp->tx_rate.bps;
 	ret->rx_bps = pp->rx_rate.bps;
 	ret->learnt_bps = load(&path->learnt_bps);
-	ret->queue = atomic_load_explicit(&path->queue, memory_order_relaxed);
+	ret->queue = path_queue(path, now);
 	ret->tx_packets = load(&path->sent.packets);
 	ret->tx_bytes = load(&path->sent.bytes);
 	ret->rx_packets = load(&path->received.packets);

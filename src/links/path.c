@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* While data goes there, reports come more often. */
+#define QUEUE_MEMORY (100 * NSEC_PER_MSEC)
+
 /* How good a path is: only those of the best rank present are candidates. */
 enum path_rank {
 	RANK_UP,
@@ -120,6 +123,14 @@ const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth)
 			return &set->entries[i];
 	}
 	return NULL;
+}
+
+nsec_t path_queue(const struct path *p, nsec_t now)
+{
+	nsec_t queue = atomic_load_explicit(&p->queue, memory_order_relaxed);
+	nsec_t at = atomic_load_explicit(&p->queue_at, memory_order_relaxed);
+
+	return now - at > queue + QUEUE_MEMORY ? 0 : queue;
 }
 
 bool path_push(const struct path_entry *e, struct burst *b)

@@ -31,7 +31,8 @@ struct path {
 	_Atomic nsec_t rtt;
 	/* the TUN reader, by reports; read for status */
 	_Atomic uint64_t learnt_bps; /* what it carries; 0 until measured */
-	_Atomic nsec_t queue;	     /* of the delay there, what is the path's queue */
+	_Atomic nsec_t queue;	     /* of the delay there, what was the path's queue ... */
+	_Atomic nsec_t queue_at;     /* ... then */
 	/* any thread that sends */
 	_Alignas(64) struct path_count sent;
 	/* receive lane */
@@ -94,6 +95,9 @@ const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth);
  * counts it. False if the link's queue is full.
  */
 bool path_push(const struct path_entry *e, struct burst *b);
+
+/* How long packets wait there; nothing when no report has come for so long that it has emptied. */
+nsec_t path_queue(const struct path *p, nsec_t now);
 
 void path_set_retire(struct path_set *set); /* NULL is fine */
 void path_retire(struct path *p);

@@ -558,17 +558,15 @@ nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
 	return c->next_send;
 }
 
-/* The path's own, and what is left of the queue that was there when we last sent. */
-static nsec_t delay_now(const struct pathctl *c, nsec_t now)
+nsec_t pathctl_queue(const struct pathctl *c, nsec_t now)
 {
-	nsec_t queue = nsec_max(c->queue - (now - c->last_sent), 0);
-
-	return min_get(&c->base) + c->tolerated + queue;
+	return nsec_max(c->queue - (now - c->last_sent), 0);
 }
 
 nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now)
 {
-	nsec_t delay = c->has_delay ? delay_now(c, now) : 0;
+	nsec_t own = min_get(&c->base) + c->tolerated;
+	nsec_t delay = c->has_delay ? own + pathctl_queue(c, now) : 0;
 
 	return nsec_max(c->next_send, now) + duration((double)bytes, c->rate) + delay;
 }

@@ -147,6 +147,8 @@ uint64_t pathctl_burst_bytes(const struct pathctl *c);
 bool pathctl_is_new(const struct pathctl *c);
 /* Has there been a long queue on it for some time, ours or that of others? */
 bool pathctl_has_queue(const struct pathctl *c);
+/* What is left of the queue that was measured, since we last sent. */
+nsec_t pathctl_queue(const struct pathctl *c, nsec_t now);
 /* From sending to its report, without queues; a guess while none has come. */
 nsec_t pathctl_round_trip(const struct pathctl *c);
 uint64_t pathctl_inflight(const struct pathctl *c);

@@ -316,6 +316,20 @@ START_TEST(retired_ones_are_freed)
 }
 END_TEST
 
+START_TEST(queue_is_gone_when_nothing_was_reported_for_long_enough)
+{
+	nsec_t queue = 200 * NSEC_PER_MSEC;
+	struct path *p = add(UP, 1)->path;
+
+	ck_assert_int_eq(path_queue(p, NSEC_PER_SEC), 0);
+	atomic_init(&p->queue, queue);
+	atomic_init(&p->queue_at, NSEC_PER_SEC);
+	ck_assert_int_eq(path_queue(p, NSEC_PER_SEC), queue);
+	ck_assert_int_eq(path_queue(p, NSEC_PER_SEC + queue), queue);
+	ck_assert_int_eq(path_queue(p, 2 * NSEC_PER_SEC), 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("path");
@@ -340,6 +354,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, entry_is_found_by_slot);
 	tcase_add_test(t, those_that_carry_data_come_first);
 	tcase_add_test(t, heaviest_path_of_a_stock_peer_comes_first_even_if_it_is_down);
+	tcase_add_test(t, queue_is_gone_when_nothing_was_reported_for_long_enough);
 	tcase_add_test(t, retired_ones_are_freed);
 	suite_add_tcase(s, t);
 	return s;

@@ -115,6 +115,33 @@ def test_the_carrier_follows_the_peers(lab):
     wait_for_ping(pair.client_node, SERVER_IP)
 
 
+BIRD = """router id 10.10.0.2;
+protocol device {{ scan time 1; }}
+protocol kernel {{ scan time 1; ipv4 {{ import none; export all; }}; }}
+protocol static {{ check link yes; ipv4; route 10.99.0.0/16 via "tun0"; }}
+protocol static {{ ipv4 {{ preference 50; }}; route 10.99.0.0/16 via {router}; }}
+"""
+
+
+def test_a_routing_daemon_goes_elsewhere_while_there_is_no_carrier(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    for daemon in (pair.client, pair.server):
+        daemon.sections["network"]["carrier"] = "follow"
+    pair.start()
+    config = lab.file("bird.conf")
+    config.write_text(BIRD.format(router=pair.server_address(pair.cables[0])))
+    pair.client_node.spawn("/usr/local/lib/vtrunkd-tests/bird", "-f", "-c", config, "-s", lab.file("bird.ctl"))
+
+    def leads_to(device):
+        return f"dev {device} " in pair.client_node.ip("route show 10.99.0.0/16 proto bird").stdout
+
+    wait_until(lambda: leads_to("tun0"), 10, "BIRD likes the tunnel best")
+    pair.server.kill()
+    wait_until(lambda: leads_to("wan1"), 15, "the other way is in force")
+    pair.server.start()
+    wait_until(lambda: leads_to("tun0"), 15, "the tunnel is in force again")
+
+
 def test_the_carrier_is_always_there_otherwise(lab):
     assert has_carrier(daemon_with(lab, ["10.1.0.0/16"]).node)
 

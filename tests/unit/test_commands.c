@@ -194,6 +194,34 @@ START_TEST(manual_has_every_key)
 }
 END_TEST
 
+static bool has_key(const struct section_kind *kind, const char *name)
+{
+	const struct config_key *key = kind->keys;
+
+	while (key->name && strcmp(key->name, name) != 0)
+		key++;
+	return key->name;
+}
+
+/* The items of a list; what only mentions a key goes on in the same line. */
+START_TEST(manual_has_no_key_that_there_is_not)
+{
+	char section[TEXT_MAX];
+	char name[64];
+	unsigned n = 0;
+
+	for (const struct section_kind *kind = section_kinds; kind->kind; kind++) {
+		read_manual_section(kind->kind, section);
+		for (const char *at = section; (at = strstr(at, "\n.It Ic ")); n++) {
+			at += strlen("\n.It Ic ");
+			ck_assert_int_eq(sscanf(at, "%63s", name), 1);
+			ck_assert_msg(has_key(kind, name), "[%s] %s", kind->kind, name);
+		}
+	}
+	ck_assert_uint_gt(n, 80);
+}
+END_TEST
+
 static struct config read_good(const char *name)
 {
 	struct config_errors none = {0};
@@ -502,6 +530,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, forced_starter_replaces_a_symbolic_link);
 	tcase_add_loop_test(c, example_is_good_once_keys_are_in, 0, N_EXAMPLES);
 	tcase_add_test(c, manual_has_every_key);
+	tcase_add_test(c, manual_has_no_key_that_there_is_not);
 	tcase_add_test(c, pair_matches);
 	tcase_add_test(c, pair_does_not_overwrite_half_of_one);
 	tcase_add_loop_test(c, pair_takes_an_ipv6_endpoint, 0, 2);

@@ -33,4 +33,5 @@ def test_shells_complete_words_keys_and_names(lab, shell, script, file):
     assert complete("link", "disable", "") == ["wan1", "wan2"]
     assert complete("link", "set", "wan1", "wei") == ["weight="]
     assert complete("mode", "set", "f") == ["failover"]
+    assert complete("keys", "") == ["commit", "prepare", "rotate"]
     assert complete("connect", "") == ["default"]

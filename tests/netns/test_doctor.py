@@ -9,6 +9,7 @@
 import json
 import os
 import socket
+import threading
 
 from bond import VTRUNKCTL, Pair
 from lab import wait_until
@@ -99,6 +100,58 @@ def test_a_port_that_is_taken_is_found(lab):
     assert pair.client.reload().returncode == 0
     pair.client_node.ip("addr add 10.0.9.9/32 dev wan1")
     wait_until(lambda: "ss -ulpn" in findings(pair.client).get(("link", "BAD"), ""), 10, "the port is taken")
+
+
+class FakeDaemon:
+    """Answers every request with one status."""
+
+    def __init__(self, node, status):
+        lab = node.lab
+        self.node, self.control, self.config = node, lab.file("fake.sock"), lab.file("fake.conf")
+        self.config.write_text("")
+        self.control.unlink(missing_ok=True)
+        listener = lab.stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(self.control))
+        listener.listen()
+        answer = json.dumps({"id": 1, "success": True, "data": {"schema": 1, "version": "1", **status}}).encode() + b"\n"
+
+        def serve():
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client:
+                    if client.recv(65536):
+                        client.sendall(answer)
+        lab.stack.callback(listener.shutdown, socket.SHUT_RDWR)
+        threading.Thread(target=serve, daemon=True).start()
+
+
+def test_links_without_offloads_and_what_the_start_had_to_do_without_are_found(lab):
+    node = lab.node("client")
+    link = {"open": True, "gso": True, "gro": True, "gso_setting": "auto", "gro_setting": "auto"}
+
+    def found(**changes):
+        links = [{"name": "lte", **link, **changes}]
+        return findings(FakeDaemon(node, {"warnings": ["memory is not locked"], "networks": [
+            {"name": "home", "interface": "tun0", "state": "error", "reason": "no luck", "links": links, "peers": []}]}))
+
+    assert ("offloads", "note") not in found()
+    assert "ethtool -K" in found(gro=False)["offloads", "note"]
+    refused = found(gso=False, gso_refused=3)
+    assert "link lte: the kernel refuses UDP_SEGMENT" in refused["offloads", "note"]
+    assert "memory is not locked" in refused["start", "note"]
+    assert "network home: no luck -> the log" in refused["network", "BAD"]
+    assert ("offloads", "note") not in found(gso=False, gso_setting="off"), "as it was wanted"
+
+
+def test_a_clock_that_was_never_set_is_found(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    wrapper = ["env", "ASAN_OPTIONS=verify_asan_link_order=0", "faketime", "2001-02-03 04:05:06"]
+
+    assert "set it (NTP)" in findings(pair.client, *wrapper)["clock", "note"]
+    assert ("clock", "ok") in findings(pair.client)
 
 
 def test_the_tunnel_device_and_the_right_to_use_it_are_looked_at(lab):

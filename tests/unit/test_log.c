@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/journal.h"
@@ -17,6 +19,17 @@
 static char directory[64];
 static int real_stderr;
 static int file;
+
+static time_t seconds_later;
+
+/* In the place of the C library's: time passes when we say so. */
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+	int r = (int)syscall(SYS_clock_gettime, id, ret);
+
+	ret->tv_sec += seconds_later;
+	return r;
+}
 
 static void capture(void)
 {
@@ -109,6 +122,21 @@ START_TEST(place_that_logs_without_end_is_rationed_and_others_are_not)
 }
 END_TEST
 
+START_TEST(what_was_suppressed_is_counted)
+{
+	log_init(LOG_SINK_STDERR, LOG_INFO);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < LOG_RATION + 7; i++)
+			log_info("echo %d", i);
+		seconds_later += LOG_RATION_TIME / NSEC_PER_SEC;
+	}
+	ck_assert_uint_eq(count(captured(), "echo"), 2 * LOG_RATION);
+	ck_assert_uint_eq(count(captured(), "info: 7 messages like the next one were suppressed\n"),
+			  1);
+	seconds_later = 0;
+}
+END_TEST
+
 START_TEST(journal_gets_fields_of_their_own)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -164,6 +192,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, service_manager_gets_priorities);
 	tcase_add_test(c, level_can_be_changed);
 	tcase_add_test(c, place_that_logs_without_end_is_rationed_and_others_are_not);
+	tcase_add_test(c, what_was_suppressed_is_counted);
 	tcase_add_test(c, journal_gets_fields_of_their_own);
 	tcase_add_test(c, journal_is_spoken_to_only_where_it_reads);
 	suite_add_tcase(suite, c);

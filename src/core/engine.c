@@ -253,7 +253,7 @@ static void post_end(struct engine *e, int status)
 	struct lifecycle_exit end = {
 		.engine = getpid(), .status = W_EXITCODE(status, 0), .restart_in = NSEC_NEVER};
 
-	strcpy(end.cause, status == EXIT_SUCCESS ? "told to stop" : "no network is left");
+	strcpy(end.cause, status == EXIT_FAILURE ? "no network is left" : "told to stop");
 	post_exit(e, &end);
 }
 
@@ -482,7 +482,7 @@ static int main_loop(struct engine *e)
 		if (n == 0)
 			continue;
 		if (fds[0].revents && !survive_failures(e))
-			return e->settings->ends_with_interface ? EXIT_SUCCESS : EXIT_FAILURE;
+			return e->settings->ends_with_interface ? ENGINE_DONE : EXIT_FAILURE;
 		if (fds[1].revents && is_told_to_stop(e))
 			return EXIT_SUCCESS;
 		if (fds[2].revents)
@@ -492,7 +492,7 @@ static int main_loop(struct engine *e)
 		if (fds[6].revents)
 			uapi_server_dispatch(e->uapi.server);
 		if (fds[7].revents && is_socket_removed(e))
-			return EXIT_SUCCESS;
+			return ENGINE_DONE;
 		uapi_follow(&e->uapi);
 	}
 }

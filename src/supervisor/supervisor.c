@@ -385,10 +385,9 @@ static void describe_end(int status, char *to, size_t size)
 		snprintf(to, size, "ended with status %d", WEXITSTATUS(status));
 }
 
-/* An engine that gives up says so by EXIT_FAILURE, and why in the log; all else is a crash. */
-static bool has_crashed(int status)
+static bool has_ended(int status, int code)
 {
-	return !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FAILURE;
+	return WIFEXITED(status) && WEXITSTATUS(status) == code;
 }
 
 static void handle_crash(struct supervisor *s, struct lifecycle_exit *e, nsec_t now)
@@ -435,10 +434,12 @@ static void engine_ended(struct supervisor *s, int status, nsec_t now)
 	else if (s->is_stopping) {
 		log_error("engine %s while it stopped", e.cause);
 		s->exit_status = EXIT_FAILURE;
-	} else if (has_crashed(status)) {
-		handle_crash(s, &e, now);
+	} else if (has_ended(status, ENGINE_DONE)) {
+		s->exit_status = EXIT_SUCCESS;
+	} else if (has_ended(status, EXIT_FAILURE)) {
+		s->exit_status = EXIT_FAILURE; /* it has given up, and has said why */
 	} else {
-		s->exit_status = EXIT_FAILURE;
+		handle_crash(s, &e, now);
 	}
 	lifecycle_exited(s->settings->lifecycle, &e);
 	s->before = e;

@@ -14,6 +14,9 @@
 #include "sandbox/sandbox.h"
 #include "supervisor/lifecycle.h"
 
+/* The engine's exit status when what it is for has been taken away: it ends, and all is well. */
+#define ENGINE_DONE 3
+
 /* What the engine has of its parent. */
 struct engine_channels {
 	int broker; /* requests: broker_new_remote() */

@@ -8,6 +8,7 @@
 Each host has a mount namespace with directories of its own at /run/wireguard and /run/vtrunkd, since
 these names are built into wg.
 """
+import base64
 import fcntl
 import os
 import shutil
@@ -18,7 +19,7 @@ import pytest
 
 from bond import BUILD, Keys, new_psk
 from lab import wait_until
-from traffic import transfer, wait_for_ping
+from traffic import answers_ping, transfer, wait_for_ping
 
 PORTS = {"left": 51820, "right": 51821}
 TUNSETIFF = 0x400454CA
@@ -30,6 +31,8 @@ OWN = ("mount --bind {0}/wireguard /run/wireguard && mount --bind {0}/vtrunkd /r
 
 class Host:
     def __init__(self, lab, name):
+        for part in ("/run/wireguard", "/run/vtrunkd", "/var/lib/vtrunkd"):
+            os.makedirs(part, exist_ok=True)
         self.name, self.node, self.keys = name, lab.node(name), Keys()
         self.own = lab.file(f"{name}-own")
         for part in ("wireguard", "vtrunkd", "state", "conf"):
@@ -37,10 +40,15 @@ class Host:
         self.config = self.own / "conf" / "wg0.conf"
         self.pids = set()
 
+    def words(self, *arguments):
+        return ["unshare", "-m", "sh", "-c", OWN.format(self.own), "sh", "env",
+                f"PATH={BUILD}:{os.environ['PATH']}", "WG_QUICK_USERSPACE_IMPLEMENTATION=vtrunkd", *arguments]
+
     def run(self, *arguments, **options):
-        return self.node.run("unshare", "-m", "sh", "-c", OWN.format(self.own), "sh", "env",
-                             f"PATH={BUILD}:{os.environ['PATH']}", "WG_QUICK_USERSPACE_IMPLEMENTATION=vtrunkd",
-                             *arguments, **options)
+        return self.node.run(*self.words(*arguments), **options)
+
+    def spawn(self, *arguments):
+        return self.node.spawn(*self.words(*arguments))
 
     def wg(self, *arguments, **options):
         return self.run("wg", *arguments, **options).stdout.strip()
@@ -55,11 +63,17 @@ class Host:
     def down(self):
         self.run("wg-quick", "down", self.config)
 
+    def raw(self, *lines):
+        """What the daemon answers to that request at its socket."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(str(self.own / "wireguard" / "wg0.sock"))
+            s.sendall("\n".join([*lines, "", ""]).encode())
+            return s.recv(1 << 16).decode()
+
 
 class Pair:
     def __init__(self, lab):
-        for part in ("/run/wireguard", "/run/vtrunkd", "/var/lib/vtrunkd"):
-            os.makedirs(part, exist_ok=True)
         self.left, self.right = Host(lab, "left"), Host(lab, "right")
         cable = lab.cable(self.left.node, self.right.node, "wan")
         psk = new_psk()
@@ -102,6 +116,23 @@ def test_wg_quick_brings_up_a_tunnel_and_takes_it_down(pair):
     wait_until(lambda: not pair.left.has_socket(), 10, "the daemon ends")
 
 
+@pytest.mark.parametrize("table", ["off", "77"])
+def test_wg_quick_keeps_to_its_table_and_runs_its_commands(lab, table):
+    host, told = Host(lab, "left"), lab.file("told.txt")
+    host.write("[Interface]", f"PrivateKey = {host.keys.private}", "Address = 10.77.0.1/24", f"Table = {table}",
+               *(f"{when} = echo {when} %i >>{told}" for when in ("PreUp", "PostUp", "PreDown", "PostDown")),
+               "[Peer]", f"PublicKey = {Keys().public}", "AllowedIPs = 10.78.0.0/24, fd78::/64")
+
+    host.run("wg-quick", "up", host.config)
+
+    routes = host.node.run("ip", "route", "show", "table", "all").stdout
+    assert ("10.78.0.0/24 dev wg0 table 77" in routes) == (table == "77"), routes
+    assert not host.node.run("ip", "route", "show", "10.78.0.0/24").stdout, "the main table is left alone"
+    host.down()
+    wait_until(lambda: not host.has_socket(), 10, "the daemon ends")
+    assert told.read_text().splitlines() == ["PreUp wg0", "PostUp wg0", "PreDown wg0", "PostDown wg0"]
+
+
 def test_syncconf_keeps_sessions_and_setconf_ends_them(pair):
     pair.ping()
     before = pair.left.wg("show", "wg0", "latest-handshakes")
@@ -120,14 +151,58 @@ def test_peers_and_allowed_ips_come_and_go_beside_a_session(pair):
     before = left.wg("show", "wg0", "latest-handshakes")
     left.wg("set", "wg0", "peer", new, "allowed-ips", "10.78.0.0/24", "endpoint", "[2001:db8::1]:9",
             "persistent-keepalive", "5")
-    allowed = dict(line.split("\t") for line in left.wg("show", "wg0", "allowed-ips").splitlines())
-    assert allowed == {known: "10.77.0.2/32", new: "10.78.0.0/24"}
+    assert allowed_ips(left) == {known: "10.77.0.2/32", new: "10.78.0.0/24"}
     assert f"{new}\t[2001:db8::1]:9" in left.wg("show", "wg0", "endpoints")
     assert f"{new}\t5" in left.wg("show", "wg0", "persistent-keepalive")
     left.wg("set", "wg0", "peer", new, "remove")
     assert left.wg("show", "wg0", "peers") == known
     assert left.wg("show", "wg0", "latest-handshakes") == before
     pair.ping()
+
+
+def test_addconf_adds_to_what_is_there(pair):
+    pair.ping()
+    left, known, new = pair.left, pair.right.keys.public, Keys().public
+    before = left.wg("show", "wg0", "latest-handshakes")
+    added = left.own / "added.conf"
+    added.write_text(f"[Peer]\nPublicKey = {known}\nAllowedIPs = 10.79.0.0/24\n"
+                     f"[Peer]\nPublicKey = {new}\nAllowedIPs = 10.78.0.0/24\n")
+
+    left.wg("addconf", "wg0", added)
+
+    # wg says for each peer of the file that its allowed IPs are replaced; the other peers stay as they were.
+    assert allowed_ips(left) == {known: "10.79.0.0/24", new: "10.78.0.0/24"}
+    assert left.wg("show", "wg0", "latest-handshakes").splitlines()[0] == before
+    assert left.wg("show", "wg0", "listen-port") == "51820"
+    left.wg("set", "wg0", "peer", known, "allowed-ips", "10.77.0.2/32")
+    pair.ping()
+    assert left.wg("show", "wg0", "latest-handshakes").splitlines()[0] == before
+
+
+def allowed_ips(host):
+    return dict(line.split("\t") for line in host.wg("show", "wg0", "allowed-ips").splitlines())
+
+
+def test_a_single_allowed_ip_is_taken_away(pair):
+    """As later versions of wg ask by `allowed-ips -10.78.0.0/24`."""
+    pair.ping()
+    left, key = pair.left, f"public_key={base64.b64decode(pair.right.keys.public).hex()}"
+    before = left.wg("show", "wg0", "latest-handshakes")
+    assert allowed_ips(left) == {pair.right.keys.public: "10.77.0.2/32 10.78.0.0/24"}
+
+    assert left.raw("set=1", key, "allowed_ip=-10.78.0.0/24") == "errno=0\n\n"
+
+    assert allowed_ips(left) == {pair.right.keys.public: "10.77.0.2/32"}
+    pair.ping()
+    assert left.raw("set=1", key, "allowed_ip=-10.77.0.2/32") == "errno=0\n\n"
+    assert not answers_ping(left.node, ADDRESSES["right"])
+    assert left.raw("set=1", key, "allowed_ip=10.77.0.2/32") == "errno=0\n\n"
+    pair.ping()
+    assert left.wg("show", "wg0", "latest-handshakes") == before
+    # Of a prefix that the peer does not have there is nothing to take away; of what is no prefix, nothing is done.
+    assert left.raw("set=1", key, "allowed_ip=-10.200.0.0/16") == "errno=0\n\n"
+    assert left.raw("set=1", key, "allowed_ip=--10.77.0.2/32") != "errno=0\n\n"
+    assert allowed_ips(left) == {pair.right.keys.public: "10.77.0.2/32"}
 
 
 def test_port_and_mark_change_while_the_session_goes_on(pair):
@@ -148,6 +223,56 @@ def test_a_second_instance_is_refused_and_the_socket_s_end_is_the_daemon_s(pair)
     pair.ping()
     (pair.right.own / "wireguard" / "wg0.sock").unlink()
     wait_until(lambda: not pair.right.node.has_interface("wg0"), 10, "the interface is gone")
+
+
+def test_a_socket_at_which_nobody_listens_is_replaced_and_a_live_one_refused(lab):
+    host = Host(lab, "left")
+    with socket.socket(socket.AF_UNIX) as another:
+        another.bind(str(host.own / "wireguard" / "wg0.sock"))
+        another.listen()
+        refused = host.run("vtrunkd", "wg0", check=False)
+        assert refused.returncode == 1 and "wg0.sock" in refused.stderr
+        assert not host.node.has_interface("wg0")
+        assert host.has_socket(), "it is another's"
+
+    host.run("vtrunkd", "wg0")
+
+    assert host.wg("show", "interfaces") == "wg0"
+    (host.own / "wireguard" / "wg0.sock").unlink()
+    wait_until(lambda: not host.node.has_interface("wg0"), 10, "the interface is gone")
+
+
+@pytest.mark.parametrize("words", [["vtrunkd", "--foreground", "wg0"], ["WG_PROCESS_FOREGROUND=1", "vtrunkd", "wg0"]],
+                         ids=["option", "variable"])
+@pytest.mark.parametrize("what", ["interface", "socket"])
+def test_in_the_foreground_it_ends_with_its_interface_or_socket(lab, words, what):
+    host = Host(lab, "left")
+    daemon = host.spawn(*words)
+    wait_until(host.has_socket, 10, "the daemon is up")
+    wait_until(lambda: host.wg("show", "interfaces", check=False) == "wg0", 10, "it answers")
+    assert daemon.is_running()
+
+    if what == "interface":
+        host.node.ip("link del wg0")
+    else:
+        (host.own / "wireguard" / "wg0.sock").unlink()
+
+    assert daemon.wait(10) == 0, daemon.output()
+    assert not host.has_socket() and not host.node.has_interface("wg0")
+    assert not list((host.own / "vtrunkd").iterdir()), "nothing is left behind"
+
+
+def test_in_the_background_it_ends_with_its_interface(lab):
+    host = Host(lab, "left")
+    host.run("vtrunkd", "wg0")
+    assert host.has_socket()
+
+    host.node.ip("link del wg0")
+
+    wait_until(lambda: not host.has_socket(), 10, "its socket is removed")
+    host.run("vtrunkd", "wg0")  # nothing of the first is in the way
+    host.node.ip("link del wg0")
+    wait_until(lambda: not host.has_socket(), 10, "its socket is removed")
 
 
 def open_tun(host, flags, name="wg0", mode=os.O_RDWR):

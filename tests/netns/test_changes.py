@@ -16,7 +16,7 @@ from traffic import is_listening
 
 PORT = 5201
 ROUNDS = 10  # each makes two new paths, of which a peer has sixteen
-MOVES_BYTES = 500_000  # more than what may have been under way
+MOVES_BYTES = 1_000_000  # more than what may have been under way
 # What a change must not cost while one link stays. The others tell of congestion, of copies, or of the handshakes with
 # the other peer, which go to the server too, since the links lead there.
 NEVER = {"rx_malformed", "rx_handshake_queue", "rx_bad_tag", "rx_bad_frame", "rx_not_ip", "rx_source_not_allowed",

@@ -338,7 +338,7 @@ START_TEST(endpoint_moves_the_path)
 }
 END_TEST
 
-static struct link_change link_changes[1];
+static struct link_change link_changes[2];
 
 static void give_endpoint(const char *host)
 {
@@ -481,6 +481,64 @@ START_TEST(link_whose_port_is_taken_stays_as_it_was)
 }
 END_TEST
 
+/* Link "another" that is there, and a second change that cannot be had as long as the holder is. */
+static struct udp_socket begin_two_changes(void)
+{
+	const struct link_settings any = {.name = "any"};
+	struct udp_socket holder;
+	struct addr taken;
+
+	give_endpoint("127.0.0.2");
+	apply();
+	must(udp_open(&holder, &any, AF_INET, BURST_BYTES_MAX) == 0);
+	udp_local_addr(&holder, &taken);
+	link_changes[1] = link_changes[0];
+	strcpy(link_changes[1].settings.name, "third");
+	addr_set_port(&link_changes[1].settings.bind, addr_port(&taken));
+	change.n_links = 2;
+	return holder;
+}
+
+START_TEST(links_go_back_when_a_later_one_fails)
+{
+	struct udp_socket holder = begin_two_changes();
+
+	link_changes[0].settings.weight = 9;
+	link_changes[0].settings.rate = 5000000;
+	link_changes[0].settings.receive_buffer = 65536;
+	ck_assert_int_eq(network_change(&net, &change), -EADDRINUSE);
+
+	ck_assert_ptr_null(network_link_find(&net, "third"));
+	ck_assert_ptr_null(path_over("third"));
+	ck_assert(link_is_usable(net.links[1]));
+	ck_assert_uint_eq(path_over("another")->weight, 3);
+	ck_assert_uint_eq(path_over("another")->rate, 0);
+	ck_assert_uint_eq(net.links[1]->settings->receive_buffer, 0);
+	close(holder.fd);
+	apply();
+	ck_assert_uint_eq(path_over("another")->weight, 9);
+	ck_assert_uint_eq(path_over("third")->weight, 3);
+}
+END_TEST
+
+START_TEST(new_and_removed_links_go_back_when_a_later_one_fails)
+{
+	struct udp_socket holder = begin_two_changes();
+
+	link_changes[0].is_removed = true;
+	ck_assert_int_eq(network_change(&net, &change), -EADDRINUSE);
+	ck_assert_uint_eq(path_over("another")->weight, 3);
+	ck_assert(link_is_usable(network_link_find(&net, "another")));
+
+	link_changes[0].is_removed = false;
+	strcpy(link_changes[0].settings.name, "fourth");
+	ck_assert_int_eq(network_change(&net, &change), -EADDRINUSE);
+	ck_assert_ptr_null(network_link_find(&net, "fourth"));
+	ck_assert_ptr_null(path_over("fourth"));
+	close(holder.fd);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("change");
@@ -511,6 +569,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, tuning_is_in_force_at_once);
 	tcase_add_test(t, disabled_link_has_no_socket_until_it_is_enabled);
 	tcase_add_test(t, link_whose_port_is_taken_stays_as_it_was);
+	tcase_add_test(t, links_go_back_when_a_later_one_fails);
+	tcase_add_test(t, new_and_removed_links_go_back_when_a_later_one_fails);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -219,13 +219,14 @@ static void post_exit(struct engine *e, const struct lifecycle_exit *exit)
 }
 
 /* `event`: of those that every engine has. */
-static void post_own(struct engine *e, const char *event)
+static void post_own(struct engine *e, const char *event, int level, const char *message)
 {
 	struct record r;
 
 	record_init(&r, event);
 	record_number(&r, "pid", "%d", getpid());
 	record_add(&r, "instance", e->settings->instance);
+	log_record(level, message, &r);
 	events_post(e->events, &r);
 }
 
@@ -243,7 +244,7 @@ static int open_events(struct engine *e)
 		events_listen(e->events, tell_supervisor, e);
 	if (e->channels->before.engine)
 		post_exit(e, &e->channels->before);
-	post_own(e, "spawned");
+	post_own(e, "spawned", LOG_INFO, "engine is there");
 	return 0;
 }
 
@@ -337,9 +338,8 @@ static int get_ready(struct engine *e)
 		log_init_channel(e->channels->log);
 		r = daemonize_leave_terminal(e->null_fd);
 	}
-	log_notice("ready");
 	e->trim_at = clock_now() + TRIM_AFTER;
-	post_own(e, "setup_finished");
+	post_own(e, "setup_finished", LOG_NOTICE, "ready");
 	return r;
 }
 

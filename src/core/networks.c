@@ -57,6 +57,7 @@ static void set_state(struct network_slot *slot, enum network_state state, const
 	record_add(&r, "state", network_state_name(state));
 	if (*why)
 		record_add(&r, "reason", why);
+	log_record(LOG_INFO, "state of a network", &r);
 	events_post(place_of(slot)->networks->events, &r);
 }
 
@@ -100,7 +101,6 @@ static void stop(struct network_slot *slot)
 	network_stop(slot->network);
 	slot->network = NULL;
 	set_state(slot, NETWORK_STOPPED, "");
-	log_info("network %s: stopped", slot->settings->name);
 }
 
 static void drop_place(struct networks *n, struct place *place)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/log.h"
 #include "util/utf8.h"
 
 /* A pipe takes so much at once, or nothing (pipe(7)). */
@@ -231,6 +232,7 @@ void lifecycle_exited(const struct lifecycle *l, const struct lifecycle_exit *e)
 	struct record r;
 
 	lifecycle_exit_record(e, &r);
+	log_record(LOG_INFO, "engine has ended", &r);
 	lifecycle_tell(l, &r);
 }
 

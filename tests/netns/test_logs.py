@@ -45,7 +45,7 @@ class Sink:
 
     def wait(self, *parts):
         return wait_until(lambda: next((e for e in self.read() if all(p in e for p in parts)), None), 10,
-                          f"an entry with {parts} in {self.entries}")
+                          f"an entry with {parts}")
 
 
 def lone_daemon(lab):
@@ -70,6 +70,8 @@ def test_in_the_background_the_log_goes_to_syslog(lab):
     try:
         # What its parts log by themselves, too; LOG_DAEMON is 3 << 3.
         sink.wait(f"vtrunkd[{pid}]: ready", "<29>")
+        daemon.ctl("disconnect")
+        sink.wait("network=default", "state=stopped")
     finally:
         os.kill(pid, signal.SIGTERM)
     sink.wait("stopping: SIGTERM")
@@ -82,5 +84,9 @@ def test_the_journal_gets_fields(lab):
     daemon.launch(*in_mounts(OWN_JOURNAL, sink))
     daemon.is_expected = True
 
-    sink.wait("MESSAGE=ready\n", "PRIORITY=5\n", "SYSLOG_IDENTIFIER=vtrunkd\n")
+    sink.wait("MESSAGE=ready\n", "PRIORITY=5\n", "SYSLOG_IDENTIFIER=vtrunkd\n", "EVENT=setup_finished\n")
+    daemon.ctl("disconnect")
+    sink.wait("EVENT=network_state\n", "NETWORK=default\n", "STATE=stopped\n")
+    assert daemon.stop() == 0
+    sink.wait("EVENT=exited\n", "CODE=0\n", "CAUSE=")
     assert daemon.process.output() == "", "standard error would be a second copy"

@@ -116,20 +116,47 @@ bool resend_take_gone(struct resend *r, struct resend_gone *ret)
 	return true;
 }
 
-/* What the peer has asked for; what cannot be had any more, or is too much, is refused. */
-static bool next_wanted(struct resend *r, struct store_run *ret)
+/*
+ * Is it, or its end, which is then cut off, what a dead path took along, and yet to be sent again?
+ */
+static bool is_in_turn(const struct resend *r, uint32_t dead, struct store_run *run)
+{
+	for (uint8_t slot = 0; slot < PATHS_MAX; slot++) {
+		struct resend_place done = r->paths[slot].done;
+
+		if (!(r->outstanding & dead & 1U << slot) || r->paths[slot].path_id != run->path_id)
+			continue;
+		if (!r->paths[slot].has_done)
+			return true;
+		if (done.session != run->session)
+			return false;
+		if (run->first > done.counter)
+			return true;
+		if (run->first + run->n > done.counter + 1)
+			store_run_cut(run, done.counter + 1 - run->first);
+		return false;
+	}
+	return false;
+}
+
+/*
+ * What the peer has asked for; what cannot be had any more, or is too much, is refused. What is
+ * sent again anyway is passed over: it was asked for when nothing came, and would be sent twice.
+ */
+static bool next_wanted(struct resend *r, uint32_t dead, struct store_run *ret)
 {
 	for (; r->head != r->tail; r->tail++) {
 		uint32_t session = r->wanted[r->tail % RESEND_WANTED].session;
 		uint64_t *next = &r->wanted[r->tail % RESEND_WANTED].next;
 		uint64_t end = r->wanted[r->tail % RESEND_WANTED].end;
 
-		if (*next == end)
-			continue;
-		if (find_wanted(r, session, *next, end, ret) && ret->stride <= r->credit) {
+		while (*next != end && find_wanted(r, session, *next, end, ret) &&
+		       ret->stride <= r->credit) {
 			refuse(r, session, *next, ret->first - *next);
 			*next = ret->first;
-			return true;
+			if (!is_in_turn(r, dead, ret))
+				return true;
+			*next += ret->n;
 		}
 		refuse(r, session, *next, end - *next);
 	}
@@ -165,7 +192,7 @@ static bool next_of_path(const struct resend *r, uint8_t slot, struct store_run 
 bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret)
 {
 	ret->slot = PATH_SLOT_NONE;
-	if (next_wanted(r, &ret->run))
+	if (next_wanted(r, dead, &ret->run))
 		return true;
 	for (uint8_t slot = 0; slot < PATHS_MAX; slot++) {
 		if (!(r->outstanding & dead & 1U << slot))

@@ -176,6 +176,25 @@ START_TEST(what_the_peer_asks_for_is_sent_again)
 }
 END_TEST
 
+START_TEST(what_is_sent_again_anyway_need_not_be_asked_for)
+{
+	struct resend_item item;
+
+	keep(0, 0, 4);
+	keep(1, 4, 2);
+	keep(0, 6, 2);
+	ck_assert(resend_want(&resend, SESSION, 1, 6));
+	ck_assert_again(1 << 0, 4, 5, 0, 1, 2, 3, 6, 7);
+	/* What has been, may be asked for. */
+	keep(0, 8, 3);
+	ck_assert(resend_next(&resend, 1 << 0, &item));
+	resend_done(&resend, &item, 1, STRIDE);
+	ck_assert(resend_want(&resend, SESSION, 7, 4));
+	ck_assert_again(1 << 0, 7, 8, 9, 10);
+	ck_assert_uint_eq(atomic_load(&resend.refused), 0);
+}
+END_TEST
+
 START_TEST(what_is_not_there_is_refused)
 {
 	keep(0, 10, 2);
@@ -263,6 +282,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_new_session_is_behind_the_old_one);
 	tcase_add_test(t, a_path_in_the_slot_of_another_begins_anew);
 	tcase_add_test(t, what_the_peer_asks_for_is_sent_again);
+	tcase_add_test(t, what_is_sent_again_anyway_need_not_be_asked_for);
 	tcase_add_test(t, what_is_not_there_is_refused);
 	tcase_add_test(t, a_peer_cannot_ask_for_all_over_and_over);
 	tcase_add_test(t, the_oldest_is_forgotten_when_the_memory_is_used_up);

@@ -6,10 +6,9 @@
  */
 #pragma once
 
-#include "dataplane/flowq.h"
 #include "dataplane/lane.h"
+#include "dataplane/outlet.h"
 #include "dataplane/settings.h"
-#include "dataplane/spread.h"
 #include "links/path.h"
 #include "peers/peer.h"
 
@@ -30,15 +29,7 @@ struct bond {
 	/* RCU; the monitor writes */
 	RCU_SLOT(struct path_set) paths;
 	/* TUN reader */
-	_Atomic(struct spread *) spread; /* made when needed; read for status */
-	struct flowq *queue;		 /* what cannot leave now; made when needed */
-	struct burst *waiting;		 /* sealed, but no path has room: oldest first */
-	struct burst **waiting_end;
-	nsec_t waiting_since; /* the oldest */
-	bool is_resending;    /* there was no room even for what is to be sent again */
-	nsec_t retry_at;      /* when a path may have room for either */
-	struct bond *next_busy;
-	bool is_busy;
+	_Atomic(struct outlet *) outlet; /* made when needed; read for status */
 	/* any thread that sends; the receive lane */
 	struct path_count inner_sent;
 	struct path_count inner_received;

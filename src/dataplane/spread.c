@@ -321,6 +321,20 @@ static const struct path_entry *second_best(struct spread *s, const struct path_
 	return best;
 }
 
+/* The account of copies comes with the first. */
+static bool has_urgent(struct spread *s, nsec_t now)
+{
+	struct urgent *u;
+
+	if (s->urgent)
+		return true;
+	if (urgent_new(&u, now) < 0)
+		return false;
+	/* release: status reads through it */
+	atomic_store_explicit(&s->urgent, u, memory_order_release);
+	return true;
+}
+
 /* In mode auto, what is urgent goes over a second path as well, which is returned; NULL: over none.
  */
 static const struct path_entry *copy_urgent(struct spread *s, const struct path_set *set,
@@ -331,7 +345,8 @@ static const struct path_entry *copy_urgent(struct spread *s, const struct path_
 	const struct path_entry *e = is_wanted ? second_best(s, set, taken, b, now) : NULL;
 	struct pathctl *c = e ? control_of(s, e, now) : NULL;
 
-	if (!e || !urgent_may_copy(s->urgent, b->n, b->len, c ? c->rate : PATHCTL_RATE_START, now))
+	if (!e || !has_urgent(s, now) ||
+	    !urgent_may_copy(s->urgent, b->n, b->len, c ? c->rate : PATHCTL_RATE_START, now))
 		return NULL;
 	if (!push_controlled(c, e, b, now))
 		return NULL;
@@ -385,20 +400,14 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 	return send_by_weight(s, set, b);
 }
 
-bool spread_is_urgent_rcu(struct spread *s, const struct path_set *set, const uint8_t *packet,
+bool spread_is_urgent_rcu(const struct path_set *set, struct sparse **flows, const uint8_t *packet,
 			  size_t len, nsec_t now)
 {
-	struct urgent *u;
-
 	if (!set || !is_controlled(set) || set->n_active < 2)
 		return false;
-	if (!s->urgent) {
-		if (urgent_new(&u, now) < 0)
-			return false;
-		/* release: status reads through it */
-		atomic_store_explicit(&s->urgent, u, memory_order_release);
-	}
-	return urgent_is(s->urgent, packet, len, now);
+	if (!*flows)
+		*flows = calloc(SPARSE_FLOWS, sizeof(**flows));
+	return *flows && urgent_is(*flows, packet, len, now);
 }
 
 bool spread_want(struct spread *s, const struct frame_repair *repair)

@@ -25,7 +25,7 @@ struct spread {
 	nsec_t small_at;		     /* when a small packet was last to be sent */
 	struct resend resend;
 	nsec_t repair_age, repair_at;	 /* how long until one is asked for; when the last was */
-	_Atomic(struct urgent *) urgent; /* made with the second path; read for status */
+	_Atomic(struct urgent *) urgent; /* made with the first copy; read for status */
 };
 
 enum spread_result {
@@ -49,9 +49,9 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 				   nsec_t now, nsec_t *ret_retry);
 /*
  * Inside a read section: is that packet, the peer's next, urgent? Its burst then has urgent ones
- * only.
+ * only. `flows` is what is known of its flows: NULL to begin with, to be freed at the end.
  */
-bool spread_is_urgent_rcu(struct spread *s, const struct path_set *set, const uint8_t *packet,
+bool spread_is_urgent_rcu(const struct path_set *set, struct sparse **flows, const uint8_t *packet,
 			  size_t len, nsec_t now);
 /* The peer asks for what a path lost; true if it is to be looked for. */
 bool spread_want(struct spread *s, const struct frame_repair *repair);

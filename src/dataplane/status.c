@@ -111,11 +111,13 @@ static void fill_reseq(const struct bond *bond, struct peer_status *ret)
 
 static void fill_spread(const struct bond *bond, struct peer_status *ret)
 {
-	const struct spread *s = atomic_load_explicit(&bond->spread, memory_order_acquire);
+	const struct outlet *o = atomic_load_explicit(&bond->outlet, memory_order_acquire);
+	const struct spread *s;
 	const struct urgent *u;
 
-	if (!s)
+	if (!o)
 		return;
+	s = o->spread;
 	ret->resend.packets = load(&s->resend.packets);
 	ret->resend.bytes = load(&s->resend.bytes);
 	ret->resend.refused = load(&s->resend.refused);

@@ -24,9 +24,9 @@ void urgent_free(struct urgent *u)
 	free(u);
 }
 
-bool urgent_is(struct urgent *u, const uint8_t *packet, size_t len, nsec_t now)
+bool urgent_is(struct sparse *flows, const uint8_t *packet, size_t len, nsec_t now)
 {
-	struct sparse *f = &u->flows[inner_flow(packet, len, 0) % SPARSE_FLOWS];
+	struct sparse *f = &flows[inner_flow(packet, len, 0) % SPARSE_FLOWS];
 
 	sparse_note(f, len, now);
 	if (sparse_is(f, now))

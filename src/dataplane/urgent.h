@@ -20,7 +20,6 @@
 #define URGENT_CREDIT_MAX (16 << 10)
 
 struct urgent {
-	struct sparse flows[SPARSE_FLOWS];
 	uint64_t credit; /* bytes */
 	nsec_t credited_at;
 	/* atomic: written here, read for status */
@@ -31,8 +30,8 @@ struct urgent {
 int urgent_new(struct urgent **ret, nsec_t now); /* 0 or -ENOMEM */
 void urgent_free(struct urgent *u);		 /* NULL is fine */
 
-/* The peer's next packet, well-formed: is it urgent? */
-bool urgent_is(struct urgent *u, const uint8_t *packet, size_t len, nsec_t now);
+/* The peer's next packet, well-formed: is it urgent? `flows` are SPARSE_FLOWS. */
+bool urgent_is(struct sparse *flows, const uint8_t *packet, size_t len, nsec_t now);
 /* May so much be copied to a path of that rate (bytes per second)? */
 bool urgent_may_copy(struct urgent *u, uint32_t packets, uint64_t bytes, double rate, nsec_t now);
 /* It has been. */

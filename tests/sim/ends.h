@@ -55,6 +55,7 @@ struct flying {
 static struct {
 	struct simnet *net;
 	struct spread *spread;
+	struct sparse *urgent_flows;
 	struct pool *sent;
 	struct lane_worker worker;
 	struct flow flows[ENDS_FLOWS];
@@ -249,7 +250,7 @@ static void add_packet(struct burst *b, struct flow *f, nsec_t now)
 	memcpy(packet + sizeof(*ip), &number, sizeof(number));
 	memcpy(packet + sizeof(*ip) + sizeof(number), &now, sizeof(now));
 	must(number < f->room);
-	b->is_urgent = spread_is_urgent_rcu(sim.spread, set, packet, f->bytes, now);
+	b->is_urgent = spread_is_urgent_rcu(set, &sim.urgent_flows, packet, f->bytes, now);
 	must(keypair_take_counters(k, 1, &counter));
 	must(bond_seal_next(b, k, counter, packet, wg_padded_len(f->bytes, 1420)));
 }
@@ -499,6 +500,7 @@ static inline void ends_end(void)
 	for (unsigned i = 0; i < ENDS_FLOWS; i++)
 		free(sim.flows[i].has_come);
 	spread_free(sim.spread);
+	free(sim.urgent_flows);
 	drop_ends_paths(net.bonds[NEAR]);
 	drop_ends_paths(net.bonds[FAR]);
 	must(pool_available(sim.sent) == ENDS_SENT_CELLS);

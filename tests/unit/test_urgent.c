@@ -10,12 +10,14 @@
 #define RATE 1e6
 
 static struct urgent *urgent;
+static struct sparse flows[SPARSE_FLOWS];
 static nsec_t now;
 static uint8_t packet[1500];
 
 static void setup(void)
 {
 	now = T0;
+	memset(flows, 0, sizeof(flows));
 	ck_assert_int_eq(urgent_new(&urgent, now), 0);
 }
 
@@ -33,7 +35,7 @@ static bool is_urgent(uint16_t port, size_t len)
 	packet[9] = IPPROTO_UDP;
 	put16(packet + 20, port);
 	put16(packet + 22, 2000);
-	return urgent_is(urgent, packet, len, now);
+	return urgent_is(flows, packet, len, now);
 }
 
 static bool copy(uint64_t bytes)

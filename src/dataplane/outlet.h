@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Outlet: a peer's way out behind the sealing: what waits for a session or for room, the choice of
+ * the path, and what is sent again. Made with the first packet to the peer.
+ *
+ * A sealed burst that finds no room on any path is kept here; until it has left, the peer's packets
+ * wait in the flow queues (as they do without a session), and the outlet is busy.
+ * Owner: the TUN reader.
+ */
+#pragma once
+
+#include "dataplane/flowq.h"
+#include "dataplane/spread.h"
+
+/*
+ * A burst that finds no room for so long is dropped: the path is as good as dead. Nor may there
+ * be a path yet: a peer that has just been heard for the first time waits for the monitor.
+ */
+#define OUTLET_WAITING_MAX (200 * NSEC_PER_MSEC)
+
+struct bond;
+struct reader;
+
+struct outlet {
+	/* constant */
+	struct bond *bond;
+	struct spread *spread;
+	/* TUN reader */
+	struct flowq *queue;   /* what cannot leave now; made when needed */
+	struct burst *waiting; /* sealed, but no path has room: oldest first */
+	struct burst **waiting_end;
+	nsec_t waiting_since; /* the oldest */
+	bool is_resending;    /* there was no room even for what is to be sent again */
+	nsec_t retry_at;      /* when a path may have room for either */
+	struct sparse *flows; /* which of them are urgent; NULL: not asked for yet */
+	struct outlet *next_busy;
+	bool is_busy;
+};
+
+int outlet_new(struct outlet **ret, struct bond *bond); /* 0 or -ENOMEM */
+/* Drops what waits; NULL is fine. */
+void outlet_free(struct outlet *o);
+
+/* Does nothing wait that what comes now would overtake? */
+static inline bool outlet_is_clear(const struct outlet *o)
+{
+	return !o->waiting && flowq_is_empty(o->queue);
+}
+
+static inline bool outlet_is_waiting(const struct outlet *o)
+{
+	return o->is_resending || !outlet_is_clear(o);
+}
+
+/* Queues what is left of the read, and cannot leave now. */
+void outlet_enqueue(struct outlet *o, struct reader *r);
+/* Inside a read section: sends a sealed burst, or keeps it; either way it is the outlet's. */
+void outlet_send_rcu(struct outlet *o, struct reader *r, struct burst *b);
+/* Tries once more what found no room; true if nothing of it waits any more. */
+bool outlet_send_waiting(struct outlet *o, struct reader *r);
+/* What is to be sent again comes before all that waits; false if there is no room for it. */
+bool outlet_send_again(struct outlet *o, struct reader *r);
+/* How many bytes the next burst may have. */
+uint64_t outlet_burst_bytes(struct outlet *o, const struct reader *r);
+/* Before packets are taken from the flow queues: turn and timing, by what the paths are now. */
+void outlet_tune_queue(struct outlet *o, const struct reader *r);
+/* Would more only fill the flow queues further? */
+bool outlet_is_full(const struct outlet *o, const struct reader *r);

@@ -47,12 +47,11 @@ static int complete_single_peer(struct peer_settings *p)
 	return 0;
 }
 
-/* Moves a peer, and with it the ownership of its allowed IPs. */
+/* Moves a peer, and with it what it points to. */
 static void move_peer(struct network_settings *to, struct peer_settings *from)
 {
 	to->peers[to->n_peers++] = *from;
-	from->allowed_ips = NULL;
-	from->n_allowed_ips = 0;
+	*from = (struct peer_settings){0};
 }
 
 static int assemble_network(struct network_settings *to, struct config_draft *d,
@@ -242,10 +241,8 @@ int config_read(struct config *ret, const char *path, struct config_errors *erro
 
 static void network_deinit(struct network_settings *n)
 {
-	for (size_t i = 0; i < n->n_peers; i++) {
-		free(n->peers[i].allowed_ips);
-		keys_wipe(&n->peers[i], sizeof(n->peers[i]));
-	}
+	for (size_t i = 0; i < n->n_peers; i++)
+		peer_settings_deinit(&n->peers[i]);
 	free(n->peers);
 	free(n->links);
 	free(n->addresses);

@@ -235,12 +235,11 @@ void config_draft_deinit(struct config_draft *d)
 {
 	for (size_t i = 0; i < d->n_networks; i++) {
 		free(d->networks[i].settings.addresses);
-		free(d->networks[i].peer.allowed_ips);
+		peer_settings_deinit(&d->networks[i].peer);
 	}
 	for (size_t i = 0; i < d->n_peers; i++)
-		free(d->peers[i].settings.allowed_ips);
+		peer_settings_deinit(&d->peers[i].settings);
 	keys_wipe(d->networks, d->n_networks * sizeof(*d->networks));
-	keys_wipe(d->peers, d->n_peers * sizeof(*d->peers));
 	free(d->networks);
 	free(d->links);
 	free(d->peers);

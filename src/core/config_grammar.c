@@ -112,6 +112,22 @@ static int parse_allowed_ips(struct value *v, void *field)
 	return value_list(v, value_prefix, &item, add_allowed_ip, field);
 }
 
+/* field: struct endpoint_name *, which few of many peers have */
+static int parse_peer_endpoint(struct value *v, void *field)
+{
+	struct endpoint_name **endpoint = field;
+	struct endpoint_name e;
+	int r = value_endpoint(v, &e);
+
+	if (r < 0)
+		return r;
+	*endpoint = malloc(sizeof(e));
+	if (!*endpoint)
+		return -ENOMEM;
+	**endpoint = e;
+	return 0;
+}
+
 /* field: struct network_draft */
 static int parse_mtu(struct value *v, void *field)
 {
@@ -281,7 +297,7 @@ static const struct config_key peer_keys[] = {
 	{KEY("preshared_key", value_key, peer_draft, settings.preshared_key)},
 	{KEY("preshared_key_file", value_key_file, peer_draft, settings.preshared_key)},
 	{KEY("allowed_ips", parse_allowed_ips, peer_draft, settings), .is_list = true},
-	{KEY("endpoint", value_endpoint, peer_draft, settings.endpoint)},
+	{KEY("endpoint", parse_peer_endpoint, peer_draft, settings.endpoint)},
 	{KEY("persistent_keepalive", value_keepalive, peer_draft, settings.persistent_keepalive),
 	 .alias = "persistent_keepalive_secs"},
 	{KEY("multilink", value_multilink, peer_draft, settings.multilink)},

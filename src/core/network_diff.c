@@ -33,6 +33,8 @@ static bool has_same_allowed_ips(const struct peer_settings *a, const struct pee
 
 static bool is_same_endpoint(const struct endpoint_name *a, const struct endpoint_name *b)
 {
+	if (!a || !b)
+		return a == b;
 	return a->port == b->port && !strcmp(a->host, b->host);
 }
 
@@ -51,18 +53,19 @@ static bool fill_peer(struct peer_change *c, const struct peer_settings *from,
 	*c = (struct peer_change){
 		.has_preshared_key =
 			!from || memcmp(from->preshared_key, to->preshared_key, KEY_LEN) != 0,
-		.has_endpoint = !from || !is_same_endpoint(&from->endpoint, &to->endpoint),
+		.has_endpoint = !from || !is_same_endpoint(from->endpoint, to->endpoint),
 		.has_persistent_keepalive =
 			!from || from->persistent_keepalive != to->persistent_keepalive,
 		.has_multilink = !from || from->multilink != to->multilink,
 		.replaces_allowed_ips = !from || !has_same_allowed_ips(from, to),
-		.endpoint = to->endpoint,
 		.persistent_keepalive = to->persistent_keepalive,
 		.multilink = to->multilink,
 	};
 	memcpy(c->public_key, to->public_key, KEY_LEN);
 	memcpy(c->preshared_key, to->preshared_key, KEY_LEN);
 	strcpy(c->name, to->name);
+	if (to->endpoint)
+		c->endpoint = *to->endpoint;
 	for (size_t i = 0; c->replaces_allowed_ips && i < to->n_allowed_ips; i++)
 		prefixes[i].prefix = to->allowed_ips[i];
 	if (c->replaces_allowed_ips) {

@@ -47,7 +47,7 @@ bool bond_has_endpoint(const struct bond *bond)
 {
 	const struct network *n = bond->network;
 
-	if (bond->settings->endpoint.host[0])
+	if (bond->settings->endpoint)
 		return true;
 	for (size_t i = 0; i < n->n_links; i++) {
 		const struct link *l = n->links[i];

@@ -185,6 +185,24 @@ static int plan_allowed_ips(struct plan *p, struct edit *e, const struct peer_ch
 	return 0;
 }
 
+static int plan_endpoint(struct edit *e, const struct endpoint_name *endpoint)
+{
+	struct peer_settings *s = e->wanted;
+
+	e->has_endpoint = true;
+	if (!endpoint->host[0]) {
+		free(s->endpoint);
+		s->endpoint = NULL;
+		return 0;
+	}
+	if (!s->endpoint)
+		s->endpoint = malloc(sizeof(*s->endpoint));
+	if (!s->endpoint)
+		return -ENOMEM;
+	*s->endpoint = *endpoint;
+	return 0;
+}
+
 static int plan_peer(struct plan *p, const struct peer_change *c)
 {
 	struct edit *e;
@@ -209,11 +227,9 @@ static int plan_peer(struct plan *p, const struct peer_change *c)
 		e->wanted->persistent_keepalive = c->persistent_keepalive;
 	if (c->has_multilink)
 		e->wanted->multilink = c->multilink;
-	if (c->has_endpoint) {
-		e->wanted->endpoint = c->endpoint;
-		e->has_endpoint = true;
-	}
-	return plan_allowed_ips(p, e, c);
+	if (c->has_endpoint)
+		r = plan_endpoint(e, &c->endpoint);
+	return r < 0 ? r : plan_allowed_ips(p, e, c);
 }
 
 static void plan_all_gone(struct plan *p)
@@ -390,6 +406,19 @@ static void edit_device(void *arg)
 	}
 }
 
+/* One that stays keeps its place in memory: the paths that lead there know it by that. */
+static void take_endpoint(struct peer_settings *s, struct peer_settings *wanted)
+{
+	struct endpoint_name *had = s->endpoint;
+
+	if (had && wanted->endpoint) {
+		*had = *wanted->endpoint;
+		return;
+	}
+	s->endpoint = wanted->endpoint;
+	wanted->endpoint = had;
+}
+
 static void take_settings(struct peer_settings *s, struct peer_settings *wanted)
 {
 	struct prefix *had = s->allowed_ips;
@@ -397,7 +426,7 @@ static void take_settings(struct peer_settings *s, struct peer_settings *wanted)
 	memcpy(s->preshared_key, wanted->preshared_key, sizeof(s->preshared_key));
 	s->persistent_keepalive = wanted->persistent_keepalive;
 	s->multilink = wanted->multilink;
-	s->endpoint = wanted->endpoint;
+	take_endpoint(s, wanted);
 	s->allowed_ips = wanted->allowed_ips;
 	s->n_allowed_ips = wanted->n_allowed_ips;
 	wanted->allowed_ips = had;

@@ -286,14 +286,14 @@ int probe_configure_link(struct probe *p, struct link *l, nsec_t now)
 {
 	const struct endpoint_name *name = l->settings->endpoint.host[0]
 						   ? &l->settings->endpoint
-						   : &p->bond->settings->endpoint;
+						   : p->bond->settings->endpoint;
 	struct probe_path *pp = NULL;
 	struct addr literal;
 
 	/* What led there all the time stays; what is looked up begins anew. */
-	if (name->host[0] && resolver_literal(&literal, name, l->settings->bind.sa.sa_family) == 0)
+	if (name && resolver_literal(&literal, name, l->settings->bind.sa.sa_family) == 0)
 		pp = find_path(p, l, &literal);
-	if (!pp && name->host[0]) {
+	if (!pp && name) {
 		pp = probe_add_path(p, l, now);
 		if (!pp)
 			return -ENOMEM;

@@ -50,22 +50,30 @@ int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s
 	if (!copy)
 		return -ENOMEM;
 	*copy = *s;
+	copy->allowed_ips = NULL;
+	copy->endpoint = NULL;
 	if (copy_array(&copy->allowed_ips, s->allowed_ips, s->n_allowed_ips,
-		       sizeof(*s->allowed_ips)) < 0) {
-		keys_wipe(copy, sizeof(*copy));
-		free(copy);
+		       sizeof(*s->allowed_ips)) < 0 ||
+	    copy_array(&copy->endpoint, s->endpoint, !!s->endpoint, sizeof(*s->endpoint)) < 0) {
+		peer_settings_free(copy);
 		return -ENOMEM;
 	}
 	*ret = copy;
 	return 0;
 }
 
+void peer_settings_deinit(struct peer_settings *s)
+{
+	free(s->allowed_ips);
+	free(s->endpoint);
+	keys_wipe(s, sizeof(*s));
+}
+
 void peer_settings_free(struct peer_settings *s)
 {
 	if (!s)
 		return;
-	free(s->allowed_ips);
-	keys_wipe(s, sizeof(*s));
+	peer_settings_deinit(s);
 	free(s);
 }
 

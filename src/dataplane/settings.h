@@ -31,8 +31,8 @@ struct peer_settings {
 	uint8_t preshared_key[32]; /* zero: none */
 	struct prefix *allowed_ips;
 	size_t n_allowed_ips;
-	struct endpoint_name endpoint; /* over every link that has none of its own */
-	uint16_t persistent_keepalive; /* seconds; 0: off */
+	struct endpoint_name *endpoint; /* over every link that has none of its own; NULL: none */
+	uint16_t persistent_keepalive;	/* seconds; 0: off */
 	enum multilink multilink;
 	bool is_on_demand; /* no session but for traffic or keepalives, as wg(8) has it */
 };
@@ -84,8 +84,10 @@ struct network_settings {
 	size_t n_peers;
 };
 
-/* A copy of its own, with its allowed IPs. 0 or -ENOMEM. */
+/* A copy of its own, with what it points to. 0 or -ENOMEM. */
 int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s);
+/* In the caller's storage: wipes it, and frees what it points to. */
+void peer_settings_deinit(struct peer_settings *s);
 /* Wipes and frees it; NULL is fine. */
 void peer_settings_free(struct peer_settings *s);
 /* Of what a network is as a whole: without its peers and links. The same errors. */

@@ -59,14 +59,14 @@ static void retry_paths(const struct uplink *u, nsec_t now)
 /* The socket's family: that of the endpoint, if it is written as an address. */
 static int link_family(const struct network *n, const struct link_settings *s)
 {
-	const struct endpoint_name *name = &s->endpoint;
+	const struct endpoint_name *name = s->endpoint.host[0] ? &s->endpoint : NULL;
 	struct addr a;
 
 	if (addr_is_set(&s->bind))
 		return s->bind.sa.sa_family;
-	if (!name->host[0] && n->n_bonds == 1)
-		name = &n->bonds[0]->settings->endpoint;
-	if (name->host[0] && resolver_literal(&a, name, AF_UNSPEC) == 0)
+	if (!name && n->n_bonds == 1)
+		name = n->bonds[0]->settings->endpoint;
+	if (name && resolver_literal(&a, name, AF_UNSPEC) == 0)
 		return a.sa.sa_family;
 	return AF_UNSPEC;
 }

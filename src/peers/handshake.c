@@ -5,6 +5,7 @@
  * the peer; one of the peer's is opened and answered in one go and leaves nothing but a session,
  * so that the two don't disturb each other.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,13 +22,32 @@
 /* How many more origins get the answer to an initiation that came from several. */
 #define ANSWERS_TO_COPIES 8
 
-void handshake_forget(struct peer *p)
+static void free_initiation(struct peer *p)
+{
+	if (p->initiation)
+		keys_wipe(p->initiation, sizeof(*p->initiation));
+	free(p->initiation);
+	p->initiation = NULL;
+	p->copy_at = NSEC_NEVER;
+}
+
+/* Its message stays, if there are paths that are still to have it. */
+static void end_initiation(struct peer *p)
 {
 	if (p->has_handshake_index)
-		index_release(&p->device->index, p->handshake.local_index);
+		index_release(&p->device->index, p->initiation->state.local_index);
 	p->has_handshake_index = false;
 	p->is_initiating = false;
-	noise_wipe(&p->handshake);
+	if (p->copy_at == NSEC_NEVER)
+		free_initiation(p);
+	else
+		noise_wipe(&p->initiation->state);
+}
+
+void handshake_forget(struct peer *p)
+{
+	end_initiation(p);
+	free_initiation(p);
 }
 
 static void count(struct peer *p, bool is_answer, nsec_t now)
@@ -41,7 +61,7 @@ void handshake_complete(struct peer *p, nsec_t now)
 {
 	if (p->is_initiating)
 		count(p, true, now);
-	handshake_forget(p);
+	end_initiation(p);
 	p->n_attempts = 0;
 	p->retransmit_at = NSEC_NEVER;
 	atomic_store_explicit(&p->last_handshake, now, memory_order_relaxed);
@@ -56,31 +76,35 @@ static nsec_t draw_jitter(void)
 	return random % REKEY_TIMEOUT_JITTER_MAX;
 }
 
+/* Into p->initiation; the peer has none. */
 static int create_initiation(struct peer *p, nsec_t now)
 {
+	struct initiation *i = malloc(sizeof(*i));
 	struct device *d = p->device;
-	struct wg_initiation *msg = &p->initiation;
 	uint8_t ephemeral[KEY_LEN], stamp[NOISE_TIMESTAMP_LEN];
 	uint32_t index;
-	int r = index_take(&d->index, p, &index);
+	int r = i ? index_take(&d->index, p, &index) : -ENOMEM;
 
-	if (r)
+	if (r) {
+		free(i);
 		return r;
+	}
 	keys_generate(ephemeral);
 	d->calls.timestamp(d->ctx, stamp);
-	r = noise_create_initiation(&p->handshake, &d->identity, &p->remote, ephemeral, index,
-				    stamp, msg);
+	r = noise_create_initiation(&i->state, &d->identity, &p->remote, ephemeral, index, stamp,
+				    &i->msg);
 	keys_wipe(ephemeral, sizeof(ephemeral));
+	p->initiation = i;
 	if (r) {
 		index_release(&d->index, index);
-		noise_wipe(&p->handshake);
+		free_initiation(p);
 		return r;
 	}
 	atomic_fetch_add_explicit(&p->n_initiations, 1, memory_order_relaxed);
 	count(p, false, now);
 	p->has_handshake_index = true;
 	p->is_initiating = true;
-	cookie_jar_seal(&p->cookies, msg, sizeof(*msg), now);
+	cookie_jar_seal(&p->cookies, &i->msg, sizeof(i->msg), now);
 	p->n_copies = 0;
 	return 0;
 }
@@ -88,10 +112,12 @@ static int create_initiation(struct peer *p, nsec_t now)
 void handshake_send_copy(struct peer *p, nsec_t now)
 {
 	struct device *d = p->device;
-	bool has_more =
-		d->calls.send(d->ctx, p, p->n_copies++, &p->initiation, sizeof(p->initiation));
+	const struct wg_initiation *msg = &p->initiation->msg;
+	bool has_more = d->calls.send(d->ctx, p, p->n_copies++, msg, sizeof(*msg));
 
 	p->copy_at = has_more ? now + COPY_INTERVAL : NSEC_NEVER;
+	if (!has_more && !p->is_initiating)
+		free_initiation(p);
 }
 
 void handshake_retry(struct peer *p, nsec_t now)
@@ -280,9 +306,11 @@ static bool begin_session(struct peer *p, const struct wg_response *msg, nsec_t 
 	struct keypair *k;
 	int r;
 
-	if (noise_consume_response(&p->handshake, &p->device->identity, &p->remote, msg, &keys))
+	if (noise_consume_response(&p->initiation->state, &p->device->identity, &p->remote, msg,
+				   &keys))
 		return false;
-	r = session_new(&k, p, &keys, p->handshake.local_index, le32_get(msg->sender_index), now);
+	r = session_new(&k, p, &keys, p->initiation->state.local_index, le32_get(msg->sender_index),
+			now);
 	keys_wipe(&keys, sizeof(keys));
 	if (r) {
 		handshake_forget(p);

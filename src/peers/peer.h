@@ -43,6 +43,12 @@ struct answer {
 	unsigned n_left;
 };
 
+/* A handshake begun here. */
+struct initiation {
+	struct noise_handshake state; /* wiped when it has its response */
+	struct wg_initiation msg;     /* for the next path */
+};
+
 struct peer {
 	/* constant */
 	struct device *device;
@@ -67,14 +73,13 @@ struct peer {
 	/* handshake thread */
 	struct noise_remote remote;
 	uint16_t persistent_keepalive; /* seconds; 0: off */
-	bool is_wanted_up; /* keep a session at all times, retry for ever (it has an endpoint) */
-	struct noise_handshake handshake;
+	bool is_wanted_up;  /* keep a session at all times, retry for ever (it has an endpoint) */
 	bool is_initiating; /* our initiation awaits its response */
 	bool has_handshake_index;
-	struct wg_initiation initiation; /* the last one, for the next path */
-	unsigned n_copies;		 /* paths that have had it */
-	nsec_t copy_at;			 /* when the next one does; NSEC_NEVER: none */
-	unsigned n_attempts;		 /* initiations since a session was last asked for */
+	struct initiation *initiation; /* NULL: none that is awaited, or has paths left */
+	unsigned n_copies;	       /* paths that have had it */
+	nsec_t copy_at;		       /* when the next one does; NSEC_NEVER: none */
+	unsigned n_attempts;	       /* initiations since a session was last asked for */
 	nsec_t last_initiation_sent;
 	nsec_t last_initiation_received;
 	nsec_t retransmit_at; /* NSEC_NEVER: not armed */

@@ -4,11 +4,12 @@
 import pytest
 
 from bond import SERVER_IP
+from lab import wait_until
 from many import Many, peer_sections
 from test_service import IS_SANITIZED
 
-# Of wg(8) 1.7 KB stay; of the configuration, whose text is kept, 2.5 KB, and for the first seconds 2.9.
-BYTES_PER_PEER = {"configuration": 3200, "wg": 2200}
+# By the configuration, whose text is kept, it is 1.8 KB, by wg(8) 1.5 KB.
+BYTES_PER_PEER = 2048
 
 
 def test_a_thousand_peers_shake_hands_and_each_is_answered(lab):
@@ -21,7 +22,7 @@ def test_a_thousand_peers_shake_hands_and_each_is_answered(lab):
     assert many.daemon.dropped("rx_source_not_allowed") == 0
 
 
-@pytest.mark.parametrize("way", BYTES_PER_PEER)
+@pytest.mark.parametrize("way", ["configuration", "wg"])
 def test_idle_peers_take_little_memory(lab, way):
     """10,000 of them, as against one; without sessions, and with an address each."""
     n = 10000
@@ -36,4 +37,5 @@ def test_idle_peers_take_little_memory(lab, way):
     assert many.daemon.network()["totals"]["peers"] == n
 
     if not IS_SANITIZED:
-        assert (many.anonymous_bytes() - before) / n < BYTES_PER_PEER[way]
+        # Reading the configuration takes a little more, which is given back 10 s after the start.
+        wait_until(lambda: many.anonymous_bytes() - before < n * BYTES_PER_PEER, 30, "an idle peer takes 2 KB")

@@ -88,6 +88,17 @@ static inline void handmade_settings(size_t n_peers, size_t n_links)
 	}
 }
 
+/* Between handmade_settings() and handmade_begin(). */
+static inline void handmade_endpoint(size_t peer, const char *host, uint16_t port)
+{
+	static struct endpoint_name endpoints[HANDMADE_PEERS];
+	struct endpoint_name *e = &endpoints[peer];
+
+	snprintf(e->host, sizeof(e->host), "%s", host);
+	e->port = port;
+	peer_settings[peer].endpoint = e;
+}
+
 static void handmade_peers(void)
 {
 	struct noise_identity self;

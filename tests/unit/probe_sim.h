@@ -28,8 +28,8 @@ static inline void begin(size_t n_links, const char *host, enum multilink multil
 
 	handmade_settings(1, n_links);
 	peer_settings[0].multilink = multilink;
-	strcpy(peer_settings[0].endpoint.host, host);
-	peer_settings[0].endpoint.port = 51820;
+	if (*host)
+		handmade_endpoint(0, host, 51820);
 	handmade_begin();
 	for (size_t i = 0; i < n_links; i++)
 		atomic_store(&net.links[i]->is_open, true);

@@ -52,8 +52,7 @@ static void open_sink(void)
 	sink = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	must(bind(sink, &a.sa, addr_len(&a)) == 0);
 	must(getsockname(sink, &a.sa, &len) == 0);
-	strcpy(peer_settings[0].endpoint.host, "127.0.0.1");
-	peer_settings[0].endpoint.port = addr_port(&a);
+	handmade_endpoint(0, "127.0.0.1", addr_port(&a));
 }
 
 static void open_tunnel(void)
@@ -152,7 +151,7 @@ START_TEST(peers_come_and_go_under_load)
 	struct prefix_change allowed = {.prefix = {.family = AF_INET, .len = 24, .bytes = {10, 9}}};
 	struct peer_change peer = {.has_endpoint = true,
 				   .has_preshared_key = true,
-				   .endpoint = peer_settings[0].endpoint,
+				   .endpoint = *peer_settings[0].endpoint,
 				   .allowed_ips = &allowed,
 				   .n_allowed_ips = 1};
 	uint8_t key[KEY_LEN];

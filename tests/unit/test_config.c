@@ -159,7 +159,7 @@ START_TEST(single_peer_has_every_prefix)
 	ck_assert_uint_eq(p->persistent_keepalive, 0);
 	ck_assert_int_eq(p->multilink, MULTILINK_AUTO);
 	ck_assert(keys_is_zero(p->preshared_key));
-	ck_assert_str_eq(p->endpoint.host, "");
+	ck_assert_ptr_null(p->endpoint);
 }
 END_TEST
 
@@ -248,7 +248,7 @@ START_TEST(multi_peer_form_is_understood)
 	ck_assert_str_eq(prefix_format(&p->allowed_ips[0], text), "10.0.0.2/32");
 	ck_assert_str_eq(prefix_format(&p->allowed_ips[1], text), "fd00::/64");
 	ck_assert_str_eq(prefix_format(&p->allowed_ips[2], text), "192.168.7.0/24");
-	ck_assert_str_eq(p->endpoint.host, "home.example.com");
+	ck_assert_str_eq(p->endpoint->host, "home.example.com");
 	ck_assert_int_eq(p->multilink, MULTILINK_YES);
 	ck_assert_uint_eq(p->persistent_keepalive, 11);
 	ck_assert_str_eq(config.networks[0].peers[1].name, "office");

@@ -116,8 +116,8 @@ START_TEST(whole_file_is_taken_over)
 	assert_key(p->public_key, BOB_PUBLIC);
 	assert_key(p->preshared_key, PRESHARED);
 	ck_assert_uint_eq(p->n_allowed_ips, 3);
-	ck_assert_str_eq(p->endpoint.host, "vpn.example.com");
-	ck_assert_uint_eq(p->endpoint.port, 51820);
+	ck_assert_str_eq(p->endpoint->host, "vpn.example.com");
+	ck_assert_uint_eq(p->endpoint->port, 51820);
 	ck_assert_uint_eq(p->persistent_keepalive, 25);
 }
 END_TEST
@@ -137,7 +137,7 @@ START_TEST(peers_stay_apart)
 			      "PersistentKeepalive = off\nEndpoint = [2001:db8::1]:7\n");
 	ck_assert_uint_eq(config.networks[0].n_peers, 2);
 	ck_assert_str_eq(config.networks[0].peers[1].name, "peer-2");
-	ck_assert_str_eq(config.networks[0].peers[1].endpoint.host, "2001:db8::1");
+	ck_assert_str_eq(config.networks[0].peers[1].endpoint->host, "2001:db8::1");
 	ck_assert_uint_eq(config.networks[0].peers[1].n_allowed_ips, 1);
 }
 END_TEST

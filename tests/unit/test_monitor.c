@@ -171,8 +171,7 @@ START_TEST(port_that_is_taken_ends_it_without_a_thread_left)
 
 	ck_assert_int_eq(udp_open(&taken, &other, AF_INET, BURST_BYTES_MAX), 0);
 	udp_local_addr(&taken, &link_settings[1].bind);
-	strcpy(peer_settings[0].endpoint.host, "localhost");
-	peer_settings[0].endpoint.port = 51820;
+	handmade_endpoint(0, "localhost", 51820);
 	handmade_begin();
 	ck_assert_int_eq(monitor_prepare(net.monitor, T0), -EADDRINUSE);
 	while (!count_threads("vt-resolver"))

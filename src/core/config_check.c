@@ -399,14 +399,42 @@ static void check_peer(struct check *c, const struct peer_draft *p)
 	if (!config_section_has(s, "allowed_ips"))
 		report(c, s, "allowed_ips", "missing, allowed: a list of ADDRESS/LENGTH");
 	check_secret(c, s, "preshared_key", "preshared_key_file", false);
-	if (keys_is_zero(p->settings.public_key))
-		return;
-	for (const struct peer_draft *other = c->d->peers; other < p; other++)
-		if (other->network == p->network &&
-		    !memcmp(other->settings.public_key, p->settings.public_key, KEY_LEN))
-			report(c, s, "public_key",
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+	const struct peer_draft *a = *(const struct peer_draft *const *)left;
+	const struct peer_draft *b = *(const struct peer_draft *const *)right;
+	int r = memcmp(a->settings.public_key, b->settings.public_key, KEY_LEN);
+
+	if (!r)
+		r = (a->network > b->network) - (a->network < b->network);
+	return r ? r : (a > b) - (a < b);
+}
+
+/* Sorted, as the allowed IPs are. */
+static int check_peer_keys(struct check *c)
+{
+	size_t n = c->d->n_peers;
+	const struct peer_draft **all = calloc(n + 1, sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		all[i] = &c->d->peers[i];
+	qsort(all, n, sizeof(*all), compare_keys);
+	for (size_t i = 1; i < n; i++) {
+		const struct peer_draft *a = all[i - 1];
+		const struct peer_draft *b = all[i];
+
+		if (!keys_is_zero(b->settings.public_key) && a->network == b->network &&
+		    !memcmp(a->settings.public_key, b->settings.public_key, KEY_LEN))
+			report(c, b->section, "public_key",
 			       "found the key of %s (line %d), allowed: one peer per key",
-			       other->section->label, other->section->line);
+			       a->section->label, a->section->line);
+	}
+	free(all);
+	return 0;
 }
 
 /* "home, office"; cut off where there are very many. */
@@ -491,5 +519,5 @@ int config_check(struct config_draft *d, struct config_errors *errors)
 	}
 	for (size_t i = 0; i < d->n_peers; i++)
 		check_peer(&c, &d->peers[i]);
-	return 0;
+	return check_peer_keys(&c);
 }

@@ -90,38 +90,16 @@ bool difference_is_hot(const struct config_difference *d)
 	return false;
 }
 
-static bool is_of_network(const struct config_section *s)
-{
-	return !strcmp(s->kind, "network") || !strcmp(s->kind, "wireguard");
-}
-
 /* The network that a section belongs to. */
 static const char *network_of(const struct config *c, const struct config_section *s)
 {
 	const struct config_entry *named = config_section_find(s, "network");
 
-	if (is_of_network(s))
+	if (section_is_of_network(s))
 		return section_network_name(s);
 	if (!strcmp(s->kind, "daemon"))
 		return "";
 	return named ? named->value : c->networks[0].name;
-}
-
-static bool is_same_section(const struct config_section *a, const struct config_section *b)
-{
-	const char *a_name = is_of_network(a) ? section_network_name(a) : a->name;
-	const char *b_name = is_of_network(b) ? section_network_name(b) : b->name;
-
-	return !strcmp(a->kind, b->kind) && !strcmp(a_name, b_name);
-}
-
-static const struct config_section *find_same(const struct config *c,
-					      const struct config_section *s)
-{
-	for (size_t i = 0; i < c->ini.n_sections; i++)
-		if (is_same_section(&c->ini.sections[i], s))
-			return &c->ini.sections[i];
-	return NULL;
 }
 
 /* The next entry of that key from *i on; NULL if there is none. */
@@ -210,33 +188,51 @@ static bool is_mere_place(const struct config *other, const struct config_sectio
 {
 	if (!strcmp(s->kind, "daemon"))
 		return true;
-	return is_of_network(s) && config_find_network(other, section_network_name(s));
+	return section_is_of_network(s) && config_find_network(other, section_network_name(s));
+}
+
+/* The sections that there are now, then those that are gone; the others' come sorted. */
+static void compare_all(struct differ *d, struct config_section **sorted_before,
+			struct config_section **sorted_after)
+{
+	static const struct config_section empty;
+	const struct config_ini *before = &d->before->ini;
+	const struct config_ini *after = &d->after->ini;
+
+	for (size_t i = 0; i < after->n_sections; i++) {
+		const struct config_section *s = &after->sections[i];
+		const struct config_section *old =
+			sections_find(sorted_before, before->n_sections, s);
+
+		if (old || is_mere_place(d->before, s))
+			compare_sections(d, old ? old : &empty, s, s);
+		else
+			add(d, DIFFERENCE_ADDED, d->after, s, NULL);
+	}
+	for (size_t i = 0; i < before->n_sections; i++) {
+		const struct config_section *s = &before->sections[i];
+
+		if (sections_find(sorted_after, after->n_sections, s))
+			continue;
+		if (is_mere_place(d->after, s))
+			compare_sections(d, s, &empty, s);
+		else
+			add(d, DIFFERENCE_REMOVED, d->before, s, NULL);
+	}
 }
 
 int config_diff(const struct config *before, const struct config *after, struct config_diff *ret)
 {
-	static const struct config_section empty;
 	struct differ d = {.before = before, .after = after};
+	struct config_section **sorted_before = sections_sort(&before->ini);
+	struct config_section **sorted_after = sections_sort(&after->ini);
 
-	for (size_t i = 0; i < after->ini.n_sections; i++) {
-		const struct config_section *s = &after->ini.sections[i];
-		const struct config_section *old = find_same(before, s);
-
-		if (old || is_mere_place(before, s))
-			compare_sections(&d, old ? old : &empty, s, s);
-		else
-			add(&d, DIFFERENCE_ADDED, after, s, NULL);
-	}
-	for (size_t i = 0; i < before->ini.n_sections; i++) {
-		const struct config_section *s = &before->ini.sections[i];
-
-		if (find_same(after, s))
-			continue;
-		if (is_mere_place(after, s))
-			compare_sections(&d, s, &empty, s);
-		else
-			add(&d, DIFFERENCE_REMOVED, before, s, NULL);
-	}
+	if (sorted_before && sorted_after)
+		compare_all(&d, sorted_before, sorted_after);
+	else
+		d.error = -ENOMEM;
+	free(sorted_before);
+	free(sorted_after);
 	if (d.error < 0) {
 		config_diff_deinit(&d.diff);
 		return d.error;

@@ -85,16 +85,6 @@ static int read_entry(const struct config_section *s, struct config_entry *e,
 	return r == -ENOMEM ? r : 0;
 }
 
-static bool is_same_section(const struct config_section *a, const struct config_section *b,
-			    const struct section_kind *kind)
-{
-	if (strcmp(a->kind, b->kind) != 0)
-		return false;
-	if (kind->naming == NAME_NETWORK)
-		return !strcmp(section_network_name(a), section_network_name(b));
-	return !strcmp(a->name, b->name);
-}
-
 /* True if the section's name is as its kind asks. */
 static bool check_name(const struct config_section *s, const struct section_kind *kind,
 		       struct config_errors *errors)
@@ -120,7 +110,7 @@ static bool check_name(const struct config_section *s, const struct section_kind
 	return false;
 }
 
-static int read_section(struct config_draft *d, struct config_ini *ini, struct config_section *s,
+static int read_section(struct config_draft *d, struct config_section *s,
 			struct config_errors *errors)
 {
 	const struct section_kind *kind = find_kind(s->kind);
@@ -136,11 +126,9 @@ static int read_section(struct config_draft *d, struct config_ini *ini, struct c
 	}
 	if (!check_name(s, kind, errors))
 		return 0;
-	for (const struct config_section *other = ini->sections; other < s; other++) {
-		if (!is_same_section(other, s, kind))
-			continue;
+	if (s->repeats >= 0) {
 		config_errors_add(errors, s->line, "%s: given twice, first in line %d", s->label,
-				  other->line);
+				  s->repeats);
 		return 0;
 	}
 
@@ -154,16 +142,32 @@ static int read_section(struct config_draft *d, struct config_ini *ini, struct c
 	return 0;
 }
 
+static int find_repeated(const struct config_ini *ini)
+{
+	struct config_section **sorted = sections_sort(ini);
+	struct config_section *first = NULL;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < ini->n_sections; i++) {
+		bool is_first = !first || section_compare(first, sorted[i]) != 0;
+
+		if (is_first)
+			first = sorted[i];
+		sorted[i]->repeats = is_first ? -1 : first->line;
+	}
+	free(sorted);
+	return 0;
+}
+
 static int read_sections(struct config_draft *d, struct config_ini *ini,
 			 struct config_errors *errors)
 {
-	for (size_t i = 0; i < ini->n_sections; i++) {
-		int r = read_section(d, ini, &ini->sections[i], errors);
+	int r = find_repeated(ini);
 
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < ini->n_sections; i++)
+		r = read_section(d, &ini->sections[i], errors);
+	return r;
 }
 
 static void fill(uint32_t *size, uint32_t standard)

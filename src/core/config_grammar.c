@@ -304,15 +304,68 @@ static const struct config_key peer_keys[] = {
 	{NULL},
 };
 
+const char *section_network_name(const struct config_section *s)
+{
+	return *s->name ? s->name : DEFAULT_NETWORK;
+}
+
+bool section_is_of_network(const struct config_section *s)
+{
+	return !strcmp(s->kind, "network") || !strcmp(s->kind, "wireguard");
+}
+
+int section_compare(const struct config_section *a, const struct config_section *b)
+{
+	int r = strcmp(a->kind, b->kind);
+
+	if (r)
+		return r;
+	if (section_is_of_network(a))
+		return strcmp(section_network_name(a), section_network_name(b));
+	return strcmp(a->name, b->name);
+}
+
+static int compare_for_search(const void *left, const void *right)
+{
+	struct config_section *const *a = left;
+	struct config_section *const *b = right;
+
+	return section_compare(*a, *b);
+}
+
+static int compare_for_sort(const void *left, const void *right)
+{
+	struct config_section *const *a = left;
+	struct config_section *const *b = right;
+	int r = section_compare(*a, *b);
+
+	return r ? r : (*a > *b) - (*a < *b);
+}
+
+struct config_section **sections_sort(const struct config_ini *ini)
+{
+	struct config_section **sorted = calloc(ini->n_sections + 1, sizeof(*sorted));
+
+	for (size_t i = 0; sorted && i < ini->n_sections; i++)
+		sorted[i] = &ini->sections[i];
+	if (sorted)
+		qsort(sorted, ini->n_sections, sizeof(*sorted), compare_for_sort);
+	return sorted;
+}
+
+struct config_section *sections_find(struct config_section **sorted, size_t n,
+				     const struct config_section *like)
+{
+	struct config_section **found =
+		bsearch(&like, sorted, n, sizeof(*sorted), compare_for_search);
+
+	return found ? *found : NULL;
+}
+
 static void *open_daemon(struct config_draft *d, const struct config_section *s)
 {
 	(void)s;
 	return &d->daemon;
-}
-
-const char *section_network_name(const struct config_section *s)
-{
-	return *s->name ? s->name : DEFAULT_NETWORK;
 }
 
 static struct network_draft *find_network(struct config_draft *d, const char *name)

@@ -37,3 +37,12 @@ extern const struct section_kind section_kinds[];
 
 /* The network that a [network] or [wireguard] section is about. */
 const char *section_network_name(const struct config_section *s);
+bool section_is_of_network(const struct config_section *s);
+/* The order of kinds and names; 0: they are the same section, as [network] and [network default].
+ */
+int section_compare(const struct config_section *a, const struct config_section *b);
+/* All of them in that order, the same ones in that of the file. NULL: no memory. */
+struct config_section **sections_sort(const struct config_ini *ini);
+/* In what sections_sort() has given. */
+struct config_section *sections_find(struct config_section **sorted, size_t n,
+				     const struct config_section *like);

@@ -29,6 +29,7 @@ struct config_section {
 	char *name;  /* "wifi"; "" where there is none */
 	char *label; /* both, for messages */
 	int line;
+	int repeats; /* the line of an earlier one of the same name, -1: none; by config_draft.c */
 	struct config_entry *entries;
 	size_t n_entries;
 };

@@ -8,13 +8,34 @@
 
 #include "crypto/keys.h"
 
-static const struct peer_settings *find_peer(const struct network_settings *s,
+static int compare_keys(const void *left, const void *right)
+{
+	const struct peer_settings *a = *(const struct peer_settings *const *)left;
+	const struct peer_settings *b = *(const struct peer_settings *const *)right;
+
+	return memcmp(a->public_key, b->public_key, KEY_LEN);
+}
+
+/* By public key; NULL: no memory. */
+static const struct peer_settings **sort_peers(const struct network_settings *s)
+{
+	const struct peer_settings **sorted = calloc(s->n_peers + 1, sizeof(*sorted));
+
+	for (size_t i = 0; sorted && i < s->n_peers; i++)
+		sorted[i] = &s->peers[i];
+	if (sorted)
+		qsort(sorted, s->n_peers, sizeof(*sorted), compare_keys);
+	return sorted;
+}
+
+/* The same peer, which has the same name; another name is another peer. */
+static const struct peer_settings *find_peer(const struct peer_settings **sorted, size_t n,
 					     const struct peer_settings *like)
 {
-	for (size_t i = 0; i < s->n_peers; i++)
-		if (!memcmp(s->peers[i].public_key, like->public_key, KEY_LEN))
-			return &s->peers[i];
-	return NULL;
+	const struct peer_settings **found =
+		bsearch(&like, sorted, n, sizeof(*sorted), compare_keys);
+
+	return found && !strcmp((*found)->name, like->name) ? *found : NULL;
 }
 
 static const struct link_settings *find_link(const struct network_settings *s, const char *name)
@@ -77,30 +98,30 @@ static bool fill_peer(struct peer_change *c, const struct peer_settings *from,
 }
 
 /* Those that go are first, so that what they were allowed is free. */
-static void diff_peers(struct network_diff *d, const struct network_settings *from,
-		       const struct network_settings *to)
+static int diff_peers(struct network_diff *d, const struct network_settings *from,
+		      const struct network_settings *to)
 {
 	struct prefix_change *prefixes = d->prefixes;
+	const struct peer_settings **before = sort_peers(from);
+	const struct peer_settings **after = sort_peers(to);
+	int r = before && after ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < from->n_peers; i++) {
-		const struct peer_settings *after = find_peer(to, &from->peers[i]);
-
-		/* Another name is another peer. */
-		if (!after || strcmp(after->name, from->peers[i].name) != 0)
+	for (size_t i = 0; r == 0 && i < from->n_peers; i++) {
+		if (!find_peer(after, to->n_peers, &from->peers[i]))
 			add_removal(d, &from->peers[i]);
 	}
-	for (size_t i = 0; i < to->n_peers; i++) {
-		const struct peer_settings *after = &to->peers[i];
-		const struct peer_settings *before = find_peer(from, after);
+	for (size_t i = 0; r == 0 && i < to->n_peers; i++) {
+		const struct peer_settings *p = &to->peers[i];
 		struct peer_change *c = &d->peers[d->change.n_peers];
 
-		if (before && strcmp(before->name, after->name) != 0)
-			before = NULL;
-		if (!fill_peer(c, before, after, prefixes))
+		if (!fill_peer(c, find_peer(before, from->n_peers, p), p, prefixes))
 			continue;
 		prefixes += c->n_allowed_ips;
 		d->change.n_peers++;
 	}
+	free(before);
+	free(after);
+	return r;
 }
 
 static bool is_same_link(const struct link_settings *a, const struct link_settings *b)
@@ -150,12 +171,13 @@ int network_diff(const struct network_settings *from, const struct network_setti
 			      memcmp(&from->health, &to->health, sizeof(to->health)) != 0,
 	};
 
-	if (!d.links || !d.peers || !d.prefixes) {
+	int r = d.links && d.peers && d.prefixes ? diff_peers(&d, from, to) : -ENOMEM;
+
+	if (r < 0) {
 		network_diff_deinit(&d);
-		return -ENOMEM;
+		return r;
 	}
 	diff_links(&d, from, to);
-	diff_peers(&d, from, to);
 	if (memcmp(from->private_key, to->private_key, KEY_LEN) != 0)
 		d.change.private_key = to->private_key;
 	d.change.links = d.links;

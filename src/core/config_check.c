@@ -8,9 +8,12 @@
 
 #include "crypto/keys.h"
 #include "netlink/route.h"
+#include "util/thread.h"
 
 /* RFC 8200, section 5; the kernel refuses IPv6 addresses on an interface below it. */
 #define IPV6_MTU_MIN 1280
+/* Threads of a network that it has in any case: vt-tun, vt-monitor, vt-handshake. */
+#define NETWORK_THREADS 3
 
 struct check {
 	struct config_draft *d;
@@ -494,6 +497,28 @@ static void assign_networks(struct check *c)
 	}
 }
 
+/* Too many threads would fail only when the last of them is to start. */
+static void check_threads(struct check *c)
+{
+	size_t n = 1; /* the main thread */
+
+	for (size_t i = 0; i < c->d->n_networks; i++)
+		n += c->d->networks[i].settings.is_enabled ? NETWORK_THREADS : 0;
+	for (size_t i = 0; i < c->d->n_links; i++) {
+		const struct link_draft *l = &c->d->links[i];
+
+		if (!l->network || !l->network->settings.is_enabled || !l->is_enabled)
+			continue;
+		n += l->settings.workers;
+		if (n <= THREAD_SLOTS)
+			continue;
+		report(c, l->section, "workers",
+		       "found %u, which makes %zu threads in all, allowed: at most %u",
+		       l->settings.workers, n, THREAD_SLOTS);
+		return;
+	}
+}
+
 int config_check(struct config_draft *d, struct config_errors *errors)
 {
 	struct check c = {.d = d, .errors = errors};
@@ -510,6 +535,7 @@ int config_check(struct config_draft *d, struct config_errors *errors)
 			return r;
 	}
 	check_interfaces(&c);
+	check_threads(&c);
 	for (size_t i = 0; i < d->n_links; i++) {
 		check_families(&c, &d->links[i]);
 		check_ports(&c, &d->links[i]);

@@ -68,6 +68,9 @@ static const struct bad_file bad_files[] = {
 	 "[link b] bind: found 1.2.3.4:5, which [link a]"},
 	{NETWORK SINGLE "[link a]\nbind=[::]:5\n[link b]\nbind=[::]:5\n", 9,
 	 "[link b] bind: |[link a]"},
+	{NETWORK SINGLE "[link a]\nworkers=16\n[link b]\nworkers=16\n[link c]\nworkers=16\n"
+			"[link d]\nworkers=13\n",
+	 13, "[link d] workers: found 13|65 threads|at most 64"},
 	{"[network a]\n[wireguard b]\nprivate_key = " ALICE "\npeer_public_key = " BOB_PUBLIC
 	 "\n[network b]\ninterface = b0\n[link l]\nnetwork = b\n",
 	 1, "[network a]: the section [wireguard] of the same name is missing"},

@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PAIR_LINKS_MAX 64
+#include "links/path.h"
+
+/* As many as a peer has paths. */
+#define PAIR_LINKS_MAX PATHS_MAX
 #define PORT_DEFAULT 51820
 
 /* What a user may choose of a pair; `endpoint` is the server's host name or address. */

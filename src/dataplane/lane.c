@@ -26,15 +26,10 @@
 #include "wire/inner.h"
 #include "wire/mss.h"
 
-struct lane_flow {
-	struct sparse sparse;
-	uint16_t n_held; /* packets that wait, also for repairs */
-};
-
 /* A packet that waits in the resequencer: a cell of the network's pool. */
 struct held {
 	uint32_t len;
-	struct lane_flow *flow; /* where it is counted; NULL: nowhere */
+	struct sparse *flow; /* in whose n_held it is counted; NULL: nowhere */
 	uint8_t data[];
 };
 
@@ -138,15 +133,15 @@ static void release_all(struct lane_worker *w, struct reseq *q, const struct bur
 }
 
 /* The flow of a packet, with the packet noted; NULL where all is to be in order. */
-static struct lane_flow *note_flow(struct bond *bond, const struct reseq *q, const uint8_t *packet,
-				   size_t len, nsec_t now)
+static struct sparse *note_flow(struct bond *bond, const struct reseq *q, const uint8_t *packet,
+				size_t len, nsec_t now)
 {
-	struct lane_flow *f;
+	struct sparse *f;
 
 	if (!bond->lane.flows || !reseq_may_repair(q))
 		return NULL;
-	f = &bond->lane.flows[inner_flow(packet, len, 0) % SPARSE_FLOWS];
-	sparse_note(&f->sparse, len, now);
+	f = sparse_find(bond->lane.flows, inner_flow(packet, len, 0));
+	sparse_note(f, len, now);
 	return f;
 }
 
@@ -155,13 +150,13 @@ static struct lane_flow *note_flow(struct bond *bond, const struct reseq *q, con
  * which takes the quickest path, leaves as it comes. A small packet of another leaves, if nothing
  * of its flow waits, when what is missing before it is known to be lost.
  */
-static bool is_sparse(const struct lane_flow *f, nsec_t now)
+static bool is_sparse(const struct sparse *f, nsec_t now)
 {
-	return f && !f->n_held && sparse_is(&f->sparse, now);
+	return f && !f->n_held && sparse_is(f, now);
 }
 
 static void count_held(struct reseq *q, const struct burst *b, uint64_t counter, struct held *h,
-		       struct lane_flow *f)
+		       struct sparse *f)
 {
 	if (h->len <= SPARSE_BYTES && !f->n_held) {
 		reseq_hurry(q, b->session->rx_session, counter);
@@ -173,7 +168,7 @@ static void count_held(struct reseq *q, const struct burst *b, uint64_t counter,
 
 /* Keeps a packet (NULL: only its place) until its turn. */
 static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, uint64_t counter,
-		 uint8_t *packet, size_t len, struct lane_flow *f)
+		 uint8_t *packet, size_t len, struct sparse *f)
 {
 	void *item = packet ? copy_packet(w->network, packet, len) : (void *)reseq_nothing;
 
@@ -259,7 +254,7 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 	uint8_t *packet = NULL;
 	bool is_control = frame_is_control(payload, len);
 	uint32_t session = b->session->rx_session;
-	struct lane_flow *flow = NULL;
+	struct sparse *flow = NULL;
 	size_t inner_len = 0;
 
 	if (is_control)

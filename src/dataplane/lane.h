@@ -16,9 +16,9 @@
 #include "tun/merge.h"
 
 struct bond;
-struct lane_flow;
 struct network;
 struct reporter;
+struct sparse;
 
 struct lane {
 	/* atomic */
@@ -32,7 +32,7 @@ struct lane {
 	uint32_t n_sessions;	   /* sessions of the peer that carried something to us */
 	uint32_t newest_session;   /* the index of the last of them */
 	struct reporter *reporter; /* made with the first packet */
-	struct lane_flow *flows;   /* of the inner packets, by hash; the same */
+	struct sparse *flows;	   /* of the inner packets, by hash; the same */
 	/* the worker that armed it */
 	struct bond *next_armed;
 };

@@ -26,7 +26,7 @@ void urgent_free(struct urgent *u)
 
 bool urgent_is(struct sparse *flows, const uint8_t *packet, size_t len, nsec_t now)
 {
-	struct sparse *f = &flows[inner_flow(packet, len, 0) % SPARSE_FLOWS];
+	struct sparse *f = sparse_find(flows, inner_flow(packet, len, 0));
 
 	sparse_note(f, len, now);
 	if (sparse_is(f, now))

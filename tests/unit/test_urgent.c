@@ -132,12 +132,28 @@ START_TEST(share_is_earned_however_often_it_is_asked_for)
 }
 END_TEST
 
+/* However their hashes fall. */
+START_TEST(bulk_of_others_makes_no_flow_bulk)
+{
+	for (uint16_t call = 1; call <= 200; call++) {
+		for (uint16_t i = 0; i < 4; i++)
+			is_urgent((uint16_t)(5000 + 4 * call + i), 1400);
+		ck_assert(is_urgent(call, 200));
+		for (uint16_t i = 0; i < 4; i++)
+			ck_assert(!is_urgent((uint16_t)(5000 + 4 * call + i), 100));
+		ck_assert(is_urgent(call, 200));
+		now += NSEC_PER_SEC;
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("urgent");
 	TCase *t = tcase_create("urgent");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, bulk_of_others_makes_no_flow_bulk);
 	tcase_add_test(t, small_packets_now_and_then_are_urgent);
 	tcase_add_test(t, flow_with_large_packets_is_not_until_it_has_paused);
 	tcase_add_test(t, flow_of_many_small_packets_is_not);

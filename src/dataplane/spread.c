@@ -51,7 +51,8 @@ static bool is_controlled(const struct path_set *set)
 }
 
 /* The control of a path; NULL without memory for it, and it then goes uncontrolled. */
-static struct pathctl *control_of(struct spread *s, const struct path_entry *e, nsec_t now)
+static struct pathctl *control_of(struct spread *s, const struct path_set *set,
+				  const struct path_entry *e, nsec_t now)
 {
 	struct pathctl **c = &s->controls[e->path->slot];
 
@@ -61,7 +62,7 @@ static struct pathctl *control_of(struct spread *s, const struct path_entry *e, 
 			(*c)->path_id = 0;
 	}
 	if (*c && (*c)->path_id != e->path->id)
-		pathctl_init(*c, e->path->id, now);
+		pathctl_init(*c, e->path->id, path_set_share(set, e), now);
 	if (*c) {
 		(*c)->cap = (double)e->rate / 8;
 		(*c)->is_shared = s->small_at && now - s->small_at < SMALL_MEMORY;
@@ -160,9 +161,10 @@ static void consider(struct choice *best, const struct path_entry *e, struct pat
 	}
 }
 
-static bool is_silent(struct spread *s, const struct path_entry *e, nsec_t now)
+static bool is_silent(struct spread *s, const struct path_set *set, const struct path_entry *e,
+		      nsec_t now)
 {
-	const struct pathctl *c = control_of(s, e, now);
+	const struct pathctl *c = control_of(s, set, e, now);
 
 	return c && pathctl_is_silent(c, now);
 }
@@ -209,7 +211,7 @@ static void find_candidates(struct spread *s, const struct path_set *set, nsec_t
 
 		if (kind == LIVELY_STANDBY && e->state != HEALTH_UP)
 			continue;
-		if (is_silent(s, e, now))
+		if (is_silent(s, set, e, now))
 			kind = SILENT;
 		if (kind < ret->kind) {
 			ret->kind = kind;
@@ -237,13 +239,13 @@ static void choose(struct spread *s, const struct path_set *set, const struct ca
 
 	*best = (struct choice){.retry = now + RETRY_LATEST, .better = NSEC_NEVER};
 	for (unsigned i = 0; i < from->n; i++) {
-		const struct pathctl *c = control_of(s, &set->entries[from->entries[i]], now);
+		const struct pathctl *c = control_of(s, set, &set->entries[from->entries[i]], now);
 
 		total += c ? c->capacity : 0;
 	}
 	for (unsigned i = 0; i < from->n; i++) {
 		const struct path_entry *e = &set->entries[from->entries[i]];
-		struct pathctl *c = control_of(s, e, now);
+		struct pathctl *c = control_of(s, set, e, now);
 
 		if (is_crowded(c, total))
 			best->crowded |= 1U << e->path->slot;
@@ -255,14 +257,15 @@ static void choose(struct spread *s, const struct path_set *set, const struct ca
 }
 
 /* Sends the burst over a silent path, if that has not been tried for a while. */
-static bool probe(struct spread *s, const struct path_entry *e, struct burst *b, nsec_t now)
+static bool probe(struct spread *s, const struct path_set *set, const struct path_entry *e,
+		  struct burst *b, nsec_t now)
 {
 	nsec_t *next = &s->next_probe[e->path->slot];
 
 	if (now < *next || !link_has_room(e->path->link))
 		return false;
 	*next = now + PROBE_INTERVAL;
-	return push_controlled(control_of(s, e, now), e, b, now);
+	return push_controlled(control_of(s, set, e, now), e, b, now);
 }
 
 /* Is it worth keeping what goes over a path? Not if there is no other, or it is too fast. */
@@ -283,7 +286,7 @@ static bool is_worth_keeping(const struct spread *s, const struct path_set *set,
 static void keep(struct spread *s, const struct path_set *set, const struct path_entry *e,
 		 struct burst *b, nsec_t now)
 {
-	if (is_worth_keeping(s, set, control_of(s, e, now)))
+	if (is_worth_keeping(s, set, control_of(s, set, e, now)))
 		resend_keep(&s->resend, e->path, b, now);
 }
 
@@ -306,7 +309,7 @@ static const struct path_entry *second_best(struct spread *s, const struct path_
 
 	for (unsigned i = 0; i < set->n_active; i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
-		const struct pathctl *c = control_of(s, e, now);
+		const struct pathctl *c = control_of(s, set, e, now);
 		nsec_t arrival = c ? pathctl_arrival(c, b->len, now) : now;
 
 		if (e == taken || e->state != HEALTH_UP || !link_has_room(e->path->link))
@@ -343,7 +346,7 @@ static const struct path_entry *copy_urgent(struct spread *s, const struct path_
 {
 	bool is_wanted = b->is_urgent && set->mode == BOND_AUTO;
 	const struct path_entry *e = is_wanted ? second_best(s, set, taken, b, now) : NULL;
-	struct pathctl *c = e ? control_of(s, e, now) : NULL;
+	struct pathctl *c = e ? control_of(s, set, e, now) : NULL;
 
 	if (!e || !has_urgent(s, now) ||
 	    !urgent_may_copy(s->urgent, b->n, b->len, c ? c->rate : PATHCTL_RATE_START, now))
@@ -376,8 +379,8 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 		const struct path_entry *e = &set->entries[set->active[i]];
 
 		if ((is_sent || candidates.kind == SILENT) && e != best.entry && e != copied &&
-		    (is_silent(s, e, now) || best.crowded & 1U << e->path->slot) &&
-		    probe(s, e, b, now)) {
+		    (is_silent(s, set, e, now) || best.crowded & 1U << e->path->slot) &&
+		    probe(s, set, e, b, now)) {
 			if (!is_sent)
 				keep(s, set, e, b, now);
 			is_sent = true;
@@ -427,7 +430,7 @@ static uint32_t dead_slots(struct spread *s, const struct path_set *set, nsec_t 
 		const struct path_entry *e = &set->entries[i];
 
 		if (s->resend.paths[e->path->slot].path_id == e->path->id &&
-		    e->state != HEALTH_DOWN && e->is_usable && !is_silent(s, e, now))
+		    e->state != HEALTH_DOWN && e->is_usable && !is_silent(s, set, e, now))
 			dead &= ~(1U << e->path->slot);
 	}
 	return dead;

@@ -35,6 +35,17 @@ static enum path_rank rank(const struct path_set *set, unsigned i, bool is_probe
 	return e->is_held ? RANK_HELD : RANK_DOWN;
 }
 
+static uint32_t heaviest_weight(const struct path_set *set)
+{
+	uint32_t heaviest = 0;
+
+	for (unsigned i = 0; i < set->n && set->mode != BOND_FAILOVER; i++) {
+		if (set->entries[i].weight > heaviest)
+			heaviest = set->entries[i].weight;
+	}
+	return heaviest;
+}
+
 void path_set_choose(struct path_set *set, bool is_probed)
 {
 	enum path_rank best = RANK_UNUSABLE;
@@ -45,6 +56,7 @@ void path_set_choose(struct path_set *set, bool is_probed)
 			best = rank(set, i, is_probed);
 	}
 	set->n_active = 0;
+	set->heaviest = heaviest_weight(set);
 	for (unsigned i = 0; i < set->n; i++) {
 		if (rank(set, i, is_probed) != best)
 			continue;

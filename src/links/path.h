@@ -62,6 +62,7 @@ struct path_set {
 	uint8_t active[PATHS_MAX];
 	unsigned n_active;
 	enum bond_mode mode;
+	uint32_t heaviest; /* weight among all entries; 0 where weights are ranks */
 	bool is_multilink; /* the peer reports what it receives */
 	bool is_by_weight; /* all the same, the weights decide */
 	nsec_t max_spread; /* one-way delays that differ by more are not striped; 0: no limit */
@@ -76,6 +77,12 @@ struct path_set {
  * failover the one of greatest weight, the first of equals.
  */
 void path_set_choose(struct path_set *set, bool is_probed);
+
+/* The entry's weight as a part of the heaviest's, by which it is guessed what a path may carry. */
+static inline double path_set_share(const struct path_set *set, const struct path_entry *e)
+{
+	return set->heaviest ? (double)e->weight / set->heaviest : 1;
+}
 
 /* Does data go over entries[index]? */
 bool path_set_is_active(const struct path_set *set, unsigned index);

@@ -64,11 +64,16 @@
 /* While nothing is known of the round trip. */
 #define ROUND_TRIP_START (100 * NSEC_PER_MSEC)
 
-void pathctl_init(struct pathctl *c, uint32_t path_id, nsec_t now)
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+void pathctl_init(struct pathctl *c, uint32_t path_id, double share, nsec_t now)
 {
 	memset(c, 0, sizeof(*c));
 	c->path_id = path_id;
-	c->rate = PATHCTL_RATE_START;
+	c->rate = c->rate_start = larger(PATHCTL_RATE_START * share, PATHCTL_RATE_MIN);
 	c->is_starting = true;
 	c->start_gain = START_GAIN;
 	c->next_send = now;
@@ -76,11 +81,6 @@ void pathctl_init(struct pathctl *c, uint32_t path_id, nsec_t now)
 	c->progress = now;
 	c->base = c->standing = c->settled = c->round_trip =
 		(struct pathctl_min){NSEC_NEVER, NSEC_NEVER, now};
-}
-
-static double larger(double a, double b)
-{
-	return a > b ? a : b;
 }
 
 static nsec_t min_get(const struct pathctl_min *m)
@@ -445,7 +445,7 @@ static void set_rate(struct pathctl *c, nsec_t now)
 		c->rate = c->capacity * c->start_gain;
 	else
 		c->rate = c->capacity * (c->is_draining ? drain_gain(c) : phase_gain(c));
-	c->rate = larger(c->rate, pathctl_is_new(c) ? PATHCTL_RATE_START : PATHCTL_RATE_MIN);
+	c->rate = larger(c->rate, pathctl_is_new(c) ? c->rate_start : PATHCTL_RATE_MIN);
 	if (c->cap > 0 && c->rate > c->cap)
 		c->rate = c->cap;
 }

@@ -69,7 +69,8 @@ struct pathctl {
 	uint32_t path_id; /* the caller's: whose state this is */
 	/* control */
 	double rate; /* bytes per second that may leave now: the capacity times the phase's gain */
-	double cap;  /* in bytes per second, by whoever sends; 0: none. From the next report on */
+	double rate_start;
+	double cap; /* in bytes per second, by whoever sends; 0: none. From the next report on */
 	bool is_starting;
 	double start_gain;
 	bool is_draining; /* the queue is too long: a little less than arrives, until it is short */
@@ -112,7 +113,8 @@ struct pathctl {
 	unsigned head, tail; /* modulo PATHCTL_RECORDS; equal: none */
 };
 
-void pathctl_init(struct pathctl *c, uint32_t path_id, nsec_t now);
+/* It begins with `share` (up to 1) of PATHCTL_RATE_START. */
+void pathctl_init(struct pathctl *c, uint32_t path_id, double share, nsec_t now);
 
 /* Is it too fast to be paced? */
 bool pathctl_is_fast(const struct pathctl *c);

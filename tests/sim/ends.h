@@ -60,6 +60,7 @@ static struct {
 	struct lane_worker worker;
 	struct flow flows[ENDS_FLOWS];
 	struct burst *waiting[ENDS_WAITING_MAX];
+	uint32_t weights[ENDS_PATHS]; /* 0: 1 */
 	unsigned n_waiting, n_paths;
 	unsigned turn; /* among the greedy flows */
 	nsec_t wake;   /* of the near end; earlier looks that are still to come are void */
@@ -397,7 +398,7 @@ static void make_ends_paths(int end, enum bond_mode mode)
 		snprintf(host, sizeof(host), "192.0.2.%d", i + 1);
 		e->to = endpoint_of(host);
 		e->remote_id = 1U + i + (end == FAR ? 0 : 100);
-		e->weight = 1;
+		e->weight = sim.weights[i] ? sim.weights[i] : 1;
 		e->state = HEALTH_UP;
 		e->is_usable = true;
 	}

@@ -237,6 +237,28 @@ START_TEST(paths_are_filled_and_no_flow_starves)
 }
 END_TEST
 
+/* Until it is known what they carry. */
+START_TEST(weights_say_where_to_begin)
+{
+	FOR_SEEDS
+	{
+		ends_begin(seed, 2);
+		for (unsigned i = 0; i < 2 * ENDS_PATHS; i++)
+			*simnet_path(sim.net, i) = (struct simnet_path){
+				.rate_bps = 20000000, .delay = 10 * MSEC, .queue = 100 * MSEC};
+		sim.weights[0] = 8;
+		add_flows();
+		ends_start(BOND_AGGREGATE);
+		ends_run(30 * MSEC);
+		ck_assert_seed(far_bytes(0) > 4 * far_bytes(1));
+		ends_run(SECONDS(2));
+		ck_assert_seed(far_bytes(1) > far_bytes(0) / 2);
+		ends_stop(SECONDS(3));
+		ends_end();
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("sim_ends");
@@ -248,6 +270,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, path_that_dies_takes_nothing_along);
 	tcase_add_test(t, new_session_loses_nothing_and_keeps_the_order);
 	tcase_add_test(t, most_of_what_paths_lose_is_repaired);
+	tcase_add_test(t, weights_say_where_to_begin);
 	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
 	suite_add_tcase(s, t);
 	return s;

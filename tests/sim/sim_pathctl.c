@@ -159,7 +159,7 @@ static void run_begin(struct run *r, uint64_t seed, uint64_t rate_bps, nsec_t de
 	*simnet_path(r->net, FORWARD) = (struct simnet_path){
 		.rate_bps = rate_bps, .queue = 100 * NSEC_PER_MSEC, .delay = delay};
 	*simnet_path(r->net, BACKWARD) = (struct simnet_path){.delay = delay};
-	pathctl_init(&r->ctl, 1, simnet_now(r->net));
+	pathctl_init(&r->ctl, 1, 1, simnet_now(r->net));
 	r->timer_at = NSEC_NEVER;
 	r->demand_until = NSEC_NEVER;
 }

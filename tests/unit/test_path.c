@@ -316,6 +316,21 @@ START_TEST(retired_ones_are_freed)
 }
 END_TEST
 
+START_TEST(weight_is_a_share_unless_it_is_a_rank)
+{
+	const struct path_entry *light = add(UP, 10);
+	const struct path_entry *heavy = add(DOWN, 40);
+
+	set.mode = BOND_AGGREGATE;
+	path_set_choose(&set, true);
+	ck_assert_double_eq(path_set_share(&set, light), 0.25);
+	ck_assert_double_eq(path_set_share(&set, heavy), 1);
+	set.mode = BOND_FAILOVER;
+	path_set_choose(&set, true);
+	ck_assert_double_eq(path_set_share(&set, light), 1);
+}
+END_TEST
+
 START_TEST(queue_is_gone_when_nothing_was_reported_for_long_enough)
 {
 	nsec_t queue = 200 * NSEC_PER_MSEC;
@@ -354,6 +369,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, entry_is_found_by_slot);
 	tcase_add_test(t, those_that_carry_data_come_first);
 	tcase_add_test(t, heaviest_path_of_a_stock_peer_comes_first_even_if_it_is_down);
+	tcase_add_test(t, weight_is_a_share_unless_it_is_a_rank);
 	tcase_add_test(t, queue_is_gone_when_nothing_was_reported_for_long_enough);
 	tcase_add_test(t, retired_ones_are_freed);
 	suite_add_tcase(s, t);

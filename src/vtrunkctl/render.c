@@ -64,14 +64,10 @@ static void add_link(struct table *t, struct json_object *link)
 static void render_links(const struct screen *screen, struct json_object *network)
 {
 	static const struct table_column columns[] = {
-		{.title = "link", .may_shrink = true},
-		{.title = "state"},
-		{.title = "local", .may_shrink = true},
-		{.title = "device"},
-		{.title = "offload"},
-		{.title = "tx", .is_right = true},
-		{.title = "rx", .is_right = true},
-		{.title = "last error", .may_shrink = true},
+		{.title = "link", .may_shrink = true},	{.title = "state"},
+		{.title = "local", .may_shrink = true}, {.title = "device"},
+		{.title = "offload", .is_spare = true}, {.title = "tx", .is_right = true},
+		{.title = "rx", .is_right = true},	{.title = "last error", .may_shrink = true},
 	};
 	struct json_object *link;
 	struct table t;
@@ -159,14 +155,14 @@ static void render_paths(const struct screen *screen, struct json_object *peer)
 		{.title = "remote", .may_shrink = true},
 		{.title = "state"},
 		{.title = "weight", .is_right = true},
-		{.title = "mtu", .is_right = true},
+		{.title = "mtu", .is_right = true, .is_spare = true},
 		{.group = "rtt", .title = "ms", .is_right = true},
 		{.group = "loss %", .title = "tx", .is_right = true},
 		{.group = "loss %", .title = "rx", .is_right = true},
 		{.group = "Mbit/s", .title = "tx", .is_right = true},
 		{.group = "Mbit/s", .title = "rx", .is_right = true},
-		{.group = "total", .title = "tx", .is_right = true},
-		{.group = "total", .title = "rx", .is_right = true},
+		{.group = "total", .title = "tx", .is_right = true, .is_spare = true},
+		{.group = "total", .title = "rx", .is_right = true, .is_spare = true},
 	};
 	struct json_object *path;
 	struct table t;

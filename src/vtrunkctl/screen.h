@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Lines fit into this many columns, whatever the terminal. */
+/* Lines fit into this many columns where there is no terminal to ask. */
 #define SCREEN_WIDTH 100
 
 struct screen {

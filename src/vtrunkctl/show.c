@@ -31,20 +31,15 @@ static struct winsize window_size(void)
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row < 2)
 		size.ws_row = 24;
-	if (size.ws_col < SCREEN_WIDTH)
+	if (size.ws_col < WIDTH_MIN)
 		size.ws_col = SCREEN_WIDTH;
 	return size;
 }
 
-/* The live view has what there is, since nothing would scroll; the pages may be wider. */
 struct screen show_screen(FILE *out)
 {
-	struct winsize size = {0};
-	bool is_known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= WIDTH_MIN;
-
-	return (struct screen){.out = out,
-			       .has_color = wants_color(),
-			       .width = is_known ? size.ws_col : SCREEN_WIDTH};
+	return (struct screen){
+		.out = out, .has_color = wants_color(), .width = window_size().ws_col};
 }
 
 unsigned show_rows(void)

@@ -49,10 +49,10 @@ static bool is_same_group(const struct table *t, size_t a, size_t b)
 	       !strcmp(t->columns[a].group, t->columns[b].group);
 }
 
-/* Blanks before a column: those of one group stand close together. */
-static unsigned gap(const struct table *t, size_t column)
+/* Blanks before a column: those of one group stand close together. One left out has no width. */
+static unsigned gap(const struct table *t, const unsigned *widths, size_t column)
 {
-	if (!column)
+	if (!column || !widths[column])
 		return 0;
 	return is_same_group(t, column - 1, column) ? 1 : 2;
 }
@@ -72,7 +72,7 @@ static unsigned group_width(const struct table *t, const unsigned *widths, size_
 	unsigned width = widths[first];
 
 	for (size_t i = first + 1; i < group_end(t, first); i++)
-		width += gap(t, i) + widths[i];
+		width += gap(t, widths, i) + widths[i];
 	return width;
 }
 
@@ -81,7 +81,7 @@ static unsigned total_width(const struct table *t, const unsigned *widths)
 	unsigned total = 0;
 
 	for (size_t i = 0; i < t->n_columns; i++)
-		total += gap(t, i) + widths[i];
+		total += gap(t, widths, i) + widths[i];
 	return total;
 }
 
@@ -91,6 +91,18 @@ static void widen(unsigned *width, const char *text)
 
 	if (*width < needed)
 		*width = needed;
+}
+
+/* Those on the right first. */
+static void leave_out(const struct table *t, unsigned *widths, unsigned room)
+{
+	for (size_t i = t->n_columns; i-- > 0;) {
+		bool is_begun =
+			i + 1 < t->n_columns && !widths[i + 1] && is_same_group(t, i, i + 1);
+
+		if (t->columns[i].is_spare && (is_begun || total_width(t, widths) > room))
+			widths[i] = 0;
+	}
 }
 
 /* Takes from the widest column that may shrink, until the lines fit. */
@@ -124,6 +136,7 @@ static void measure(const struct table *t, unsigned *ret_widths, unsigned room)
 		if (caption > width)
 			ret_widths[i] += caption - width;
 	}
+	leave_out(t, ret_widths, room);
 	shrink(t, ret_widths, room);
 }
 
@@ -153,7 +166,7 @@ static void print_captions(const struct table *t, const struct screen *screen,
 	if (!has_caption)
 		return;
 	for (size_t i = 0; i < t->n_columns; i = group_end(t, i)) {
-		line.blanks += gap(t, i);
+		line.blanks += gap(t, widths, i);
 		put(&line, STYLE_FAINT, t->columns[i].group ? t->columns[i].group : "",
 		    group_width(t, widths, i), true);
 	}
@@ -166,7 +179,7 @@ static void print_titles(const struct table *t, const struct screen *screen, con
 	struct line line = {.screen = screen, .blanks = indent};
 
 	for (size_t i = 0; i < t->n_columns; i++) {
-		line.blanks += gap(t, i);
+		line.blanks += gap(t, widths, i);
 		put(&line, STYLE_FAINT, t->columns[i].title, widths[i], t->columns[i].is_right);
 	}
 	fputc('\n', screen->out);
@@ -178,7 +191,7 @@ static void print_row(const struct table *t, const struct screen *screen, const 
 	struct line line = {.screen = screen, .blanks = indent};
 
 	for (size_t i = 0; i < t->n_columns; i++) {
-		line.blanks += gap(t, i);
+		line.blanks += gap(t, widths, i);
 		put(&line, cells[i].style, cells[i].text.s, widths[i], t->columns[i].is_right);
 	}
 	fputc('\n', screen->out);

@@ -2,7 +2,7 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * A table whose columns are as wide as what is in them. Cells are added row by row; then it is
- * printed, the columns that may shrink giving way where lines would be too long.
+ * printed. Where lines would be too long, spare columns are left out and others shrink.
  */
 #pragma once
 
@@ -19,6 +19,7 @@ struct table_column {
 	const char *title;
 	bool is_right; /* aligned, as numbers are */
 	bool may_shrink;
+	bool is_spare; /* left out, with its group, where lines would be too long */
 };
 
 struct table {

@@ -107,10 +107,12 @@ static void put_status(void)
 	json_object_put(status);
 }
 
+static unsigned columns = SCREEN_WIDTH;
+
 /* The caller frees it. */
 static char *render(struct json_object *o, bool has_color)
 {
-	struct screen screen = {.has_color = has_color, .width = SCREEN_WIDTH};
+	struct screen screen = {.has_color = has_color, .width = columns};
 	char *text = NULL;
 	size_t len;
 
@@ -246,19 +248,37 @@ START_TEST(what_keeps_a_path_from_being_used_is_said)
 }
 END_TEST
 
-START_TEST(no_line_is_wider_than_a_hundred_columns)
+static void expect_lines_that_fit(char *text)
 {
-	char *text;
-	char *rest;
-
-	make_wide();
-	text = render(status, false);
-	rest = text;
-	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-		ck_assert_msg(text_width(line) <= 100, "%u: %s", text_width(line), line);
+	for (char *line = strsep(&text, "\n"); line; line = strsep(&text, "\n")) {
+		ck_assert_msg(text_width(line) <= columns, "%u: %s", text_width(line), line);
 		ck_assert_msg(!*line || line[strlen(line) - 1] != ' ', "blank at the end: %s",
 			      line);
 	}
+}
+
+START_TEST(no_line_is_wider_than_a_hundred_columns)
+{
+	char *text;
+
+	make_wide();
+	text = render(status, false);
+	expect_lines_that_fit(text);
+	free(text);
+}
+END_TEST
+
+START_TEST(narrow_terminal_has_less_and_that_whole)
+{
+	char *text;
+
+	columns = 80;
+	text = render(status, false);
+	ck_assert_ptr_null(strstr(text, "total"));
+	ck_assert_ptr_nonnull(strstr(text, " mtu "));
+	ck_assert_ptr_nonnull(strstr(text, "  * fibre   203.0.113.1:51820  up  "));
+	expect_lines_that_fit(text);
+	columns = SCREEN_WIDTH;
 	free(text);
 }
 END_TEST
@@ -536,6 +556,13 @@ START_TEST(manual_has_every_command)
 }
 END_TEST
 
+START_TEST(help_fits_a_terminal)
+{
+	for (const struct command *c = commands; c->words; c++)
+		ck_assert_msg(c->is_hidden || strlen(c->help) <= 80 - 32, "%s", c->help);
+}
+END_TEST
+
 START_TEST(completion_offers_the_keys_of_the_manual)
 {
 	expect_keys_of_manual("KEYS OF [LINK", complete_link_keys);
@@ -554,6 +581,7 @@ static Suite *make_suite(void)
 	tcase_add_test(page, color_changes_nothing_but_color);
 	tcase_add_test(page, what_keeps_a_path_from_being_used_is_said);
 	tcase_add_test(page, no_line_is_wider_than_a_hundred_columns);
+	tcase_add_test(page, narrow_terminal_has_less_and_that_whole);
 	tcase_add_test(page, round_trip_times_far_apart_are_warned_of);
 	tcase_add_test(page, standby_paths_and_other_modes_are_not_warned_of);
 	tcase_add_test(page, names_cannot_command_the_terminal);
@@ -568,6 +596,7 @@ static Suite *make_suite(void)
 	tcase_add_test(parts, options_are_understood_before_and_after_the_command);
 	tcase_add_test(parts, wrong_usage_is_refused);
 	tcase_add_test(parts, manual_has_every_command);
+	tcase_add_test(parts, help_fits_a_terminal);
 	tcase_add_test(parts, completion_offers_the_keys_of_the_manual);
 	suite_add_tcase(suite, parts);
 	return suite;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* The command line, and the files that commands write: whether the daemon would take them. */
+#include <ctype.h>
 #include <fcntl.h>
 
 #include "config_text.h"
@@ -157,17 +158,23 @@ START_TEST(example_is_good_once_keys_are_in)
 }
 END_TEST
 
+static void read_manual(const char *name, char *ret)
+{
+	char full_name[512];
+
+	snprintf(full_name, sizeof(full_name), "%s/%s", getenv("MANUALS"), name);
+	read_file(full_name, ret);
+}
+
 /* The text between two headings of the manual. */
 static void read_manual_section(const char *kind, char *ret)
 {
 	static char manual[TEXT_MAX];
-	char name[512];
 	char heading[64];
 	char *start;
 	char *end;
 
-	snprintf(name, sizeof(name), "%s/vtrunkd.conf.5", getenv("MANUALS"));
-	read_file(name, manual);
+	read_manual("vtrunkd.conf.5", manual);
 	snprintf(heading, sizeof(heading), ".Sh KEYS OF [%s", kind);
 	start = strcasestr(manual, heading);
 	ck_assert_msg(start, "the manual has no %s", heading);
@@ -422,6 +429,83 @@ START_TEST(bad_command_line_is_refused)
 }
 END_TEST
 
+/* The words that begin with a dash, each with a blank on both sides. */
+static void find_options(const char *text, char *ret)
+{
+	size_t len;
+
+	strcpy(ret, " ");
+	for (; *text; text += len) {
+		len = strspn(text, "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		if (*text == '-' && len > 1 && !isalnum(text[-1]))
+			sprintf(ret + strlen(ret), "%.*s ", (int)len, text);
+		len += !len;
+	}
+}
+
+static void expect_all_in(const char *words, const char *others, const char *where)
+{
+	char word[64];
+
+	for (int n; sscanf(words, " %60s%n", word + 1, &n) == 1; words += n) {
+		word[0] = ' ';
+		strcat(word, " ");
+		ck_assert_msg(strstr(others, word), "%s has no%s", where, word);
+	}
+}
+
+/* As a reader sees it: without what chooses fonts, and with dashes for what troff calls so. */
+static void make_plain(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++)
+		if (!strncmp(text, "\\f", 2))
+			text += 2;
+		else if (*text != '\\')
+			*to++ = *text;
+	*to = '\0';
+}
+
+START_TEST(manual_and_help_have_the_same_options)
+{
+	static char manual[TEXT_MAX], of_manual[TEXT_MAX], of_help[TEXT_MAX];
+
+	read_manual("vtrunkd.8", manual);
+	make_plain(manual);
+	*strstr(manual, "\n.SH SIGNALS") = '\0';
+	find_options(strstr(manual, "\n.SH OPTIONS"), of_manual);
+	find_options(cli_help(), of_help);
+	ck_assert_uint_gt(strlen(of_help), 100);
+	expect_all_in(of_help, of_manual, "the manual");
+	expect_all_in(of_manual, of_help, "the help");
+}
+END_TEST
+
+/* Those of the help begin lines behind "Commands:"; those of the manual are items, ".B genkey". */
+START_TEST(manual_and_help_have_the_same_commands)
+{
+	static char manual[TEXT_MAX];
+	const char *line = strstr(cli_help(), "\nCommands:\n");
+	char item[64];
+	unsigned n = 0, n_items = 0;
+
+	read_manual("vtrunkd.8", manual);
+	*strstr(manual, "\n.SH SIGNALS") = '\0';
+	memmove(manual, strstr(manual, "\n.SH COMMANDS"), TEXT_MAX / 2);
+	for (; (line = strstr(line, "\n  ")); line += strlen("\n  ")) {
+		if (sscanf(line + strlen("\n  "), "%40[a-z]", item) != 1)
+			continue;
+		n++;
+		ck_assert_msg(strstr(manual, item), "the manual has no %s", item);
+	}
+	for (const char *at = manual; (at = strstr(at, "\n.TP\n.B")); at++)
+		n_items += at[strcspn(at, " ")] && at[strcspn(at, " ") + 1] != '\\';
+	ck_assert_uint_eq(n, n_items);
+	ck_assert_uint_gt(n, 5);
+}
+END_TEST
+
 START_TEST(help_fits_a_terminal)
 {
 	const char *line = cli_help();
@@ -539,6 +623,8 @@ static Suite *make_suite(void)
 	tcase_add_test(c, daemon_options_are_understood);
 	tcase_add_test(c, commands_are_understood);
 	tcase_add_loop_test(c, bad_command_line_is_refused, 0, LEN(bad_lines));
+	tcase_add_test(c, manual_and_help_have_the_same_options);
+	tcase_add_test(c, manual_and_help_have_the_same_commands);
 	tcase_add_test(c, help_fits_a_terminal);
 	tcase_add_test(c, keys_are_made_and_derived);
 	tcase_add_test(c, version_tells_what_is_built_in);

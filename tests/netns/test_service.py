@@ -509,6 +509,10 @@ def test_process_1_takes_hooks_and_their_orphans_along(lab):
     family = [hooks, *children(hooks), *(pid for child in children(hooks) for pid in children(child))]
     assert len(family) >= 4
 
+    for passed_on in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(first, passed_on)
+    daemon.wait_log("the configuration is reloaded")
+    assert not any(is_gone(pid) for pid in family), "these are for the daemon"
     os.kill(first, signal.SIGTERM)
 
     assert daemon.process.wait(5) == 0

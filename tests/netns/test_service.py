@@ -578,6 +578,13 @@ def add_and_remove_a_link(daemon, talk):
     talk.ask("link_remove", name="other")
 
 
+def change_by_reload(daemon, talk):
+    wan = daemon.sections["link wan"]
+    wan["weight"] = 3 - wan.get("weight", 1)
+    daemon.write_config()
+    talk.ask("reload")
+
+
 def fail_to_reload(daemon, talk):
     talk.ask("reload", is_refused=True)
 
@@ -587,7 +594,7 @@ def break_the_file(daemon):
 
 
 @pytest.mark.parametrize("cycle, prepare", [
-    (start_and_stop, None), (add_and_remove_a_link, None), (fail_to_reload, break_the_file)],
+    (start_and_stop, None), (add_and_remove_a_link, None), (change_by_reload, None), (fail_to_reload, break_the_file)],
     ids=lambda value: value.__name__ if value else "")
 def test_descriptors_and_memory_stay_over_many_cycles(lab, cycle, prepare):
     daemon = lone_daemon(lab)

@@ -42,6 +42,12 @@
 /* When it has not become short in this time, it is not ours; up to so much it is put up with. */
 #define DRAIN_TIME (500 * NSEC_PER_MSEC)
 #define TOLERATED_MAX (25 * NSEC_PER_MSEC)
+/*
+ * A delay that grows by so much from one report to the next, without a pause in sending, and stays
+ * when we give way, is no queue of others, which grows more slowly: the path has become longer.
+ */
+#define JUMP_MIN (20 * NSEC_PER_MSEC)
+#define JUMP_PAUSE (20 * NSEC_PER_MSEC)
 /* What arrives more slowly than it was sent, by a tenth and by what jitter explains, is too much.
  */
 #define SLOWER_SHARE 0.1
@@ -255,6 +261,16 @@ static void note_jitter(struct pathctl *c)
 		c->jitter += JITTER_WEIGHT * ((above < most ? above : most) - c->jitter);
 }
 
+static void note_jump(struct pathctl *c, const struct pathctl_record *rec, nsec_t delay, nsec_t now)
+{
+	if (c->has_delay && delay - c->last_delay > JUMP_MIN && rec->at - c->last_at < JUMP_PAUSE) {
+		c->jump = delay - c->last_delay;
+		c->jumped_at = now;
+	}
+	c->last_delay = delay;
+	c->last_at = rec->at;
+}
+
 static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 			  const struct pathctl_report *r, nsec_t now)
 {
@@ -264,6 +280,7 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 
 	if (rec->is_copy)
 		return;
+	note_jump(c, rec, delay, now);
 	min_add(&c->base, delay, BASE_SPAN, now);
 	min_add(&c->standing, delay, span / 2, now);
 	min_add(&c->settled, delay, SETTLED_SPANS * span / 2, now);
@@ -351,6 +368,13 @@ static bool is_queue_short(const struct pathctl *c)
 	return (double)c->queue < (double)PATHCTL_QUEUE / 2 + c->jitter;
 }
 
+static void restart(struct pathctl *c)
+{
+	c->is_starting = true;
+	c->start_gain = RESTART_GAIN;
+	c->rounds_without_growth = 0;
+}
+
 /*
  * A round is over: has the path given more than in the one before? In the cycle, a probe that
  * finds much more says that the path has become faster: then the start begins anew.
@@ -366,9 +390,7 @@ static void end_round(struct pathctl *c)
 	if (!c->is_starting && !c->is_draining &&
 	    settled_queue(c) < PATHCTL_QUEUE / 2 + c->jitter &&
 	    c->capacity > c->round_capacity * (1 + RESTART_SHARE * probe_gain(c))) {
-		c->is_starting = true;
-		c->start_gain = RESTART_GAIN;
-		c->rounds_without_growth = 0;
+		restart(c);
 	}
 	if (c->capacity < c->round_capacity * START_GROWTH)
 		c->rounds_without_growth++;
@@ -379,13 +401,37 @@ static void end_round(struct pathctl *c)
 		c->is_starting = false;
 }
 
-/* A queue that stays although we gave way is the path's own delay now, if it is not too long. */
+/* What has come at once, in the round trips before it was taken for a queue, and is still there. */
+static bool is_longer(const struct pathctl *c, nsec_t rest)
+{
+	nsec_t before = c->drain_since - c->jumped_at;
+
+	return c->jump && rest < c->jump + c->jump / 2 &&
+	       before < nsec_max(SETTLED_SPANS * pathctl_round_trip(c), DRAIN_TIME);
+}
+
+/* All delays, and the capacity has shrunk for nothing. */
+static void become_longer(struct pathctl *c, nsec_t by, nsec_t now)
+{
+	c->base = (struct pathctl_min){min_get(&c->base) + by, NSEC_NEVER, now};
+	c->round_trip = (struct pathctl_min){min_get(&c->round_trip) + by, NSEC_NEVER, now};
+	c->tolerated = 0;
+	restart(c);
+}
+
+/*
+ * A queue that stays although we gave way is the path's own delay now, if it is not too long, or
+ * came as no queue does.
+ */
 static void end_drain(struct pathctl *c, nsec_t now)
 {
-	double rest = (double)(min_get(&c->settled) - min_get(&c->base));
+	nsec_t rest = min_get(&c->settled) - min_get(&c->base);
+	bool is_over = now - c->drain_since > DRAIN_TIME;
 
-	if (now - c->drain_since > DRAIN_TIME && rest <= (double)TOLERATED_MAX)
-		c->tolerated = (nsec_t)rest;
+	if (is_over && is_longer(c, rest))
+		become_longer(c, rest, now);
+	else if (is_over && rest <= TOLERATED_MAX)
+		c->tolerated = rest;
 	else if (!is_queue_short(c))
 		return;
 	c->is_draining = false;

@@ -430,6 +430,25 @@ START_TEST(a_queue_is_gone_when_it_had_the_time_to_empty)
 }
 END_TEST
 
+/* A radio has handed over, a route has changed: nobody tells. */
+START_TEST(a_path_that_becomes_longer_is_filled_again)
+{
+	const nsec_t longer[] = {MSEC(15), MSEC(30), MSEC(50), MSEC(150)};
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 1 + (uint64_t)_i, MBIT(50), MSEC(10));
+	measure(&r, 3 * s);
+	simnet_path(r.net, FORWARD)->delay += longer[_i];
+	measure(&r, s);
+	report("a longer path, first second", &r, s);
+	measure(&r, 2 * s);
+	report("... the next two", &r, 2 * s);
+	ck_assert_double_ge(goodput(&r, 2 * s), 0.8 * MBIT(50));
+	simnet_free(r.net);
+}
+END_TEST
+
 START_TEST(a_dead_path_is_silent_soon_and_costs_no_more_than_its_window)
 {
 	struct run r;
@@ -472,6 +491,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);
 	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
 	tcase_add_test(t, a_queue_is_gone_when_it_had_the_time_to_empty);
+	tcase_add_loop_test(t, a_path_that_becomes_longer_is_filled_again, 0, 4);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);
 	suite_add_tcase(s, t);
 	return s;

@@ -103,6 +103,7 @@ struct visit {
 	struct link *link;
 	struct rx *rx; /* of the worker that is visited */
 	const struct link_settings *wanted;
+	bool is_other_way;
 	int result;
 };
 
@@ -216,6 +217,16 @@ static bool is_other_socket(const struct link_settings *a, const struct link_set
 	       strcmp(a->device, b->device) != 0;
 }
 
+/* Do packets take another way, as far as the settings decide that? */
+static bool is_other_way(const struct link_settings *a, const struct link_settings *b)
+{
+	struct prefix from, to;
+	bool is_bound = addr_host(&a->bind, &from);
+
+	return is_bound != addr_host(&b->bind, &to) || (is_bound && !prefix_equal(&from, &to)) ||
+	       a->fwmark != b->fwmark || strcmp(a->device, b->device) != 0;
+}
+
 /* Of the settings, what the socket is made from. */
 static void take_socket_settings(struct link_settings *to, const struct link_settings *from)
 {
@@ -244,7 +255,8 @@ static void open_socket(void *arg)
 
 	v->result = v->link->settings->is_disabled
 			    ? 0
-			    : monitor_reopen_link(v->network->monitor, v->link, clock_now());
+			    : monitor_reopen_link(v->network->monitor, v->link, v->is_other_way,
+						  clock_now());
 }
 
 static void replace_socket(struct visit *v, const struct link_settings *wanted)
@@ -280,6 +292,7 @@ static int change_link(struct network *n, struct link *l, const struct link_sett
 	struct link_settings had = *l->settings;
 	int r;
 
+	v.is_other_way = is_other_way(&had, wanted);
 	if (is_other_socket(&had, wanted)) {
 		replace_socket(&v, wanted);
 		r = v.result;

@@ -378,9 +378,9 @@ void monitor_close_link(struct monitor *m, struct link *l)
 	uplink_close(&m->uplinks[l->number], clock_now());
 }
 
-int monitor_reopen_link(struct monitor *m, struct link *l, nsec_t now)
+int monitor_reopen_link(struct monitor *m, struct link *l, bool is_other_way, nsec_t now)
 {
-	return uplink_reopen(&m->uplinks[l->number], now);
+	return uplink_reopen(&m->uplinks[l->number], is_other_way, now);
 }
 
 void monitor_configure_link(struct monitor *m, struct link *l, nsec_t now)

@@ -79,10 +79,10 @@ int monitor_add_link(struct monitor *m, struct link *l, nsec_t now);
 void monitor_remove_link(struct monitor *m, struct link *l);
 /*
  * In visits: takes away the link's socket, without its paths being given up; and, after the worker
- * has closed it, opens one as the settings want it now.
+ * has closed it, opens one as the settings want it now. `is_other_way` as of uplink_reopen().
  */
 void monitor_close_link(struct monitor *m, struct link *l);
-int monitor_reopen_link(struct monitor *m, struct link *l, nsec_t now);
+int monitor_reopen_link(struct monitor *m, struct link *l, bool is_other_way, nsec_t now);
 /* In a visit: weight or endpoint of the link have changed. */
 void monitor_configure_link(struct monitor *m, struct link *l, nsec_t now);
 /* In a visit: handles what is in the queue, which may name a link that is to go. */

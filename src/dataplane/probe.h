@@ -98,6 +98,8 @@ bool probe_path_failed(struct probe *p, uint32_t path_id, int error, nsec_t now)
 void probe_link_changed(struct probe *p, struct link *l, const char *why, nsec_t now);
 /* What failed on the link may work now: its paths are tried at once. */
 void probe_link_retry(struct probe *p, struct link *l, nsec_t now);
+/* The link's packets go another way from now on. */
+void probe_link_elsewhere(struct probe *p, const struct link *l, nsec_t now);
 /* A local address has gone, and is not to be answered from any more. */
 void probe_source_gone(struct probe *p, struct link *l, const struct prefix *address, nsec_t now);
 /*

@@ -17,7 +17,7 @@ bool probe_publish(struct probe *p);
  */
 struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now);
 void probe_remove_path(struct probe_path *pp);
-void probe_path_move(struct probe_path *pp, const struct endpoint *to);
+void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t now);
 /*
  * Makes the path over that link that the configuration wants, and takes away the one that it
  * wanted before. 0 or -ENOMEM.

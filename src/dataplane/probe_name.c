@@ -84,7 +84,7 @@ static void go_to(struct probe_path *pp, const struct addr *a, nsec_t now)
 	pp->tried_at = now;
 	if (addr_equal(&pp->to.remote, a))
 		return;
-	probe_path_move(pp, &to);
+	probe_path_move(pp, &to, now);
 	pp->health.next_ping = now;
 	/* An address that was configured was there before the first initiation. */
 	if (!is_literal(pp))

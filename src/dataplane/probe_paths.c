@@ -119,6 +119,7 @@ struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now)
 	}
 	memset(pp->path, 0, sizeof(*pp->path));
 	pp->path->id = ++p->network->last_path_id;
+	atomic_init(&pp->path->way, pp->path->id);
 	pp->path->slot = (uint8_t)slot;
 	pp->path->link = l;
 	pp->probe = p;
@@ -161,11 +162,31 @@ static struct probe_path *find_path(struct probe *p, const struct link *l,
 	return NULL;
 }
 
-void probe_path_move(struct probe_path *pp, const struct endpoint *to)
+/* Of the way: what was learnt by data, by pings and by probes of the MTU. */
+static void forget_way(struct probe_path *pp, nsec_t now)
+{
+	path_leads_elsewhere(pp->path, ++pp->probe->network->last_path_id);
+	health_forget_rtt(&pp->health, now);
+	loss_meter_init(&pp->tx_loss);
+	loss_meter_init(&pp->rx_loss);
+	memset(&pp->pmtu, 0, sizeof(pp->pmtu));
+}
+
+static bool is_same_host(const struct addr *a, const struct addr *b)
+{
+	struct prefix host;
+
+	return addr_host(a, &host) && addr_is_host(b, &host);
+}
+
+/* Another port of the same host is a NAT's doing, behind which all is as it was. */
+void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t now)
 {
 	struct addr from = pp->to.remote;
 
 	pp->to = *to;
+	if (!is_same_host(&from, &to->remote))
+		forget_way(pp, now);
 	memset(&pp->pmtu, 0, sizeof(pp->pmtu));
 	if (addr_is_set(&from))
 		news_path_moved(pp, &from);
@@ -216,7 +237,7 @@ void probe_heard(struct probe *p, const struct event *e)
 	if (!pp)
 		pp = learn_path(p, e);
 	else if (!leads_back(pp, &e->from))
-		probe_path_move(pp, &e->from);
+		probe_path_move(pp, &e->from, e->at);
 	if (!pp)
 		return;
 	if (!pp->name)
@@ -253,7 +274,7 @@ struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, u
 	if (!pp)
 		return NULL;
 	if (!addr_equal(&pp->to.remote, &e->from.remote))
-		probe_path_move(pp, &e->from);
+		probe_path_move(pp, &e->from, e->at);
 	if (pp->remote_id != remote_id || !addr_equal(&pp->to.local, &e->from.local)) {
 		pp->remote_id = remote_id;
 		pp->to.local = e->from.local;
@@ -323,6 +344,21 @@ void probe_reconfigure_link(struct probe *p, struct link *l, nsec_t now)
 			continue;
 		pp->weight = l->settings->weight;
 		pp->is_introduced = false; /* so that the peer hears of it */
+	}
+	probe_publish(p);
+}
+
+void probe_link_elsewhere(struct probe *p, const struct link *l, nsec_t now)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = p->paths[i];
+
+		if (!pp || pp->path->link != l)
+			continue;
+		forget_way(pp, now);
+		/* Who is asked answers from where he was; who asks takes what the way has. */
+		if (pp->name)
+			memset(&pp->to.local, 0, sizeof(pp->to.local));
 	}
 	probe_publish(p);
 }

@@ -33,8 +33,10 @@ static struct resend_place last_of(struct burst *b)
 
 void resend_keep(struct resend *r, const struct path *p, struct burst *b, nsec_t now)
 {
-	if (r->paths[p->slot].path_id != p->id) {
-		r->paths[p->slot].path_id = p->id;
+	uint32_t way = path_way(p);
+
+	if (r->paths[p->slot].way != way) {
+		r->paths[p->slot].way = way;
 		r->paths[p->slot].has_done = false;
 	}
 	r->paths[p->slot].kept = last_of(b);
@@ -42,7 +44,7 @@ void resend_keep(struct resend *r, const struct path *p, struct burst *b, nsec_t
 	r->credit += b->len / RESEND_SHARE;
 	if (r->credit > RESEND_CREDIT_MAX)
 		r->credit = RESEND_CREDIT_MAX;
-	store_add(&r->store, p->id, b, now);
+	store_add(&r->store, way, b, now);
 }
 
 static bool is_at(struct resend_place a, struct resend_place b)
@@ -62,7 +64,7 @@ static void advance(struct resend *r, uint8_t slot, struct resend_place place)
 
 void resend_reported(struct resend *r, const struct path *p, uint32_t session, uint64_t counter)
 {
-	if (r->paths[p->slot].path_id == p->id)
+	if (r->paths[p->slot].way == path_way(p))
 		advance(r, p->slot, (struct resend_place){session, counter});
 }
 
@@ -124,7 +126,7 @@ static bool is_in_turn(const struct resend *r, uint32_t dead, struct store_run *
 	for (uint8_t slot = 0; slot < PATHS_MAX; slot++) {
 		struct resend_place done = r->paths[slot].done;
 
-		if (!(r->outstanding & dead & 1U << slot) || r->paths[slot].path_id != run->path_id)
+		if (!(r->outstanding & dead & 1U << slot) || r->paths[slot].way != run->way)
 			continue;
 		if (!r->paths[slot].has_done)
 			return true;
@@ -172,7 +174,7 @@ static bool next_of_path(const struct resend *r, uint8_t slot, struct store_run 
 	bool has_run = false;
 
 	while (store_next(&r->store, &at, &run)) {
-		if (run.path_id != r->paths[slot].path_id)
+		if (run.way != r->paths[slot].way)
 			continue;
 		if (r->paths[slot].has_done && run.session == done.session &&
 		    run.first <= done.counter) {

@@ -50,19 +50,29 @@ static bool is_controlled(const struct path_set *set)
 	return set->is_multilink && set->mode != BOND_REDUNDANT && !set->is_by_weight;
 }
 
-/* The control of a path; NULL without memory for it, and it then goes uncontrolled. */
+static void tell(struct path *p, const struct pathctl *c, nsec_t now)
+{
+	atomic_store_explicit(&p->learnt_bps, (uint64_t)(8 * c->capacity), memory_order_relaxed);
+	atomic_store_explicit(&p->queue, c->queue, memory_order_relaxed);
+	atomic_store_explicit(&p->queue_at, now, memory_order_relaxed);
+}
+
+/* The control of a path as it leads now. NULL without memory for it: it then goes uncontrolled. */
 static struct pathctl *control_of(struct spread *s, const struct path_set *set,
 				  const struct path_entry *e, nsec_t now)
 {
 	struct pathctl **c = &s->controls[e->path->slot];
+	uint32_t way = path_way(e->path);
 
 	if (!*c) {
 		*c = malloc(sizeof(**c));
 		if (*c)
-			(*c)->path_id = 0;
+			(*c)->way = 0;
 	}
-	if (*c && (*c)->path_id != e->path->id)
-		pathctl_init(*c, e->path->id, path_set_share(set, e), now);
+	if (*c && (*c)->way != way) {
+		pathctl_init(*c, way, path_set_share(set, e), now);
+		tell(e->path, *c, now);
+	}
 	if (*c) {
 		(*c)->cap = (double)e->rate / 8;
 		(*c)->is_shared = s->small_at && now - s->small_at < SMALL_MEMORY;
@@ -429,7 +439,7 @@ static uint32_t dead_slots(struct spread *s, const struct path_set *set, nsec_t 
 	for (unsigned i = 0; i < set->n; i++) {
 		const struct path_entry *e = &set->entries[i];
 
-		if (s->resend.paths[e->path->slot].path_id == e->path->id &&
+		if (s->resend.paths[e->path->slot].way == path_way(e->path) &&
 		    e->state != HEALTH_DOWN && e->is_usable && !is_silent(s, set, e, now))
 			dead &= ~(1U << e->path->slot);
 	}
@@ -559,13 +569,6 @@ void spread_want_room_rcu(const struct path_set *set)
 		link_want_room(set->entries[set->active[i]].path->link);
 }
 
-static void tell(struct path *p, const struct pathctl *c, nsec_t now)
-{
-	atomic_store_explicit(&p->learnt_bps, (uint64_t)(8 * c->capacity), memory_order_relaxed);
-	atomic_store_explicit(&p->queue, c->queue, memory_order_relaxed);
-	atomic_store_explicit(&p->queue_at, now, memory_order_relaxed);
-}
-
 void spread_report_rcu(struct spread *s, const struct path_set *set,
 		       const struct frame_report *report, nsec_t now)
 {
@@ -580,7 +583,7 @@ void spread_report_rcu(struct spread *s, const struct path_set *set,
 		struct path *p = set->entries[i].path;
 		struct pathctl *c = s->controls[p->slot];
 
-		if (p->id != report->path_id || !c || c->path_id != p->id)
+		if (p->id != report->path_id || !c || c->way != path_way(p))
 			continue;
 		if (!pathctl_report(c, &r, now))
 			continue;

@@ -14,7 +14,7 @@ struct record {
 	nsec_t at;
 	uint64_t first;
 	uint32_t session;
-	uint32_t path_id;
+	uint32_t way;
 	uint32_t n, stride, len;
 	uint8_t data[];
 };
@@ -87,7 +87,7 @@ static uint32_t fitting(const struct store_cell *c, const struct burst *b, uint3
 	return n;
 }
 
-void store_add(struct store *s, uint32_t path_id, struct burst *b, nsec_t now)
+void store_add(struct store *s, uint32_t way, struct burst *b, nsec_t now)
 {
 	struct wg_data header;
 	uint32_t n;
@@ -108,7 +108,7 @@ void store_add(struct store *s, uint32_t path_id, struct burst *b, nsec_t now)
 			.at = now,
 			.first = le64_get(header.counter),
 			.session = le32_get(header.receiver_index),
-			.path_id = path_id,
+			.way = way,
 			.n = n,
 			.stride = b->stride,
 			.len = (n - 1) * b->stride + burst_datagram_len(b, i + n - 1),
@@ -146,7 +146,7 @@ bool store_next(const struct store *s, struct store_cursor *c, struct store_run 
 		return false;
 	r = (const struct record *)(c->cell->data + c->offset);
 	c->offset += record_bytes(r->len);
-	*ret = (struct store_run){r->at, r->first,  r->session, r->path_id,
+	*ret = (struct store_run){r->at, r->first,  r->session, r->way,
 				  r->n,	 r->stride, r->len,	r->data};
 	return true;
 }

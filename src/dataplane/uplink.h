@@ -40,8 +40,11 @@ void uplink_stop(struct uplink *u);
  * but where the link is disabled now.
  */
 void uplink_close(struct uplink *u, nsec_t now);
-/* The same errors as uplink_start(). */
-int uplink_reopen(struct uplink *u, nsec_t now);
+/*
+ * The same errors as uplink_start(). `is_other_way`: the settings lead packets another way than
+ * before, so what was learnt of the paths does not hold.
+ */
+int uplink_reopen(struct uplink *u, bool is_other_way, nsec_t now);
 /* An interface or an address has changed; it may be none of ours. */
 void uplink_netif(struct uplink *u, const struct netif_change *change, nsec_t now);
 /* Changes were missed: looks for itself. */

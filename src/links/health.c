@@ -185,7 +185,8 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 	ping->is_answered = true;
 	if (ret_ping)
 		*ret_ping = *ping;
-	measure_rtt(h, nsec_max(now - ping->sent, 1));
+	if (ping->sent >= h->rtt_since)
+		measure_rtt(h, nsec_max(now - ping->sent, 1));
 	if (!is_newer(number, h->newest_answered))
 		return false;
 	note_newest(h, number);
@@ -200,6 +201,12 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 	}
 	set_state(h, s, HEALTH_UP, now);
 	return true;
+}
+
+void health_forget_rtt(struct health *h, nsec_t now)
+{
+	h->rtt = h->rtt_var = h->rtt_min = 0;
+	h->rtt_since = now;
 }
 
 void health_heard(struct health *h, const struct health_settings *s, nsec_t now)

@@ -68,6 +68,7 @@ struct health {
 	nsec_t rtt;				/* smoothed as RFC 6298 does; 0 until measured */
 	nsec_t rtt_var;
 	nsec_t rtt_min;
+	nsec_t rtt_since; /* pings sent earlier went another way */
 	nsec_t next_ping;
 	bool is_standing_by;
 };
@@ -104,6 +105,9 @@ bool health_pong(struct health *h, const struct health_settings *s, uint32_t num
 
 /* A stock peer's path, which is not pinged: something authentic came over it. */
 void health_heard(struct health *h, const struct health_settings *s, nsec_t now);
+
+/* The path leads another way from now on, of whose round trip nothing is known. */
+void health_forget_rtt(struct health *h, nsec_t now);
 
 /* Sending failed, or the link lost its socket. True if the state changed. */
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now);

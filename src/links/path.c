@@ -160,6 +160,12 @@ static void release_set(struct rcu_link *link)
 	free((char *)link - offsetof(struct path_set, rcu));
 }
 
+void path_leads_elsewhere(struct path *p, uint32_t way)
+{
+	atomic_store_explicit(&p->way, way, memory_order_relaxed);
+	atomic_store_explicit(&p->rtt, 0, memory_order_relaxed);
+}
+
 void path_set_retire(struct path_set *set)
 {
 	if (set)

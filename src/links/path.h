@@ -27,8 +27,9 @@ struct path {
 	uint32_t id;  /* ours: what we call it towards the peer; not 0 */
 	uint8_t slot; /* below PATHS_MAX, unique among the peer's paths */
 	struct link *link;
-	/* monitor; read by any thread: smoothed by the pings, 0 until measured */
-	_Atomic nsec_t rtt;
+	/* monitor; read by any thread */
+	_Atomic uint32_t way; /* what is learnt holds for this one; see path_leads_elsewhere() */
+	_Atomic nsec_t rtt;   /* smoothed by the pings, 0 until measured */
 	/* the TUN reader, by reports; read for status */
 	_Atomic uint64_t learnt_bps; /* what it carries; 0 until measured */
 	_Atomic nsec_t queue;	     /* of the delay there, what was the path's queue ... */
@@ -106,8 +107,19 @@ bool path_push(const struct path_entry *e, struct burst *b);
 /* How long packets wait there; nothing when no report has come for so long that it has emptied. */
 nsec_t path_queue(const struct path *p, nsec_t now);
 
+/*
+ * Monitor: from now on the path leads another way, by a number that none has had before. What had
+ * been sent is unreported for good, and all that was learnt is forgotten by those who did.
+ */
+void path_leads_elsewhere(struct path *p, uint32_t way);
+
 void path_set_retire(struct path_set *set); /* NULL is fine */
 void path_retire(struct path *p);
+
+static inline uint32_t path_way(const struct path *p)
+{
+	return atomic_load_explicit(&p->way, memory_order_relaxed);
+}
 
 static inline void path_count_add(struct path_count *c, uint64_t packets, uint64_t bytes)
 {

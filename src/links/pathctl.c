@@ -75,10 +75,10 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
-void pathctl_init(struct pathctl *c, uint32_t path_id, double share, nsec_t now)
+void pathctl_init(struct pathctl *c, uint32_t way, double share, nsec_t now)
 {
 	memset(c, 0, sizeof(*c));
-	c->path_id = path_id;
+	c->way = way;
 	c->rate = c->rate_start = larger(PATHCTL_RATE_START * share, PATHCTL_RATE_MIN);
 	c->is_starting = true;
 	c->start_gain = START_GAIN;

@@ -66,7 +66,7 @@ struct pathctl_min {
 };
 
 struct pathctl {
-	uint32_t path_id; /* the caller's: whose state this is */
+	uint32_t way; /* the caller's: whose state this is */
 	/* control */
 	double rate; /* bytes per second that may leave now: the capacity times the phase's gain */
 	double rate_start;
@@ -116,7 +116,7 @@ struct pathctl {
 };
 
 /* It begins with `share` (up to 1) of PATHCTL_RATE_START. */
-void pathctl_init(struct pathctl *c, uint32_t path_id, double share, nsec_t now);
+void pathctl_init(struct pathctl *c, uint32_t way, double share, nsec_t now);
 
 /* Is it too fast to be paced? */
 bool pathctl_is_fast(const struct pathctl *c);

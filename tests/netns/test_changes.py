@@ -13,6 +13,7 @@ import pytest
 from bond import SERVER_IP, VTRUNKCTL, Keys, Pair, new_psk
 from lab import wait_until
 from traffic import is_listening
+from wan import WanPair
 
 PORT = 5201
 ROUNDS = 10  # each makes two new paths, of which a peer has sixteen
@@ -94,12 +95,18 @@ class Changes:
                 self.mark_and_port_change, self.peer_comes_changes_and_goes, self.peer_at_the_other_end]
 
 
-def wait_for_movement(pair):
+def wait_for_movement(pair, n_bytes=MOVES_BYTES):
     def arrived():
         return pair.server_node.counters("tun0")["rx"]["bytes"]
 
     start = arrived()
-    wait_until(lambda: arrived() > start + MOVES_BYTES, 20, "the flow moves on")
+    wait_until(lambda: arrived() > start + n_bytes, 20, "the flow moves on")
+
+
+def begin_flow(pair):
+    pair.server_node.spawn("iperf3", "-s", "-1", "-p", PORT)
+    wait_until(lambda: is_listening(pair.server_node, PORT), 10, "iperf3 listens")
+    return pair.client_node.spawn("iperf3", "-c", SERVER_IP, "-p", PORT, "-t", 300)
 
 
 @pytest.mark.parametrize("is_patient", [True, False], ids=["one link stays", "no link stays"])
@@ -109,11 +116,9 @@ def test_bulk_traffic_lives_on(lab, is_patient):
     pair.server.sections["peer client"] = {"public_key": pair.client_keys.public, "allowed_ips": "10.10.0.2/32"}
     pair.start()
     changes = Changes(pair, next(lab.directory.glob("*-client-wg")), is_patient)
-    pair.server_node.spawn("iperf3", "-s", "-1", "-p", PORT)
-    wait_until(lambda: is_listening(pair.server_node, PORT), 10, "iperf3 listens")
     before = drops(pair.client), drops(pair.server)
 
-    flow = pair.client_node.spawn("iperf3", "-c", SERVER_IP, "-p", PORT, "-t", 300)
+    flow = begin_flow(pair)
     wait_for_movement(pair)
     for _ in range(ROUNDS):
         for change in changes.all():
@@ -121,4 +126,30 @@ def test_bulk_traffic_lives_on(lab, is_patient):
         wait_for_movement(pair)
     assert flow.is_running(), flow.output()
     assert not is_patient or (drops(pair.client), drops(pair.server)) == before
+    flow.stop()
+
+
+def test_a_mark_that_leads_another_way_makes_the_path_learn_anew(lab):
+    """One link, whose mark decides by which of two lines it goes. What is longer there by 60 ms is not a queue."""
+    pair = WanPair(lab, rates=["rate=30mbit delay=2ms queue=100ms", "rate=30mbit delay=62ms queue=100ms"], start=False)
+    del pair.client.sections["link wan2"]
+    pair.client.sections["link wan1"]["endpoint"] = "10.9.9.9:51820"
+    pair.server_node.ip("addr add 10.9.9.9/32 dev lo")
+    first, second = pair.cables
+    pair.client_node.ip(f"route add 10.9.9.9 via {first.v4(pair.server_node)}")
+    pair.client_node.ip(f"route add 10.9.9.9 via {second.v4(pair.server_node)} table 77")
+    pair.client_node.ip("rule add fwmark 119 table 77")
+    pair.server.start()
+    pair.client.start()
+    pair.client.wait_path("wan1", "up")
+
+    flow = begin_flow(pair)
+    wait_until(lambda: pair.client.path("wan1")["learnt_bps"], 10, "its rate is learnt")
+    wait_for_movement(pair, 2 * MOVES_BYTES)
+    wg_set(next(lab.directory.glob("*-client-wg")), "fwmark=119")
+    wait_until(lambda: pair.server.path_to(second.v4(pair.client_node)), 10, "it goes by the second line")
+    # Taken for a queue, it would be waited for to go away: 3 % of the rate, for 20 s and more.
+    wait_for_movement(pair, 4 * MOVES_BYTES)
+    assert flow.is_running(), flow.output()
+    wait_until(lambda: pair.client.path("wan1")["queue_us"] < 40_000, 5, "it has no queue of 60 ms")
     flow.stop()

@@ -259,6 +259,35 @@ START_TEST(weights_say_where_to_begin)
 }
 END_TEST
 
+/* Its delay is longer by more than a queue may be, and its rate another one. */
+START_TEST(path_that_leads_elsewhere_is_learnt_anew)
+{
+	FOR_SEEDS
+	{
+		struct simnet_path *line;
+		struct path *path;
+		uint64_t before;
+
+		ends_begin(seed, 1);
+		make_lines(200 * MSEC);
+		add_flows();
+		warm_up(seed);
+		line = ends_path(NEAR, 0);
+		line->delay += 50 * MSEC;
+		line->rate_bps = 2000000 + simnet_below(sim.net, 10000000);
+		path = rcu_own(&net.bonds[NEAR]->paths)->entries[0].path;
+		path_leads_elsewhere(path, 1000);
+		ends_run(SECONDS(2));
+		before = far_bytes(0);
+		ends_run(SECONDS(2));
+		ck_assert_seed((far_bytes(0) - before) * 8 / 2 >= line->rate_bps * 7 / 10);
+		ck_assert_seed(atomic_load(&path->queue) < 50 * MSEC);
+		ends_stop(SECONDS(3));
+		ends_end();
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("sim_ends");
@@ -272,6 +301,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, most_of_what_paths_lose_is_repaired);
 	tcase_add_test(t, weights_say_where_to_begin);
 	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
+	tcase_add_test(t, path_that_leads_elsewhere_is_learnt_anew);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -429,6 +429,28 @@ START_TEST(link_changes_its_role_and_its_rate)
 }
 END_TEST
 
+START_TEST(link_at_another_address_leads_another_way)
+{
+	uint32_t way, other;
+
+	give_endpoint("127.0.0.2");
+	apply();
+	way = path_way(path_over("another")->path);
+	other = path_way(path_over("link 0")->path);
+	link_changes[0].settings.weight = 7;
+	link_changes[0].settings.receive_buffer = 65536;
+	apply();
+	ck_assert_uint_eq(path_way(path_over("another")->path), way);
+	ck_assert_int_eq(addr_parse(&link_changes[0].settings.bind, "127.0.0.5", 0), 0);
+	apply();
+	ck_assert_uint_ne(path_way(path_over("another")->path), way);
+	ck_assert_uint_eq(path_way(path_over("link 0")->path), other);
+	way = path_way(path_over("another")->path);
+	apply(); /* the same again */
+	ck_assert_uint_eq(path_way(path_over("another")->path), way);
+}
+END_TEST
+
 START_TEST(tuning_is_in_force_at_once)
 {
 	struct network_settings wanted = *net.settings;
@@ -566,6 +588,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, removed_link_takes_its_paths_along);
 	tcase_add_test(t, link_changes_its_weight_and_its_endpoint);
 	tcase_add_test(t, link_changes_its_role_and_its_rate);
+	tcase_add_test(t, link_at_another_address_leads_another_way);
 	tcase_add_test(t, tuning_is_in_force_at_once);
 	tcase_add_test(t, disabled_link_has_no_socket_until_it_is_enabled);
 	tcase_add_test(t, link_whose_port_is_taken_stays_as_it_was);

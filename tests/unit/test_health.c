@@ -531,6 +531,24 @@ START_TEST(path_that_stands_by_no_more_is_pinged_as_before)
 }
 END_TEST
 
+START_TEST(on_another_way_the_round_trip_is_measured_anew)
+{
+	uint32_t early;
+
+	go_up();
+	early = ping();
+	health_forget_rtt(&health, now + 1);
+	ck_assert_int_eq(health.rtt, 0);
+	now += 9 * RTT;
+	ck_assert(pong_is_valid(early));
+	ck_assert_int_eq(health.rtt, 0);
+	ck_assert(!round_trip());
+	ck_assert_int_eq(health.rtt, RTT);
+	ck_assert_int_eq(health.rtt_min, RTT);
+	ck_assert_int_eq(health.state, HEALTH_UP);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("health");
@@ -571,6 +589,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, timeout_needs_as_many_unanswered_pings_as_configured);
 	tcase_add_test(t, back_off_after_an_error_ends_when_its_cause_has_gone);
 	tcase_add_test(t, error_soon_after_is_taken_for_too_early);
+	tcase_add_test(t, on_another_way_the_round_trip_is_measured_anew);
 	suite_add_tcase(s, t);
 	return s;
 }

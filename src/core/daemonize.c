@@ -10,6 +10,9 @@
 
 #include "util/log.h"
 
+/* What the child writes. */
+#define READY 'r'
+
 int daemonize_reserve_stdio(void)
 {
 	int fd;
@@ -80,7 +83,7 @@ int daemonize_wait(struct daemonize *d)
 		n = read(d->ready_fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	close(d->ready_fd);
-	return n == 1 ? EXIT_SUCCESS : reap(d->child);
+	return n == 1 && byte == READY ? EXIT_SUCCESS : reap(d->child);
 }
 
 int daemonize_leave_terminal(int null_fd)
@@ -95,7 +98,7 @@ int daemonize_leave_terminal(int null_fd)
 
 int daemonize_tell_ready(struct daemonize *d)
 {
-	int r = write(d->ready_fd, "", 1) == 1 ? 0 : -errno;
+	int r = write(d->ready_fd, &(const char){READY}, 1) == 1 ? 0 : -errno;
 
 	close(d->ready_fd);
 	d->ready_fd = -1;

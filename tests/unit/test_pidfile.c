@@ -235,6 +235,11 @@ static void end_early(struct daemonize *d)
 	_exit(0);
 }
 
+static void say_something_else(struct daemonize *d)
+{
+	_exit(write(d->ready_fd, "", 1) == 1 ? 4 : 5);
+}
+
 static void crash(struct daemonize *d)
 {
 	(void)d;
@@ -252,6 +257,7 @@ START_TEST(parent_fails_with_the_child)
 {
 	ck_assert_int_eq(launch(end_with_three), 3);
 	ck_assert_int_eq(launch(end_early), 1);
+	ck_assert_int_eq(launch(say_something_else), 4);
 	ck_assert_int_eq(launch(crash), 1);
 }
 END_TEST

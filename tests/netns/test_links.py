@@ -167,6 +167,21 @@ def test_a_link_bound_to_a_device_keeps_to_it(lab):
     assert pair.server.path_to(pair.client_address(second)) is not None
 
 
+def test_a_mark_leads_a_link_by_a_table_of_its_own(lab):
+    pair = Pair(lab, start=False)
+    first, second = pair.cables
+    # By the main table alone, both endpoints would be reached over the first cable.
+    pair.client_node.ip(f"addr flush dev {second.name} scope global")
+    pair.client_node.ip(f"addr add {pair.client_address(second)}/32 dev {second.name}")
+    pair.client_node.ip(f"route add 10.0.2.0/24 dev {first.name}")
+    pair.client_node.ip(f"route add 10.0.2.0/24 dev {second.name} table 77")
+    pair.client_node.ip("rule add fwmark 7 table 77")
+    pair.client.sections[f"link {second.name}"]["fwmark"] = 7
+    pair.start()
+
+    assert pair.server.path_to(pair.client_address(second)) is not None
+
+
 def test_a_link_without_endpoint_initiates_nothing(lab):
     pair = Pair(lab, rates=[None], start=False)
     with Tap(pair.server_node, "wan1") as tap:

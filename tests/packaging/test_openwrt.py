@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) The vtrunkd authors
 """The OpenWrt files, in a shell that has what they use of OpenWrt's libraries (openwrt_stub.sh)."""
+import json
 import pathlib
 import subprocess
 
@@ -116,6 +117,25 @@ def test_what_is_not_enabled_is_not_started(router):
 
     assert router.run("start_service").returncode == 0
     assert router.said.read_text() == ""
+
+
+def test_netifd_is_told_of_the_interface_and_its_name_servers(tmp_path):
+    ubus, told = tmp_path / "ubus", tmp_path / "told"
+    ubus.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{told}\n")
+    ubus.chmod(0o755)
+
+    def run_hook(**environment):
+        subprocess.run([FILES / "netifd-hook", "network_state"], check=True, env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin", "VTRUNKD_EVENT": "network_state", "VTRUNKD_NETWORK": "default",
+            "VTRUNKD_INTERFACE": "tun0", **environment})
+        return told.read_text().splitlines()
+
+    *call, settings = run_hook(VTRUNKD_STATE="active", VTRUNKD_DNS="10.10.0.1 fd10::1")
+    assert call == ["call", "network", "add_dynamic"]
+    assert json.loads(settings) == {"name": "tun0", "proto": "none", "device": "tun0", "ifname": "tun0",
+                                    "dns": ["10.10.0.1", "fd10::1"]}
+    assert json.loads(run_hook(VTRUNKD_STATE="active")[-1])["dns"] == []
+    assert run_hook(VTRUNKD_STATE="stopped") == ["call", "network.interface.tun0", "remove"]
 
 
 def test_the_example_is_right_but_for_its_keys(router, keys):

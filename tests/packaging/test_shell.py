@@ -8,6 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPTS = ["packaging/init.d/vtrunkd", "packaging/openwrt/files/uci2ini.sh", "packaging/openwrt/files/vtrunkd.init",
+           "packaging/openwrt/files/netifd-hook",
            "packaging/debian/vtrunkd.postinst", "packaging/debian/vtrunkd.postrm",
            "scripts/setup", "scripts/demo", "scripts/bench", "scripts/test"]
 

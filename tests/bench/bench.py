@@ -17,6 +17,7 @@ from bond import BUILD  # noqa: E402
 from environment import (  # noqa: E402
     FOREIGN_MAX, ForeignUse, clean_up_on_signals, available_controls, describe_environment, describe_foreign, doubts)
 from loads import Ping, all_loads  # noqa: E402
+from many_loads import PLAYERS, many_loads  # noqa: E402
 from peer import find_wireguard_go  # noqa: E402
 from report import METRICS, MODES, Results, comparison, format_value, markdown  # noqa: E402
 from tunnels import RawVeth, Uapi, Vtrunkd, aead_backends, vtrunkd_version  # noqa: E402
@@ -26,11 +27,13 @@ FORMAT = 1  # of the JSON
 REFERENCE = "wireguard-go"
 BARE = "raw"  # the link without a tunnel
 SMALL = "small"  # the measurement of vtrunkd with profile = small
+MANY = "many"  # the mode with many peers
 LINKS = "links"  # the measurement of vtrunkd over more than one link
 MEMORY = "memory"
 # Of the loads: those that --quick has in each mode, and those for more than one link and for little memory.
 QUICK = {"whole": ["tcp1-cubic", "tcp4-cubic", "udp64", "ping", "pingload-cubic"],
-         "cut": ["tcp1-cubic"]}
+         "cut": ["tcp1-cubic"],
+         "many": ["handshakes"]}
 QUICK_SECONDS, QUICK_REPEAT = 2, 2
 LINK_LOADS = ["tcp1-cubic", "tcp4-cubic"]
 
@@ -87,16 +90,21 @@ def parse_arguments(arguments):
 
 def choose_loads(options):
     """Those of each mode. A name without its congestion control means any of them."""
-    loads = all_loads(available_controls())
+    tunnel_loads = all_loads(available_controls())
+    loads = {mode: many_loads() if mode == MANY else tunnel_loads for mode in MODES}
     if options.only:
-        known = {name for load in loads for name in names_of(load)} | {LINKS, SMALL}
+        known = {name for load in sum(loads.values(), []) for name in names_of(load)} | {LINKS, SMALL}
         unknown = [name for name in options.only if name not in known]
         if unknown:
             sys.exit(f"bench: no such measurement: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-        loads = [load for load in loads
-                 if names_of(load) & set(options.only) or ({LINKS, SMALL} & set(options.only) and load.name in LINK_LOADS)]
-    return {mode: [load for load in loads if options.only or not options.quick or load.name in QUICK[mode]]
-            for mode in options.modes}
+    chosen = {mode: [load for load in loads[mode] if is_chosen(options, mode, load)] for mode in options.modes}
+    return {mode: of_mode for mode, of_mode in chosen.items() if of_mode}
+
+
+def is_chosen(options, mode, load):
+    if not options.only:
+        return not options.quick or load.name in QUICK[mode]
+    return names_of(load) & set(options.only) or ({LINKS, SMALL} & set(options.only) and load.name in LINK_LOADS)
 
 
 def names_of(load):
@@ -192,6 +200,8 @@ class Bench:
             tunnel = subject.make()
             if mode == "cut":
                 tunnel.cut_bursts()
+            if mode == MANY:
+                tunnel.add_players(PLAYERS)
             return tunnel
         except (AssertionError, OSError, subprocess.SubprocessError) as failure:
             if tunnel:

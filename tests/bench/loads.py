@@ -55,7 +55,7 @@ class Tcp:
     def run(self, tunnel, seconds):
         with Cpu(tunnel) as cpu:
             answer = self.transfer(tunnel, seconds)
-        return {"gbps": _gbps(answer),
+        return {"gbps": gbps(answer),
                 **cpu.per(answer["end"]["sum_received"]["bytes"] / 1e9, "cpu_s_per_gb", "machine_s_per_gb"),
                 "retransmits": answer["end"]["sum_sent"].get("retransmits", 0)}
 
@@ -125,10 +125,10 @@ class LoadedPing:
             wait_until(lambda: sent() > goal or transfer.done(), 10, "TCP is flowing")
             replies = ping(tunnel, seconds)
             assert not transfer.done(), "the transfer ended before the pings"
-            return {**times(replies, 1, "ms"), "gbps": _gbps(transfer.result())}
+            return {**times(replies, 1, "ms"), "gbps": gbps(transfer.result())}
 
 
-def _gbps(answer):
+def gbps(answer):
     return answer["end"]["sum_received"]["bits_per_second"] / 1e9
 
 

@@ -7,6 +7,10 @@ import statistics
 METRICS = {
     "gbps": ("Gbit/s", 2),
     "kpps": ("k packets/s", 1),
+    "handshakes_per_core": ("a second and core of the responder", 0),
+    "handshakes": ("a second", 0),
+    "flooded_gbps": ("Gbit/s, flooded", 2),
+    "kept_percent": ("Gbit/s kept, %", 0),
     "cpu_s_per_gb": ("CPU s/GB, daemons", 2),
     "machine_s_per_gb": ("CPU s/GB, machine", 2),
     "cpu_us_per_packet": ("CPU µs/packet, daemons", 2),
@@ -17,6 +21,9 @@ METRICS = {
     "median_us": ("median, µs", 0),
     "p99_us": ("p99, µs", 0),
     "added_us": ("added to the link's median, µs", 0),
+    "flooded_median_us": ("median, µs, flooded", 0),
+    "flooded_p99_us": ("p99, µs, flooded", 0),
+    "flood_kpps": ("flood, k packets/s", 0),
     "average_ms": ("average, ms", 2),
     "median_ms": ("median, ms", 2),
     "p99_ms": ("p99, ms", 2),
@@ -26,10 +33,11 @@ METRICS = {
     "loaded_mb": ("after load, MB", 1),
     "peak_mb": ("peak, MB", 1),
 }
-WITHOUT_RATIO = {"retransmits", "lost_percent"}
+WITHOUT_RATIO = {"retransmits", "lost_percent", "kept_percent", "flood_kpps"}
 MODES = {
     "whole": "Whole: the veth carries a burst of datagrams in one piece",
     "cut": "Cut: each datagram crosses the veth alone",
+    "many": "Many: the server has a thousand peers more, or somebody who floods it",
 }
 
 

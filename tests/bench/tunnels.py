@@ -17,6 +17,7 @@ import time
 
 from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKD, Keys, Pair
 from lab import Lab, wait_until
+from many import peers_for_wg, set_by_wg
 from traffic import wait_for_ping
 
 MTU = 1420
@@ -47,11 +48,18 @@ class Tunnel:
             raise
 
     def set_up(self):
-        """Sets self.client and self.server, and makes address reachable between them."""
+        """Sets self.client and self.server, and makes address reachable between them.
+
+        And of the server's daemon self.server_key, public, and self.server_socket, for wg.
+        """
         raise NotImplementedError
 
     def close(self):
         self.lab.close()
+
+    def add_players(self, n):
+        """That many more peers of the server, which wgpeers plays."""
+        set_by_wg(self.server_socket, peers_for_wg(n))
 
     def cut_bursts(self):
         """From now on each datagram crosses the veth alone, as it does on most wires."""
@@ -69,6 +77,9 @@ class Tunnel:
     def cpu_seconds(self):
         """Used so far by the daemons of both ends, with all their threads."""
         return sum(_cpu_ticks(pid) for pid in self.pids) / TICKS
+
+    def server_cpu_seconds(self):
+        return sum(map(_cpu_ticks, self.ends[1])) / TICKS
 
     def resident_mb(self):
         """Of the larger end, now: the pages of all its processes, those that they share once."""
@@ -113,6 +124,7 @@ class Vtrunkd(Tunnel):
             daemon.sections["network"]["mtu"] = MTU
         pair.start()
         self.client, self.server = pair.client_node, pair.server_node
+        self.server_key, self.server_socket = pair.server_keys.public, pair.server.wg_socket()
 
 
 class Uapi(Tunnel):
@@ -126,7 +138,8 @@ class Uapi(Tunnel):
         self.client, self.server = self.lab.node("client"), self.lab.node("server")
         cable = self.lab.cable(self.client, self.server, "wan1")
         keys, server_keys = Keys(), Keys()
-        self.run_end(self.server, SERVER_IP, server_keys, keys, CLIENT_IP)
+        interface = self.run_end(self.server, SERVER_IP, server_keys, keys, CLIENT_IP)
+        self.server_key, self.server_socket = server_keys.public, socket_of(interface)
         self.run_end(self.client, CLIENT_IP, keys, server_keys, SERVER_IP,
                      "endpoint", f"{cable.v4(self.server)}:{PORT}")
 
@@ -139,11 +152,12 @@ class Uapi(Tunnel):
                  "peer", peer_keys.public, "allowed-ips", f"{peer_address}/32", *peer_options)
         node.ip(f"addr add {address}/24 dev {interface}")
         node.ip(f"link set {interface} mtu {MTU} up")
+        return interface
 
     def start(self, node):
         """The control sockets share one directory of the machine, so the interfaces' names are unique."""
         interface = f"vb{os.getpid()}-{next(_numbers)}"
-        socket = pathlib.Path(f"/run/wireguard/{interface}.sock")
+        socket = socket_of(interface)
         self.lab.stack.callback(socket.unlink, missing_ok=True)
         process = node.spawn(*(interface if word == "IFACE" else word for word in shlex.split(self.command)))
         wait_until(lambda: socket.exists() or (not process.is_running() and process.wait() != 0), 10,
@@ -153,6 +167,8 @@ class Uapi(Tunnel):
         return interface
 
 
+def socket_of(interface):
+    return pathlib.Path(f"/run/wireguard/{interface}.sock")
 
 
 def namespace_of(path):

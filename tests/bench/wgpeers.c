@@ -12,10 +12,10 @@
  *   wgpeers ping ADDRESS PORT KEY N INNER       each shakes hands, and pings INNER through the
  *                                               tunnel until it answers or 20 s are over; prints
  *                                               "ANSWERED"
- *   wgpeers flood ADDRESS PORT KEY SECONDS RATE good|bad
- *                                               initiations that nobody can open, with a right or
- *                                               a wrong mac1; RATE 0: as many as go; prints "SENT"
- * KEY is the public key of the other side.
+ *   wgpeers flood ADDRESS PORT KEY SECONDS RATE garbage|bad|good|known
+ *                                               random bytes; initiations that nobody can open,
+ * with a wrong or a right mac1; real ones of peer 0, which come again and again. RATE 0: as many as
+ * go; prints "SENT SECONDS" KEY is the public key of the other side.
  */
 #include "tool.h"
 
@@ -108,20 +108,26 @@ static void transmit(const void *msg, size_t len)
 		need(errno == ENOBUFS || errno == ECONNREFUSED || errno == EINTR, "send");
 }
 
-static void initiate(uint32_t i)
+static void compose(uint32_t i, struct wg_initiation *ret)
 {
 	struct player *p = &players[i];
 	uint8_t ephemeral[KEY_LEN], stamp[NOISE_TIMESTAMP_LEN];
-	struct wg_initiation msg;
 
 	p->stamp += PEER_INTERVAL;
 	noise_timestamp(stamp, p->stamp);
 	keys_generate(ephemeral);
 	need(!noise_create_initiation(&p->handshake, &p->self, &p->remote, ephemeral, i, stamp,
-				      &msg),
+				      ret),
 	     "initiation");
-	cookie_jar_seal(&p->cookies, &msg, sizeof(msg), now());
-	p->asked_at = now();
+	cookie_jar_seal(&p->cookies, ret, sizeof(*ret), now());
+}
+
+static void initiate(uint32_t i)
+{
+	struct wg_initiation msg;
+
+	compose(i, &msg);
+	players[i].asked_at = now();
 	transmit(&msg, sizeof(msg));
 }
 
@@ -293,25 +299,35 @@ static int ping_all(struct in_addr inner)
 	return EXIT_SUCCESS;
 }
 
-static struct wg_initiation *make_flood(const uint8_t server[KEY_LEN], bool is_good)
+/* Opaque but for what makes it worth looking at. */
+static void compose_sham(struct cookie_jar *jar, bool is_good, struct wg_initiation *ret)
+{
+	ret->type = le32_make(MESSAGE_HANDSHAKE_INITIATION);
+	cookie_jar_seal(jar, ret, sizeof(*ret), now());
+	ret->macs.mac1[0] ^= !is_good;
+}
+
+static struct wg_initiation *make_flood(const uint8_t server[KEY_LEN], const char *kind)
 {
 	struct wg_initiation *msgs = calloc(FLOOD_MESSAGES, sizeof(*msgs));
 	struct cookie_jar jar;
 
 	need(msgs != NULL, "memory");
+	make_players(1, server);
 	cookie_jar_init(&jar, server);
+	keys_random(msgs, FLOOD_MESSAGES * sizeof(*msgs));
 	for (size_t i = 0; i < FLOOD_MESSAGES; i++) {
-		keys_random(&msgs[i], sizeof(msgs[i]));
-		msgs[i].type = le32_make(MESSAGE_HANDSHAKE_INITIATION);
-		cookie_jar_seal(&jar, &msgs[i], sizeof(msgs[i]), now());
-		msgs[i].macs.mac1[0] ^= !is_good;
+		if (!strcmp(kind, "known"))
+			compose(0, &msgs[i]);
+		else if (strcmp(kind, "garbage") != 0)
+			compose_sham(&jar, !strcmp(kind, "good"), &msgs[i]);
 	}
 	return msgs;
 }
 
-static int flood(const uint8_t server[KEY_LEN], double seconds, uint64_t rate, bool is_good)
+static int flood(const uint8_t server[KEY_LEN], double seconds, uint64_t rate, const char *kind)
 {
-	struct wg_initiation *msgs = make_flood(server, is_good);
+	struct wg_initiation *msgs = make_flood(server, kind);
 	int64_t begin = now(), end = begin + (int64_t)(seconds * NSEC);
 	const struct timespec pace = {.tv_nsec = PACE_NS};
 	struct mmsghdr batch[FLOOD_BATCH] = {0};
@@ -333,7 +349,7 @@ static int flood(const uint8_t server[KEY_LEN], double seconds, uint64_t rate, b
 		n = sendmmsg(fd, batch, FLOOD_BATCH, 0);
 		n_sent += n > 0 ? (uint64_t)n : 0;
 	}
-	printf("%llu\n", (unsigned long long)n_sent);
+	printf("%llu %.6f\n", (unsigned long long)n_sent, (double)(now() - begin) / NSEC);
 	free(msgs);
 	return EXIT_SUCCESS;
 }
@@ -357,7 +373,7 @@ static int usage(void)
 	fputs("usage: wgpeers keys N\n"
 	      "       wgpeers handshakes ADDRESS PORT KEY N SECONDS [WINDOW]\n"
 	      "       wgpeers ping ADDRESS PORT KEY N INNER\n"
-	      "       wgpeers flood ADDRESS PORT KEY SECONDS RATE good|bad\n",
+	      "       wgpeers flood ADDRESS PORT KEY SECONDS RATE garbage|bad|good|known\n",
 	      stderr);
 	return 2;
 }
@@ -384,8 +400,7 @@ int main(int argc, char **argv)
 	need(!thread_adopt(), "thread");
 	open_socket(parse_address(argv[2], argv[3]));
 	if (!strcmp(argv[1], "flood") && argc == 8)
-		return flood(server, atof(argv[5]), strtoull(argv[6], NULL, 10),
-			     !strcmp(argv[7], "good"));
+		return flood(server, atof(argv[5]), strtoull(argv[6], NULL, 10), argv[7]);
 	make_players(parse_count(argv[5]), server);
 	if (!strcmp(argv[1], "handshakes"))
 		return handshakes(atof(argv[6]), argc > 7 ? parse_count(argv[7]) : WINDOW);

@@ -119,6 +119,10 @@ class Daemon:
         pid = self.process.pid
         return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
+    def wg_socket(self):
+        path, = self.node.lab.directory.glob(f"*{self.node.name}-wg/*.sock")
+        return path
+
     def ctl(self, *arguments, check=True):
         return self.node.run(VTRUNKCTL, "--socket", self.control, *arguments, check=check)
 

@@ -31,6 +31,21 @@ def peer_sections(n):
             for i, key in enumerate(public_keys(n))}
 
 
+def set_by_wg(path, text):
+    """What it says in the language of wg(8), to a daemon's socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(path))
+        client.sendall(f"set=1\n{text}\n".encode())
+        answer = client.recv(64)
+    assert answer == b"errno=0\n\n", answer
+
+
+def peers_for_wg(n):
+    return "".join(f"public_key={base64.b64decode(key).hex()}\nallowed_ip={address(i)}/32\n"
+                   for i, key in enumerate(public_keys(n)))
+
+
 class Many:
     """The vtrunkd, with `n` peers in its configuration."""
 
@@ -47,16 +62,8 @@ class Many:
             **peer_sections(n)})
 
     def add_by_wg(self, n):
-        """In the language of wg(8), to those there are."""
-        path, = self.node.lab.directory.glob(f"*{self.node.name}-wg/tun0.sock")
-        peers = "".join(f"public_key={base64.b64decode(key).hex()}\nallowed_ip={address(i)}/32\n"
-                        for i, key in enumerate(public_keys(n)))
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(60)
-            client.connect(str(path))
-            client.sendall(f"set=1\n{peers}\n".encode())
-            answer = client.recv(64)
-        assert answer == b"errno=0\n\n", answer
+        """To those there are."""
+        set_by_wg(self.daemon.wg_socket(), peers_for_wg(n))
 
     def play(self, what, *arguments, seconds=60):
         """What wgpeers prints, as numbers."""

@@ -51,6 +51,18 @@ def test_it_measures_and_writes_what_it_found(tmp_path):
     assert not left_by(bench.pid)
 
 
+def test_it_measures_handshakes_and_floods(tmp_path):
+    output = tmp_path / "bench.json"
+    done = subprocess.run(bench_command(output, "--only", "handshakes,flood-bad", "--skip", "vtrunkd/openssl"),
+                          capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    many = json.loads(output.read_text())["results"]["many"]
+    for name in ("vtrunkd/ipsec-mb", "stock"):
+        assert many["handshakes"]["handshakes_per_core"][name][0] > 0
+        assert many["flood-bad"]["flooded_gbps"][name][0] > 0
+
+
 def difference_of_medians(figures, name):
     return figures["median_us"][name][0] - figures["median_us"]["raw"][0]
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright (c) The vtrunkd authors
+"""What is done to a daemon with many peers, or that somebody wants to keep busy. wgpeers plays them."""
+import contextlib
+import signal
+import sys
+
+from bond import BUILD, PORT
+from lab import wait_until
+
+from loads import Tcp, gbps, ping, times
+
+WGPEERS = BUILD / "tests" / "bench" / "wgpeers"
+PLAYERS = 1000
+SINK_PORT = PORT + 1
+# A socket that nobody reads.
+SINK = "import socket, sys, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); " \
+       "s.bind((sys.argv[1], int(sys.argv[2]))); time.sleep(600)"
+FLOOD_BEGINS = 20000  # packets, from which on it is taken to flow
+PING_METRICS = ("median_us", "p99_us")
+
+
+def outside(tunnel):
+    """The server's address outside of the tunnel."""
+    return tunnel.lab.cables[0].v4(tunnel.server)
+
+
+def wgpeers(tunnel, what, port, *arguments):
+    """The command, against that port of the server, from the client's host."""
+    return [WGPEERS, what, outside(tunnel), port, tunnel.server_key, *arguments]
+
+
+class Handshakes:
+    """Each of the players shakes hands again and again, 32 at a time."""
+
+    name, title = "handshakes", f"Handshakes of {PLAYERS} peers"
+
+    def run(self, tunnel, seconds):
+        before = tunnel.server_cpu_seconds()
+        done = tunnel.client.run(*wgpeers(tunnel, "handshakes", PORT, PLAYERS, seconds), seconds=seconds + 20)
+        cpu_seconds = tunnel.server_cpu_seconds() - before
+        n, active_seconds, lost = map(float, done.stdout.split())
+        assert n, "not one handshake"
+        return {"handshakes_per_core": n / cpu_seconds, "handshakes": n / active_seconds,
+                "lost_percent": 100 * lost / (n + lost)}
+
+
+class Flood:
+    """Pings, then TCP, while somebody sends as much as he can: first to nobody, then to the daemon."""
+
+    def __init__(self, kind, title):
+        self.kind = kind
+        self.name, self.title = f"flood-{kind}", f"Flood, {title}"
+        self.tcp = Tcp(1, "cubic")
+
+    def run(self, tunnel, seconds):
+        with sink(tunnel):
+            before = self.measure(tunnel, seconds, SINK_PORT)
+        flooded = self.measure(tunnel, seconds, PORT)
+        return {"gbps": before["gbps"], "flooded_gbps": flooded["gbps"],
+                "kept_percent": 100 * flooded["gbps"] / before["gbps"],
+                **{metric: before[metric] for metric in PING_METRICS},
+                **{f"flooded_{metric}": flooded[metric] for metric in PING_METRICS},
+                "flood_kpps": flooded["flood_kpps"]}
+
+    def measure(self, tunnel, seconds, port):
+        process = tunnel.client.spawn(*wgpeers(tunnel, "flood", port, 2 * seconds + 30, 0, self.kind))
+        received = lambda: tunnel.server.counters(tunnel.lab.cables[0].name)["rx"]["packets"]  # noqa: E731
+        goal = received() + FLOOD_BEGINS
+        try:
+            wait_until(lambda: received() > goal, 10, "the flood flows")
+            replies = ping(tunnel, seconds)
+            answer = self.tcp.transfer(tunnel, seconds)
+        finally:
+            assert process.stop(signal.SIGINT) == 0, process.output()
+        sent, flood_seconds = map(float, process.output().split())
+        return {**times(replies, 1e3, "us"), "gbps": gbps(answer), "flood_kpps": sent / flood_seconds / 1e3}
+
+
+@contextlib.contextmanager
+def sink(tunnel):
+    """At SINK_PORT of the server: the kernel has the work of a flood, and nobody else."""
+    process = tunnel.server.spawn(sys.executable, "-c", SINK, outside(tunnel), SINK_PORT)
+    try:
+        wait_until(lambda: tunnel.server.run("ss", "-Hlun", f"sport = :{SINK_PORT}").stdout, 5, "the sink is there")
+        yield
+    finally:
+        process.kill()
+
+
+def many_loads():
+    return [Handshakes(), Flood("known", "initiations of a peer, replayed"),
+            Flood("good", "initiations of nobody, mac1 right"), Flood("bad", "initiations, mac1 wrong"),
+            Flood("garbage", "random bytes")]

@@ -49,7 +49,8 @@ struct control_action {
 	enum control_error (*handle)(void *ctx, const struct control_request *request,
 				     struct control_reply *reply);
 	void *ctx;
-	bool subscribes; /* after success the client gets events, until it hangs up */
+	const char *keys; /* "name settings": what it takes besides what all take; NULL: nothing */
+	bool subscribes;  /* after success the client gets events, until it hangs up */
 };
 
 /* "parse_error", as answers carry it. */

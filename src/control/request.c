@@ -118,12 +118,38 @@ static const struct control_action *find_action(const struct request_table *tabl
 	return NULL;
 }
 
+/* Is it one of the words that blanks are between? */
+static bool is_among(const char *words, const char *key)
+{
+	size_t len = strlen(key);
+
+	if (!len || strchr(key, ' '))
+		return false;
+	for (const char *at = words; at; at = strchr(at, ' '), at += at != NULL)
+		if (!strncmp(at, key, len) && (!at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
+/* A key that is written wrong would change what is meant: "netwrok" leaves all networks. */
+static const char *find_unknown_key(struct json_object *whole, const struct control_action *action)
+{
+	json_object_object_foreach(whole, key, value)
+	{
+		(void)value;
+		if (!is_among("action id network", key) && !is_among(action->keys, key))
+			return key;
+	}
+	return NULL;
+}
+
 static enum control_error run(const struct request_table *table, struct json_object *whole,
 			      struct control_reply *reply, bool *ret_subscribes)
 {
 	struct control_request request = {.whole = whole};
 	const struct control_action *action;
 	const char *name;
+	const char *unknown;
 	enum control_error error;
 
 	if (!get_text(whole, "action", &name) || !name)
@@ -135,6 +161,10 @@ static enum control_error run(const struct request_table *table, struct json_obj
 	if (!action)
 		return control_fail(reply, CONTROL_unknown_action, "no action named \"%.64s\"",
 				    name);
+	unknown = find_unknown_key(whole, action);
+	if (unknown)
+		return control_fail(reply, CONTROL_parse_error, "%s has no key \"%.64s\"",
+				    action->name, unknown);
 	error = action->handle(action->ctx, &request, reply);
 	*ret_subscribes = !error && action->subscribes;
 	return error;

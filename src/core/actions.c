@@ -230,23 +230,24 @@ static enum control_error handle_events(void *ctx, const struct control_request 
 	return CONTROL_OK;
 }
 
-void actions_add(struct actions *a, const char *name, action_handler handle)
+void actions_add(struct actions *a, const char *name, action_handler handle, const char *keys)
 {
 	assert(a->n < ACTIONS_MAX);
-	a->table[a->n++] = (struct control_action){.name = name, .handle = handle, .ctx = a};
+	a->table[a->n++] =
+		(struct control_action){.name = name, .handle = handle, .ctx = a, .keys = keys};
 }
 
 void actions_init(struct actions *a)
 {
 	a->n = 0;
-	actions_add(a, "status", handle_status);
-	actions_add(a, "connect", handle_connect);
-	actions_add(a, "disconnect", handle_disconnect);
+	actions_add(a, "status", handle_status, NULL);
+	actions_add(a, "connect", handle_connect, NULL);
+	actions_add(a, "disconnect", handle_disconnect, NULL);
 	steer_init(a);
 	rotate_init(a);
-	actions_add(a, "log_level", handle_log_level);
-	actions_add(a, "health", handle_health);
-	actions_add(a, "metrics", handle_metrics);
-	actions_add(a, "events", handle_events);
+	actions_add(a, "log_level", handle_log_level, "level");
+	actions_add(a, "health", handle_health, NULL);
+	actions_add(a, "metrics", handle_metrics, NULL);
+	actions_add(a, "events", handle_events, NULL);
 	a->table[a->n - 1].subscribes = true;
 }

@@ -26,7 +26,7 @@ typedef enum control_error (*action_handler)(void *ctx, const struct control_req
 					     struct control_reply *reply);
 
 /* For actions_init() and those that it calls. */
-void actions_add(struct actions *a, const char *name, action_handler handle);
+void actions_add(struct actions *a, const char *name, action_handler handle, const char *keys);
 /* The network that is named; where none is, "default", or the only one. NULL if there is none. */
 struct network_slot *actions_find_network(const struct actions *a,
 					  const struct control_request *request);

@@ -131,5 +131,5 @@ static enum control_error handle_rotate_keys(void *ctx, const struct control_req
 
 void rotate_init(struct actions *a)
 {
-	actions_add(a, "rotate_keys", handle_rotate_keys);
+	actions_add(a, "rotate_keys", handle_rotate_keys, "stage");
 }

@@ -313,14 +313,14 @@ HANDLER(handle_mode_set, "wireguard", "mode", edit_mode)
 
 void steer_init(struct actions *a)
 {
-	actions_add(a, "reload", handle_reload);
-	actions_add(a, "link_add", handle_link_add);
-	actions_add(a, "link_remove", handle_link_remove);
-	actions_add(a, "link_set", handle_link_set);
-	actions_add(a, "link_enable", handle_link_enable);
-	actions_add(a, "link_disable", handle_link_disable);
-	actions_add(a, "peer_add", handle_peer_add);
-	actions_add(a, "peer_remove", handle_peer_remove);
-	actions_add(a, "peer_set", handle_peer_set);
-	actions_add(a, "mode_set", handle_mode_set);
+	actions_add(a, "reload", handle_reload, NULL);
+	actions_add(a, "link_add", handle_link_add, "name settings");
+	actions_add(a, "link_remove", handle_link_remove, "name");
+	actions_add(a, "link_set", handle_link_set, "name settings");
+	actions_add(a, "link_enable", handle_link_enable, "name");
+	actions_add(a, "link_disable", handle_link_disable, "name");
+	actions_add(a, "peer_add", handle_peer_add, "name settings");
+	actions_add(a, "peer_remove", handle_peer_remove, "name");
+	actions_add(a, "peer_set", handle_peer_set, "name settings");
+	actions_add(a, "mode_set", handle_mode_set, "mode");
 }

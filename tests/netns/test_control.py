@@ -125,7 +125,8 @@ MALFORMED = [
         {"action": "link_enable"}, {"action": "link_disable", "name": []}, {"action": "link_remove", "name": None},
         {"action": "peer_add", "name": {}}, {"action": "peer_set"}, {"action": "peer_remove", "name": True},
         {"action": "mode_set"}, {"action": "mode_set", "mode": 3}, {"action": "rotate_keys", "stage": 5},
-        {"action": "rotate_keys", "stage": "later"}]),
+        {"action": "rotate_keys", "stage": "later"}, {"action": "disconnect", "netwrok": "default"},
+        {"action": "link_remove", "name": "wan1", "settings": {}}, {"action": "status", "config": {}}]),
     ("config_error", [
         {"action": "link_add", "name": ""}, {"action": "link_add", "name": "x]"},
         {"action": "link_add", "name": "x\n[daemon]", "settings": {"user": "root"}},
@@ -142,8 +143,8 @@ MALFORMED = [
         {"action": "peer_set", "name": "nobody"}, {"action": "peer_remove", "name": "nobody"},
         {"action": "rotate_keys"}, {"action": "connect"}]),
     ("network_not_found", [
-        {"action": action, "network": "elsewhere", "mode": "failover"}
-        for action in ("status", "connect", "disconnect", "mode_set", "rotate_keys")]),
+        {"action": "mode_set", "network": "elsewhere", "mode": "failover"},
+        *({"action": action, "network": "elsewhere"} for action in ("status", "connect", "disconnect", "rotate_keys"))]),
 ]
 
 

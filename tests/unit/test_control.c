@@ -77,9 +77,9 @@ static enum control_error handle_big(void *ctx, const struct control_request *re
 static int n_nothing;
 
 static const struct control_action actions[] = {
-	{"echo", handle_echo, NULL},
+	{"echo", handle_echo, NULL, "other extra"},
 	{"nothing", handle_nothing, &n_nothing},
-	{"fail", handle_fail, NULL},
+	{"fail", handle_fail, NULL, "error"},
 	{"big", handle_big, NULL},
 };
 
@@ -217,6 +217,27 @@ START_TEST(request_is_answered_under_its_id)
 	expect(&c, "{\"id\":-7,\"success\":true,\"data\":{\"network\":null,\"extra\":null}}");
 	say(&c, "{\"id\":1.5,\"action\":\"nothing\"}\n");
 	expect(&c, "{\"id\":1.5,\"success\":true,\"data\":{}}");
+	leave(&c);
+}
+END_TEST
+
+static const char *const unknown_keys[] = {"netwrok", "ext", "extras", "other extra",
+					   "extra ",  " ",   ""};
+
+START_TEST(key_that_the_action_does_not_have_is_named)
+{
+	struct client c = come();
+	char text[200];
+
+	snprintf(text, sizeof(text), "{\"id\":1,\"action\":\"echo\",\"other\":1,\"%s\":1}\n",
+		 unknown_keys[_i]);
+	say(&c, text);
+	snprintf(text, sizeof(text),
+		 "{\"id\":1,\"success\":false,\"error\":{\"type\":\"parse_error\","
+		 "\"message\":\"echo has no key \\\"%s\\\"\"}}",
+		 unknown_keys[_i]);
+	expect(&c, text);
+	expect_alive(&c);
 	leave(&c);
 }
 END_TEST
@@ -568,6 +589,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, what_follows_a_zero_byte_is_not_overlooked);
 	tcase_add_test(tc, parse_error_of_a_readable_request_keeps_its_id);
 	tcase_add_test(tc, unknown_action_is_named);
+	tcase_add_loop_test(tc, key_that_the_action_does_not_have_is_named, 0,
+			    sizeof(unknown_keys) / sizeof(*unknown_keys));
 	tcase_add_test(tc, every_error_type_of_a_handler_reaches_the_client);
 	tcase_add_test(tc, blank_lines_are_ignored);
 	tcase_add_test(tc, pipelined_requests_are_answered_in_order);

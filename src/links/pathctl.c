@@ -440,6 +440,17 @@ static void end_drain(struct pathctl *c, nsec_t now)
 }
 
 /*
+ * The start allows twice of what arrives, which a flow that has ended its slow start never asks
+ * for: it fills the path all the same.
+ */
+static bool is_start_over(const struct pathctl *c)
+{
+	if (c->is_wanted)
+		return queue_over(c, 1);
+	return queue_over(c, DRAIN_QUEUES) && c->delivered > PATHCTL_RATE_START / 2;
+}
+
+/*
  * A queue on a path that we ask for less than it can give is not ours (others', or a busy peer),
  * unless what we send arrives more slowly than it was sent.
  */
@@ -448,7 +459,7 @@ static void watch_queue(struct pathctl *c, bool is_slower, nsec_t now)
 	bool is_long = queue_over(c, DRAIN_QUEUES) || pathctl_has_queue(c);
 	bool is_ours = (is_slower && c->is_wanted) || is_full_sample(c);
 
-	if (c->is_wanted && c->is_starting && queue_over(c, 1)) {
+	if (c->is_starting && is_start_over(c)) {
 		c->is_starting = false;
 		c->is_draining = true;
 		c->drain_since = now;

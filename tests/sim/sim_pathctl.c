@@ -430,6 +430,27 @@ START_TEST(a_queue_is_gone_when_it_had_the_time_to_empty)
 }
 END_TEST
 
+/* As a TCP flow that has ended its slow start early, and grows slowly from there on. */
+START_TEST(who_wants_little_more_than_the_path_gives_fills_no_queue)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 1, MBIT(50), MSEC(10));
+	r.demand_bps = MBIT(40);
+	measure(&r, s);
+	r.demand_bps = MBIT(52);
+	measure(&r, s);
+	report("demand of 40, then 52 of 50 Mbit/s", &r, s);
+	ck_assert_int_le(r.queue_max, MSEC(20));
+	measure(&r, s);
+	report("... the next second", &r, s);
+	ck_assert_int_le(r.queue_max, MSEC(12));
+	ck_assert_double_ge(goodput(&r, s), 0.95 * MBIT(50));
+	simnet_free(r.net);
+}
+END_TEST
+
 /* A radio has handed over, a route has changed: nobody tells. */
 START_TEST(a_path_that_becomes_longer_is_filled_again)
 {
@@ -491,6 +512,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);
 	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
 	tcase_add_test(t, a_queue_is_gone_when_it_had_the_time_to_empty);
+	tcase_add_test(t, who_wants_little_more_than_the_path_gives_fills_no_queue);
 	tcase_add_loop_test(t, a_path_that_becomes_longer_is_filled_again, 0, 4);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);
 	suite_add_tcase(s, t);

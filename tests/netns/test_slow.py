@@ -11,9 +11,10 @@ import time
 import pytest
 
 import noise
-from bond import SERVER_IP, assert_daemons_are_well
+from bond import PORT, SERVER_IP, assert_daemons_are_well
 from guest import Guest
 from lab import Lab, wait_until
+from named import NamedPair
 from prober import Probed
 from stock import Mixed
 from traffic import PingTrain, wait_for_ping
@@ -24,6 +25,7 @@ REKEY_ATTEMPT_TIME = 90
 REKEY_AFTER_TIME = 120
 RENEWAL_TIME = 165  # docs/protocol.md: also without traffic, if the peer has an endpoint
 REJECT_AFTER_TIME = 180
+NAME_RETRY_TIME = 30  # docs/design/endpoint-names.md
 # What a busy machine may add to a deadline, and what it may take from the time between two arrivals.
 LATE, EARLY = 4, 0.5
 
@@ -284,6 +286,20 @@ def check_silent_link(mixed):
                    REKEY_AFTER_TIME + LATE, "the first link answers the next handshake")
         wait_until(lambda: mixed.stock.show("endpoints").startswith(first.v4(mixed.client) + ":"), 5,
                    "the peer's endpoint is on the first link again")
+
+
+@scenario
+def a_name_is_looked_up_again_when_nothing_answers(lab):
+    pair = NamedPair(lab, "10.0.1.2", resolve_interval_secs=3600)
+    pair.start_client()
+    pair.client.wait_path("wan1", "up")
+    pair.server.stop()
+    pair.server_node.ip("addr del 10.0.1.2/24 dev wan1")
+    pair.server_moves("10.0.1.3")
+    pair.server.start()  # it does not know where the client is, and waits to be found
+
+    wait_until(lambda: pair.remote() == f"10.0.1.3:{PORT}", NAME_RETRY_TIME + 15, "the path is at the new address")
+    wait_for_ping(pair.client_node, SERVER_IP)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -73,7 +73,7 @@ class Host:
 
 
 class Pair:
-    def __init__(self, lab):
+    def __init__(self, lab, allowed="10.77.0.2/32, 10.78.0.0/24"):
         self.left, self.right = Host(lab, "left"), Host(lab, "right")
         cable = lab.cable(self.left.node, self.right.node, "wan")
         psk = new_psk()
@@ -82,7 +82,7 @@ class Pair:
             host.write("[Interface]", f"PrivateKey = {host.keys.private}", f"ListenPort = {PORTS[host.name]}",
                        f"Address = {ADDRESSES[host.name]}/24", "MTU = 1380",
                        f"PostUp = touch {host.own}/post-up", "[Peer]", f"PublicKey = {other.keys.public}",
-                       f"PresharedKey = {psk}", f"AllowedIPs = {ADDRESSES[other.name]}/32, 10.78.{end}.0/24",
+                       f"PresharedKey = {psk}", f"AllowedIPs = {allowed if end == 0 else '10.77.0.1/32, 10.78.1.0/24'}",
                        endpoint)
             host.run("wg-quick", "up", host.config)
 
@@ -131,6 +131,19 @@ def test_wg_quick_keeps_to_its_table_and_runs_its_commands(lab, table):
     host.down()
     wait_until(lambda: not host.has_socket(), 10, "the daemon ends")
     assert told.read_text().splitlines() == ["PreUp wg0", "PostUp wg0", "PreDown wg0", "PostDown wg0"]
+
+
+def test_wg_quick_leads_everything_through_the_tunnel(lab):
+    """Its rules by a mark, which it has the daemon set, keep the tunnel's own packets out of it."""
+    pair = Pair(lab, allowed="0.0.0.0/0")
+    left, right = pair.left, pair.right
+    right.node.ip("addr add 198.51.100.1/32 dev lo")
+    assert left.wg("show", "wg0", "fwmark") == hex(51820)
+    assert "default dev wg0" in left.node.run("ip", "route", "show", "table", "51820").stdout
+    wait_for_ping(left.node, "198.51.100.1")
+    transfer(left.node, right.node, "198.51.100.1")
+    pair.end()
+    assert not left.node.run("ip", "route", "show", "table", "51820", check=False).stdout
 
 
 def test_syncconf_keeps_sessions_and_setconf_ends_them(pair):

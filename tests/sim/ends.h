@@ -314,13 +314,17 @@ static void send_clocked(nsec_t now, nsec_t *retry)
 
 static void send_greedy(nsec_t now, nsec_t *retry)
 {
-	for (unsigned i = 0; i < ENDS_FLOWS && send_waiting(retry); i++) {
+	unsigned n_idle = 0;
+
+	while (n_idle < ENDS_FLOWS && send_waiting(retry)) {
 		struct flow *f = &sim.flows[sim.turn++ % ENDS_FLOWS];
 
-		if (!f->bytes || f->interval || f->next_send > now)
+		if (!f->bytes || f->interval || f->next_send > now) {
+			n_idle++;
 			continue;
+		}
 		send_or_wait(f, now, retry);
-		i = 0;
+		n_idle = 0;
 	}
 }
 

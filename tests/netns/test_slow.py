@@ -242,16 +242,18 @@ def a_rekey_with_the_kernel_over_two_links_is_not_noticed(lab):
 
 
 def check_rekey(mixed, may_lose=0):
-    """With the kernel one packet was lost once, in some ten runs; with the prober none in 300 rekeys."""
+    """Beside the kernel one ping was lost once, and nobody saw where: REKEYS. If it is here, it is counted."""
     mixed.connect()
     first = mixed.stock.handshake_seconds()
+    dropped = mixed.daemon.all_drops()
     with PingTrain(mixed.client, SERVER_IP, 0.1) as train:
         wait_until(lambda: mixed.stock.handshake_seconds() > first, REKEY_AFTER_TIME + LATE, "a second handshake")
         second = mixed.stock.handshake_seconds()
         mark = len(train.read())
         wait_until(lambda: len(train.read()) > mark + 50, 30, "pings in the new session")
     assert second - first >= REKEY_AFTER_TIME - 2
-    assert train.lost <= may_lose
+    assert mixed.daemon.all_drops() == dropped, mixed.daemon.network()["drops"]
+    assert train.lost <= may_lose, f"pings {train.missing} of {train.replies[-1][1]}, {mark} being answered by the rekey"
 
 
 @scenario

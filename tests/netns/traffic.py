@@ -69,9 +69,13 @@ class PingTrain:
         return [float(ms) for ms in PING_TIME.findall(self.process.output())]
 
     @property
+    def missing(self):
+        """The numbers of those without an answer among those sent before the last answered one."""
+        return sorted(set(range(1, self.replies[-1][1])) - {n for _, n in self.replies})
+
+    @property
     def lost(self):
-        """Those without an answer among those sent before the last answered one."""
-        return self.replies[-1][1] - len({n for _, n in self.replies})
+        return len(self.missing)
 
     @property
     def duplicates(self):

@@ -99,9 +99,12 @@ static void make_cookie(uint8_t ret[COOKIE_LEN], struct cookie_checker *c, const
 bool cookie_check_mac2(struct cookie_checker *c, const void *msg, size_t len,
 		       const struct addr *from, nsec_t now)
 {
+	static const uint8_t none[COOKIE_LEN];
 	uint8_t cookie[COOKIE_LEN];
 	uint8_t mac2[COOKIE_LEN];
 
+	if (!memcmp(macs_of(msg, len)->mac2, none, sizeof(none)))
+		return false;
 	make_cookie(cookie, c, from, now);
 	make_mac2(mac2, cookie, msg, len);
 	keys_wipe(cookie, sizeof(cookie));

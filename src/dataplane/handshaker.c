@@ -15,6 +15,8 @@
 #define UNDER_LOAD_SHARE 8
 /* ... and stay so for a while. */
 #define UNDER_LOAD_LASTS NSEC_PER_SEC
+/* So long it then lets messages gather, so that it is not woken for each of a flood. */
+#define UNDER_LOAD_PAUSE NSEC_PER_MSEC
 /* Messages between two looks at timers and pokes. */
 #define MESSAGES_PER_ROUND 16
 
@@ -196,6 +198,14 @@ void handshaker_take_pokes(struct handshaker *h)
 	}
 }
 
+/* Who has something for us does not wake us meanwhile. */
+static void pause_under_load(void)
+{
+	const struct timespec pause = {.tv_nsec = UNDER_LOAD_PAUSE};
+
+	ppoll(NULL, 0, &pause, NULL);
+}
+
 static void wait_for_work(struct handshaker *h, nsec_t until)
 {
 	struct pollfd fd = {.fd = h->waker.fd, .events = POLLIN};
@@ -221,7 +231,11 @@ static void run(void *arg)
 		handle_messages(h);
 		handshaker_take_pokes(h);
 		until = device_run_timers(d, clock_now());
-		if (!ring_used(h->messages))
+		if (ring_used(h->messages))
+			continue;
+		if (clock_now() < h->under_load_until)
+			pause_under_load();
+		else
 			wait_for_work(h, until);
 	}
 }

@@ -48,7 +48,8 @@ int device_new(struct device **ret, const uint8_t private_key[32], const struct 
 	timerq_init(&d->timers);
 	d->n_buckets = BUCKETS_MIN;
 	d->buckets = calloc(d->n_buckets, sizeof(struct peer *));
-	if (!d->buckets || ratelimit_new(&d->ratelimit) || set_identity(d, private_key)) {
+	if (!d->buckets || ratelimit_new(&d->ratelimit, false) ||
+	    ratelimit_new(&d->cookie_limit, true) || set_identity(d, private_key)) {
 		device_free(d);
 		return -ENOMEM;
 	}
@@ -63,6 +64,7 @@ void device_free(struct device *d)
 	index_deinit(&d->index);
 	timerq_deinit(&d->timers);
 	ratelimit_free(d->ratelimit);
+	ratelimit_free(d->cookie_limit);
 	free(d->buckets);
 	if (rcu_own(&d->checker))
 		wipe_checker(&rcu_own(&d->checker)->rcu);

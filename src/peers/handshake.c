@@ -21,6 +21,9 @@
 #define COPY_INTERVAL (50 * NSEC_PER_MSEC)
 /* How many more origins get the answer to an initiation that came from several. */
 #define ANSWERS_TO_COPIES 8
+/* To all sources together: less than a tenth of a core. */
+#define COOKIES_PER_SECOND 10000
+#define COOKIES_BURST 500
 
 static void free_initiation(struct peer *p)
 {
@@ -373,6 +376,21 @@ static void send_cookie(struct device *d, const void *msg, size_t len, uint32_t 
 		d->calls.reply(d->ctx, from, &reply, sizeof(reply));
 }
 
+/*
+ * To make and send a cookie takes longer than to refuse a message, and who floods us does not want
+ * them: so they are few for each source, and bounded for all.
+ */
+static bool may_send_cookie(struct device *d, const struct origin *from, nsec_t now)
+{
+	nsec_t full_at = nsec_max(d->cookies_full_at, now) + NSEC_PER_SEC / COOKIES_PER_SECOND;
+
+	if (full_at - now > COOKIES_BURST * NSEC_PER_SEC / COOKIES_PER_SECOND ||
+	    !ratelimit_allows(d->cookie_limit, &from->remote, now))
+		return false;
+	d->cookies_full_at = full_at;
+	return true;
+}
+
 /* Under load only those get further who are where they say, and not too often. */
 static bool is_admitted(struct device *d, const void *msg, size_t len, const struct origin *from,
 			nsec_t now)
@@ -381,7 +399,8 @@ static bool is_admitted(struct device *d, const void *msg, size_t len, const str
 	const struct wg_initiation *head = msg;
 
 	if (!cookie_check_mac2(&rcu_own(&d->checker)->cookies, msg, len, &from->remote, now)) {
-		send_cookie(d, msg, len, le32_get(head->sender_index), from, now);
+		if (may_send_cookie(d, from, now))
+			send_cookie(d, msg, len, le32_get(head->sender_index), from, now);
 		return false;
 	}
 	return ratelimit_allows(d->ratelimit, &from->remote, now);

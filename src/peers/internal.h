@@ -21,8 +21,10 @@ struct device {
 	void *ctx;
 	/* handshake thread */
 	struct noise_identity identity;
-	bool has_identity; /* else there are no handshakes */
-	struct ratelimit *ratelimit;
+	bool has_identity;		/* else there are no handshakes */
+	struct ratelimit *ratelimit;	/* handshakes under load */
+	struct ratelimit *cookie_limit; /* and cookies */
+	nsec_t cookies_full_at;		/* of all sources: when as many as go may be sent again */
 	struct timerq timers;
 	struct peer **buckets; /* by public key */
 	size_t n_buckets;      /* a power of two */

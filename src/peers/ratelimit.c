@@ -21,14 +21,16 @@ struct bucket {
 	uint64_t network; /* IPv4 address, or the first half of the IPv6 address */
 	nsec_t full_at;
 	sa_family_t family;
+	uint16_t port; /* 0: any */
 };
 
 struct ratelimit {
 	uint64_t secret[2];
+	bool has_ports;
 	struct bucket sets[1 << SETS_LOG2][WAYS];
 };
 
-int ratelimit_new(struct ratelimit **ret)
+int ratelimit_new(struct ratelimit **ret, bool has_ports)
 {
 	struct ratelimit *r = calloc(1, sizeof(*r));
 
@@ -36,6 +38,7 @@ int ratelimit_new(struct ratelimit **ret)
 		return -ENOMEM;
 	keys_random(r->secret, sizeof(r->secret));
 	r->secret[0] |= 1;
+	r->has_ports = has_ports;
 	*ret = r;
 	return 0;
 }
@@ -56,9 +59,9 @@ static uint64_t network_of(const struct addr *from)
 	return network;
 }
 
-static struct bucket *set_of(struct ratelimit *r, uint64_t network, sa_family_t family)
+static struct bucket *set_of(struct ratelimit *r, uint64_t network, uint32_t family_and_port)
 {
-	uint64_t mixed = (network ^ r->secret[1]) + family;
+	uint64_t mixed = (network ^ r->secret[1]) + family_and_port;
 
 	mixed = (mixed ^ mixed >> 32) * r->secret[0];
 	mixed = (mixed ^ mixed >> 32) * r->secret[0];
@@ -70,17 +73,18 @@ static struct bucket *find(struct ratelimit *r, const struct addr *from, nsec_t 
 {
 	uint64_t network = network_of(from);
 	sa_family_t family = from->sa.sa_family;
-	struct bucket *set = set_of(r, network, family);
+	uint16_t port = r->has_ports ? addr_port(from) : 0;
+	struct bucket *set = set_of(r, network, (uint32_t)family << 16 | port);
 	struct bucket *unused = NULL;
 
 	for (unsigned i = 0; i < WAYS; i++) {
-		if (set[i].network == network && set[i].family == family)
+		if (set[i].network == network && set[i].family == family && set[i].port == port)
 			return &set[i];
 		if (set[i].full_at <= now)
 			unused = &set[i];
 	}
 	if (unused)
-		*unused = (struct bucket){.network = network, .family = family};
+		*unused = (struct bucket){.network = network, .family = family, .port = port};
 	return unused;
 }
 

@@ -421,6 +421,47 @@ START_TEST(load_limits_the_rate_of_a_source)
 }
 END_TEST
 
+/* The next one to ask from another port is not the poorer for it. */
+START_TEST(load_gives_few_cookies_to_who_only_asks)
+{
+	struct origin flooder = origin_of(a, 1), neighbour = origin_of(a, 1);
+	struct wg_initiation msg;
+
+	introduce(0, true);
+	b->is_under_load = true;
+	addr_set_port(&neighbour.remote, 7);
+	msg = forge(WALL);
+	for (unsigned i = 0; i < 1000; i++)
+		deliver(b, &msg, sizeof(msg), &flooder);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_COOKIE], 5);
+	ck_assert_uint_eq(rejected(b), 1000);
+	deliver(b, &msg, sizeof(msg), &neighbour);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_COOKIE], 6);
+	run_for(SECONDS(1));
+	for (unsigned i = 0; i < 1000; i++)
+		deliver(b, &msg, sizeof(msg), &flooder);
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_COOKIE], 11);
+}
+END_TEST
+
+/* Whoever writes other people's addresses on his messages. */
+START_TEST(load_gives_no_more_cookies_than_it_can)
+{
+	struct origin from = origin_of(a, 1);
+	struct wg_initiation msg;
+
+	introduce(0, true);
+	b->is_under_load = true;
+	msg = forge(WALL);
+	for (uint32_t i = 0; i < 2000; i++) {
+		from.remote.v4.sin_family = AF_INET;
+		from.remote.v4.sin_addr.s_addr = htonl(0x0a000000 + i);
+		deliver(b, &msg, sizeof(msg), &from);
+	}
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_COOKIE], 500);
+}
+END_TEST
+
 START_TEST(mac1_of_another_key_is_seen)
 {
 	struct wg_initiation msg;
@@ -672,6 +713,8 @@ static void add_defence(Suite *s)
 	tcase_add_test(t, load_asks_for_a_cookie_and_accepts_it);
 	tcase_add_test(t, initiator_under_load_asks_for_a_cookie_too);
 	tcase_add_test(t, load_limits_the_rate_of_a_source);
+	tcase_add_test(t, load_gives_few_cookies_to_who_only_asks);
+	tcase_add_test(t, load_gives_no_more_cookies_than_it_can);
 	tcase_add_test(t, mac1_of_another_key_is_seen);
 	tcase_add_loop_test(t, malformed_messages_are_counted, 0, 2);
 	tcase_add_test(t, changed_messages_are_refused);

@@ -12,7 +12,7 @@ static struct ratelimit *limit;
 
 static void setup(void)
 {
-	ck_assert_int_eq(ratelimit_new(&limit), 0);
+	ck_assert_int_eq(ratelimit_new(&limit, false), 0);
 }
 
 static void teardown(void)

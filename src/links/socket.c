@@ -317,15 +317,16 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 {
 	struct mmsghdr msgs[UDP_BATCH];
 	struct iovec iov[UDP_BATCH];
+	struct addr remotes[UDP_BATCH];
 	union control control[UDP_BATCH];
 	int got;
 
+	/* Mostly little has come: bursts that stay empty are not even looked at. */
 	for (int i = 0; i < n; i++) {
 		iov[i] = (struct iovec){bursts[i]->data, capacity};
-		memset(&bursts[i]->from, 0, sizeof(bursts[i]->from));
 		msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = &bursts[i]->from.remote,
-			.msg_namelen = sizeof(bursts[i]->from.remote),
+			.msg_name = &remotes[i],
+			.msg_namelen = sizeof(remotes[i]),
 			.msg_iov = &iov[i],
 			.msg_iovlen = 1,
 			.msg_control = control[i].bytes,
@@ -338,6 +339,8 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 	for (int i = 0; i < got; i++) {
 		struct burst *b = bursts[i];
 
+		memset(&b->from, 0, sizeof(b->from));
+		memcpy(&b->from.remote, &remotes[i], msgs[i].msg_hdr.msg_namelen);
 		/* A datagram that did not fit is none of ours: it will be counted as malformed. */
 		b->len = msgs[i].msg_hdr.msg_flags & MSG_TRUNC ? 1 : msgs[i].msg_len;
 		b->stride = b->len;

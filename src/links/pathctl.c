@@ -415,7 +415,7 @@ static void become_longer(struct pathctl *c, nsec_t by, nsec_t now)
 {
 	c->base = (struct pathctl_min){min_get(&c->base) + by, NSEC_NEVER, now};
 	c->round_trip = (struct pathctl_min){min_get(&c->round_trip) + by, NSEC_NEVER, now};
-	c->tolerated = 0;
+	c->tolerated = c->jump = 0;
 	restart(c);
 }
 

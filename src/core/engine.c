@@ -248,13 +248,20 @@ static int open_events(struct engine *e)
 	return 0;
 }
 
+static const char *cause_of(int status)
+{
+	if (status == ENGINE_DONE)
+		return "its interface or its socket was removed";
+	return status == EXIT_SUCCESS ? "told to stop" : "no network is left";
+}
+
 /* The last event. */
 static void post_end(struct engine *e, int status)
 {
 	struct lifecycle_exit end = {
 		.engine = getpid(), .status = W_EXITCODE(status, 0), .restart_in = NSEC_NEVER};
 
-	strcpy(end.cause, status == EXIT_FAILURE ? "no network is left" : "told to stop");
+	strcpy(end.cause, cause_of(status));
 	post_exit(e, &end);
 }
 

@@ -242,7 +242,8 @@ def a_rekey_with_the_kernel_over_two_links_is_not_noticed(lab):
 
 
 def check_rekey(mixed, may_lose=0):
-    """Beside the kernel one ping was lost once, and nobody saw where: REKEYS. If it is here, it is counted."""
+    """Beside the emulated kernel one ping was lost once, in 160 rekeys: docs/design/stock-peers.md. It was not
+    vtrunkd, or it would be counted."""
     mixed.connect()
     first = mixed.stock.handshake_seconds()
     dropped = mixed.daemon.all_drops()

@@ -48,6 +48,7 @@
  */
 #define JUMP_MIN (20 * NSEC_PER_MSEC)
 #define JUMP_PAUSE (20 * NSEC_PER_MSEC)
+#define JUMP_DOUBT_STEPS 3
 /* What arrives more slowly than it was sent, by a tenth and by what jitter explains, is too much.
  */
 #define SLOWER_SHARE 0.1
@@ -266,7 +267,10 @@ static void note_jump(struct pathctl *c, const struct pathctl_record *rec, nsec_
 	if (c->has_delay && delay - c->last_delay > JUMP_MIN && rec->at - c->last_at < JUMP_PAUSE) {
 		c->jump = delay - c->last_delay;
 		c->jumped_at = now;
+		c->steps_since_jump = 0;
+		c->highest = delay;
 	}
+	c->highest = c->highest > delay ? c->highest : delay;
 	c->last_delay = delay;
 	c->last_at = rec->at;
 }
@@ -401,13 +405,25 @@ static void end_round(struct pathctl *c)
 		c->is_starting = false;
 }
 
-/* What has come at once, in the round trips before it was taken for a queue, and is still there. */
+/*
+ * What has come at once, in the round trips before it was taken for a queue, has not grown since
+ * and is still there.
+ */
 static bool is_longer(const struct pathctl *c, nsec_t rest)
 {
 	nsec_t before = c->drain_since - c->jumped_at;
+	nsec_t highest = c->highest - min_get(&c->base);
 
-	return c->jump && rest < c->jump + c->jump / 2 &&
+	return c->jump && highest < c->jump + c->jump / 2 && rest > c->jump / 2 &&
 	       before < nsec_max(SETTLED_SPANS * pathctl_round_trip(c), DRAIN_TIME);
+}
+
+/* A path that has become slower goes on being so after its queue's first growth. */
+static void doubt_jump(struct pathctl *c, bool is_slower)
+{
+	if (c->steps_since_jump && c->steps_since_jump <= JUMP_DOUBT_STEPS && is_slower)
+		c->jump = 0;
+	c->steps_since_jump++;
 }
 
 /* All delays, and the capacity has shrunk for nothing. */
@@ -541,6 +557,7 @@ static void control(struct pathctl *c, uint64_t bytes, nsec_t elapsed, bool is_s
 		note_capacity(c, c->delivered, now);
 	if (c->acked_bytes >= c->round_mark)
 		end_round(c);
+	doubt_jump(c, is_slower);
 	watch_queue(c, is_slower, now);
 	set_rate(c, now);
 	c->is_wanted = false;

@@ -92,7 +92,9 @@ struct pathctl {
 	struct pathctl_min settled;  /* so much longer that jitter hardly shows */
 	double jitter;		     /* standing - settled, on average */
 	nsec_t last_delay, last_at;  /* in the report before, and when that was sent */
-	nsec_t jump, jumped_at;	     /* of the delay, the last time it did */
+	nsec_t jump, jumped_at;	     /* of the delay, the last time it did; and since then: */
+	nsec_t highest;
+	unsigned steps_since_jump;
 	bool has_delay;
 	struct pathctl_min round_trip; /* sent to reported */
 	nsec_t tolerated;	       /* delay beyond the base that is not ours to take away */

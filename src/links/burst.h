@@ -37,6 +37,7 @@ struct burst {
 	uint32_t n;	    /* datagrams */
 	struct burst *next; /* in whatever chain it is in */
 	struct bond *bond;  /* whose it is, where that matters */
+	uint64_t first;	    /* its counters begin there: while it is being sealed as a whole */
 	struct keypair
 		*session;  /* a reference, while it is being filled, or until the lane is done */
 	bool is_mtu_probe; /* not to be fragmented; and it is no fault if it is too large */

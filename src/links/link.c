@@ -271,7 +271,12 @@ static void send_queued(struct link *l)
 	}
 }
 
-bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id)
+void link_flush(struct link *l)
+{
+	send_queued(l);
+}
+
+bool link_enqueue(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id)
 {
 	const struct link_tx tx = {.burst = b, .to = *to, .path_id = path_id};
 
@@ -282,6 +287,13 @@ bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint3
 		burst_put(b);
 		return false;
 	}
+	return true;
+}
+
+bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id)
+{
+	if (!link_enqueue(l, b, to, path_id))
+		return false;
 	send_queued(l);
 	return true;
 }

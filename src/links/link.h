@@ -146,3 +146,6 @@ void link_want_room(struct link *l);
  * if that is nobody else's turn. False, and nothing happens, when the ring is full.
  */
 bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id);
+/* The same in two steps, so that a lock can be let go before the second. */
+bool link_enqueue(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id);
+void link_flush(struct link *l);

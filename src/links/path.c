@@ -147,9 +147,17 @@ nsec_t path_queue(const struct path *p, nsec_t now)
 
 bool path_push(const struct path_entry *e, struct burst *b)
 {
+	if (!path_enqueue(e, b))
+		return false;
+	link_flush(e->path->link);
+	return true;
+}
+
+bool path_enqueue(const struct path_entry *e, struct burst *b)
+{
 	struct path *p = e->path;
 
-	if (!link_push(p->link, b, &e->to, p->id))
+	if (!link_enqueue(p->link, b, &e->to, p->id))
 		return false;
 	path_count_add(&p->sent, b->n, b->len);
 	return true;

@@ -103,6 +103,8 @@ const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth);
  * counts it. False if the link's queue is full.
  */
 bool path_push(const struct path_entry *e, struct burst *b);
+/* The same, and its link is still to be told by link_flush(), in the same section. */
+bool path_enqueue(const struct path_entry *e, struct burst *b);
 
 /* How long packets wait there; nothing when no report has come for so long that it has emptied. */
 nsec_t path_queue(const struct path *p, nsec_t now);

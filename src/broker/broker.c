@@ -108,7 +108,11 @@ int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const
 		    struct tun_wants wants)
 {
 	struct broker_request q = {
-		.kind = BROKER_OPEN_TUN, .tun.wants_tso = wants.tso, .tun.wants_uso = wants.uso};
+		.kind = BROKER_OPEN_TUN,
+		.tun = {.wants_tso = wants.tso,
+			.wants_uso = wants.uso,
+			.wants_queues = wants.queues},
+	};
 	struct broker_reply reply;
 	int fd;
 	int r = put_text(q.tun.interface, sizeof(q.tun.interface), interface);
@@ -121,6 +125,15 @@ int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const
 	ret->fd = fd;
 	*ret_was_kept = reply.tun.was_kept;
 	return 0;
+}
+
+int broker_open_queue(struct broker *b, int *ret_fd, const char *interface, bool is_detached)
+{
+	struct broker_request q = {.kind = BROKER_OPEN_QUEUE, .queue.is_detached = is_detached};
+	struct broker_reply reply;
+	int r = put_text(q.queue.interface, sizeof(q.queue.interface), interface);
+
+	return r < 0 ? r : ask(b, &q, &reply, ret_fd);
 }
 
 static int ask_of_interface(struct broker *b, enum broker_kind kind, const char *interface,

@@ -28,6 +28,8 @@ void broker_free(struct broker *b);
 int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const char *interface,
 		    struct tun_wants wants);
 int broker_close_tun(struct broker *b, const char *interface);
+/* As tun_open_queue(), of an interface that broker_open_tun() has opened. */
+int broker_open_queue(struct broker *b, int *ret_fd, const char *interface, bool is_detached);
 
 /* As those of netlink/address.h, for the interfaces that broker_open_tun() has opened. */
 int broker_set_mtu(struct broker *b, const char *interface, uint32_t mtu);

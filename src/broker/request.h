@@ -46,13 +46,19 @@ enum broker_kind {
 	BROKER_SET_RULES,
 	BROKER_TELL,
 	BROKER_OPEN_METRICS,
+	BROKER_OPEN_QUEUE,
 };
 
 /* All texts end with a zero within their arrays. */
 
 struct broker_tun {
 	char interface[IFNAMSIZ];
-	uint8_t wants_tso, wants_uso; /* 0 or 1 */
+	uint8_t wants_tso, wants_uso, wants_queues; /* 0 or 1 */
+};
+
+struct broker_queue {
+	char interface[IFNAMSIZ];
+	uint8_t is_detached; /* 0 or 1 */
 };
 
 struct broker_interface {
@@ -134,6 +140,7 @@ struct broker_request {
 	uint32_t kind;
 	union {
 		struct broker_tun tun;
+		struct broker_queue queue;
 		struct broker_interface interface;
 		struct broker_address address;
 		struct broker_route route;

@@ -91,10 +91,12 @@ static int open_tun(struct broker_server *s, const struct broker_tun *q, struct 
 		    int *ret_fd)
 {
 	struct tun *tun = find_tun(s, q->interface);
-	const struct tun_wants wants = {.tso = q->wants_tso == 1, .uso = q->wants_uso == 1};
+	const struct tun_wants wants = {
+		.tso = q->wants_tso, .uso = q->wants_uso, .queues = q->wants_queues};
 	int r;
 
-	if (!is_name(q->interface, sizeof(q->interface)) || q->wants_tso > 1 || q->wants_uso > 1)
+	if (!is_name(q->interface, sizeof(q->interface)) || q->wants_tso > 1 || q->wants_uso > 1 ||
+	    q->wants_queues > 1)
 		return -EINVAL;
 	if (tun && tun_set_offloads(tun, wants) == 0)
 		return give_tun(tun, true, ret, ret_fd);
@@ -113,6 +115,14 @@ static int open_tun(struct broker_server *s, const struct broker_tun *q, struct 
 	if (r < 0)
 		drop_tun(s, tun);
 	return r;
+}
+
+static int open_queue(struct broker_server *s, const struct broker_queue *q, int *ret_fd)
+{
+	if (!is_name(q->interface, sizeof(q->interface)) || q->is_detached > 1)
+		return -EINVAL;
+	return find_tun(s, q->interface) ? tun_open_queue(ret_fd, q->interface, q->is_detached)
+					 : -ENODEV;
 }
 
 static char *rules_owner(struct broker_server *s, int family)
@@ -386,6 +396,8 @@ size_t broker_request_len(uint32_t kind)
 	switch (kind) {
 	case BROKER_OPEN_TUN:
 		return head + sizeof(struct broker_tun);
+	case BROKER_OPEN_QUEUE:
+		return head + sizeof(struct broker_queue);
 	case BROKER_CLOSE_TUN:
 	case BROKER_SET_MTU:
 	case BROKER_SET_UP:
@@ -429,6 +441,8 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 	switch (q->kind) {
 	case BROKER_OPEN_TUN:
 		return open_tun(s, &q->tun, ret, ret_fd);
+	case BROKER_OPEN_QUEUE:
+		return open_queue(s, &q->queue, ret_fd);
 	case BROKER_CLOSE_TUN:
 		return close_tun(s, &q->interface);
 	case BROKER_SET_MTU:

@@ -25,17 +25,23 @@ static int set_header_len(int fd)
 	return ioctl(fd, TUNSETVNETHDRSZ, &header_len) < 0 ? -errno : 0;
 }
 
-static int create(int fd, struct tun *t, const char *name)
+static int attach(int fd, const char *name, int more_flags, struct ifreq *ifr)
 {
-	struct ifreq ifr = {
-		.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL),
-	};
-
-	if (strlen(name) >= sizeof(ifr.ifr_name))
+	*ifr = (struct ifreq){.ifr_flags =
+				      (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | more_flags)};
+	if (strlen(name) >= sizeof(ifr->ifr_name))
 		return -ENAMETOOLONG;
-	strcpy(ifr.ifr_name, name);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
-		return errno == EBUSY ? -EEXIST : -errno;
+	strcpy(ifr->ifr_name, name);
+	return ioctl(fd, TUNSETIFF, ifr) < 0 ? -errno : 0;
+}
+
+static int create(int fd, struct tun *t, const char *name, bool has_queues)
+{
+	struct ifreq ifr;
+	int r = attach(fd, name, IFF_TUN_EXCL | (has_queues ? IFF_MULTI_QUEUE : 0), &ifr);
+
+	if (r < 0)
+		return r == -EBUSY ? -EEXIST : r;
 	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
 	t->has_header = true;
 	return set_header_len(fd);
@@ -68,15 +74,22 @@ int tun_set_offloads(struct tun *t, struct tun_wants wants)
 	return -errno;
 }
 
+static int open_device(void)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int tun_open(struct tun *ret, const char *name, struct tun_wants wants)
 {
 	struct tun t = {};
 	int r;
 
-	t.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	t.fd = open_device();
 	if (t.fd < 0)
-		return -errno;
-	r = create(t.fd, &t, name);
+		return t.fd;
+	r = create(t.fd, &t, name, wants.queues);
 	if (r == 0)
 		r = tun_set_offloads(&t, wants);
 	if (r < 0) {
@@ -84,6 +97,26 @@ int tun_open(struct tun *ret, const char *name, struct tun_wants wants)
 		return r;
 	}
 	*ret = t;
+	return 0;
+}
+
+int tun_open_queue(int *ret_fd, const char *name, bool is_detached)
+{
+	struct ifreq detach = {.ifr_flags = IFF_DETACH_QUEUE};
+	struct ifreq ifr;
+	int fd = open_device();
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = attach(fd, name, IFF_MULTI_QUEUE, &ifr);
+	if (r == 0 && is_detached && ioctl(fd, TUNSETQUEUE, &detach) < 0)
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct tun {
 struct tun_wants {
 	bool tso;
 	bool uso;
+	bool queues; /* it may have several: tun_open_queue() */
 };
 
 /*
@@ -28,6 +29,13 @@ struct tun_wants {
  * -ENOENT/-ENODEV without /dev/net/tun, or another -errno.
  */
 int tun_open(struct tun *ret, const char *name, struct tun_wants wants);
+/*
+ * One more queue of an interface that is there, with the offloads that it has: each flow comes out
+ * of one of them. A detached one is for writing: nothing comes out of it. The kernel takes what is
+ * written to one that is not for a hint that the flow's other direction should come out there.
+ * 0; -EINVAL: it has not been opened for that; or another -errno.
+ */
+int tun_open_queue(int *ret_fd, const char *name, bool is_detached);
 /*
  * An interface that somebody else has opened, and left to us; it becomes non-blocking, and is
  * closed on exec. Takes over `fd` with 0; else -EBADF: it is not open; -ENOTTY: no TUN device;

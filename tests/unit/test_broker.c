@@ -217,6 +217,7 @@ START_TEST(values_out_of_range_are_refused)
 {
 	struct broker_request udp = {.kind = BROKER_OPEN_UDP, .udp.family = AF_INET};
 	struct broker_request tun = {.kind = BROKER_OPEN_TUN, .tun.interface = "tun/../x"};
+	struct broker_request queue = {.kind = BROKER_OPEN_QUEUE, .queue.interface = "tun77"};
 
 	udp.udp.family = AF_UNIX;
 	ck_assert_int_eq(result_of(&udp, broker_request_len(udp.kind)), -EINVAL);
@@ -236,6 +237,12 @@ START_TEST(values_out_of_range_are_refused)
 	strcpy(tun.tun.interface, "tun77");
 	tun.tun.wants_tso = 2;
 	ck_assert_int_eq(result_of(&tun, broker_request_len(tun.kind)), -EINVAL);
+	tun.tun.wants_tso = 0;
+	tun.tun.wants_queues = 2;
+	ck_assert_int_eq(result_of(&tun, broker_request_len(tun.kind)), -EINVAL);
+	ck_assert_int_eq(result_of(&queue, broker_request_len(queue.kind)), -ENODEV);
+	queue.queue.is_detached = 2;
+	ck_assert_int_eq(result_of(&queue, broker_request_len(queue.kind)), -EINVAL);
 }
 END_TEST
 

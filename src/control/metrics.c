@@ -53,6 +53,15 @@ static const struct family network_families[] = {
 	{NULL},
 };
 
+static const struct family queue_families[] = {
+	{"queue_packets", "Packets read, of which one may be a piece of 64 KB", FIELD_COUNT,
+	 FIELD(queue_status, packets)},
+	{"queue_bytes", "Bytes read", FIELD_COUNT, FIELD(queue_status, bytes)},
+	{"queue_waits", "How often its thread waited for that of another queue", FIELD_COUNT,
+	 FIELD(queue_status, waits)},
+	{NULL},
+};
+
 static const struct family link_families[] = {
 	{"link_open", "Whether the link has a socket", FIELD_FLAG, FIELD(link_status, is_open)},
 	{"link_carrier", "Whether its interface has a carrier, as far as is known", FIELD_FLAG,
@@ -211,6 +220,16 @@ static struct labels network_labels(const struct network_status *s)
 	return l;
 }
 
+static struct labels queue_labels(const struct network_status *n, size_t queue)
+{
+	struct labels l = network_labels(n);
+	char number[24];
+
+	snprintf(number, sizeof(number), "%zu", queue);
+	add_label(&l, "queue", number);
+	return l;
+}
+
 static struct labels link_labels(const struct network_status *n, const struct link_status *s)
 {
 	struct labels l = network_labels(n);
@@ -304,6 +323,16 @@ static void put_network_samples(struct writer *w, const struct family *f)
 
 		put_sample(w, f, &l, &w->networks[i]);
 	}
+}
+
+static void put_queue_samples(struct writer *w, const struct family *f)
+{
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t j = 0; j < w->networks[i].n_queues; j++) {
+			struct labels l = queue_labels(&w->networks[i], j);
+
+			put_sample(w, f, &l, &w->networks[i].queues[j]);
+		}
 }
 
 static void put_link_samples(struct writer *w, const struct family *f)
@@ -438,6 +467,7 @@ int metrics_write(struct buffer *out, const struct network_status *networks, siz
 	put(&w, "vtrunkd_health %d\n", verdict);
 	put_infos(&w);
 	put_families(&w, network_families, put_network_samples);
+	put_families(&w, queue_families, put_queue_samples);
 	put_families(&w, link_families, put_link_samples);
 	put_families(&w, peer_families, put_peer_samples);
 	put_families(&w, path_families, put_path_samples);

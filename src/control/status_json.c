@@ -353,6 +353,18 @@ static void add_machine(struct json_object *o, const struct network_status *s)
 	json_object_object_add(o, "buffers", buffers);
 }
 
+static struct json_object *queue_json(const struct queue_status *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (!o)
+		return NULL;
+	add_count(o, "packets", s->packets);
+	add_count(o, "bytes", s->bytes);
+	add_count(o, "waits", s->waits);
+	return o;
+}
+
 struct json_object *status_json(const struct network_status *s)
 {
 	struct json_object *o = json_object_new_object();
@@ -370,6 +382,9 @@ struct json_object *status_json(const struct network_status *s)
 	add_totals(o, s);
 	add_machine(o, s);
 	add_drops(o, &s->drops);
+	array = add_array(o, "queues");
+	for (size_t i = 0; array && i < s->n_queues; i++)
+		json_object_array_add(array, queue_json(&s->queues[i]));
 	array = add_array(o, "links");
 	for (size_t i = 0; array && i < s->n_links; i++)
 		json_object_array_add(array, link_json(&s->links[i]));

@@ -502,8 +502,20 @@ static void check_threads(struct check *c)
 {
 	size_t n = 1; /* the main thread */
 
-	for (size_t i = 0; i < c->d->n_networks; i++)
-		n += c->d->networks[i].settings.is_enabled ? NETWORK_THREADS : 0;
+	for (size_t i = 0; i < c->d->n_networks; i++) {
+		const struct network_draft *network = &c->d->networks[i];
+		uint32_t queues = network->settings.queues ? network->settings.queues : 1;
+
+		if (!network->settings.is_enabled)
+			continue;
+		n += NETWORK_THREADS + queues - 1;
+		if (n <= THREAD_SLOTS || queues == 1)
+			continue;
+		report(c, network->network, "queues",
+		       "found %u, which makes %zu threads in all, allowed: at most %u", queues, n,
+		       THREAD_SLOTS);
+		return;
+	}
 	for (size_t i = 0; i < c->d->n_links; i++) {
 		const struct link_draft *l = &c->d->links[i];
 

@@ -193,9 +193,13 @@ static void apply_profile(struct config_draft *d)
 {
 	bool is_small = d->daemon.is_small;
 
-	for (size_t i = 0; i < d->n_networks; i++)
-		fill_sizes(&d->networks[i].settings.sizes,
-			   is_small ? &network_sizes_small : &network_sizes_normal);
+	for (size_t i = 0; i < d->n_networks; i++) {
+		struct network_settings *n = &d->networks[i].settings;
+
+		fill_sizes(&n->sizes, is_small ? &network_sizes_small : &network_sizes_normal);
+		if (is_small)
+			fill(&n->queues, 1);
+	}
 	for (size_t i = 0; i < d->n_links; i++) {
 		struct link_settings *l = &d->links[i].settings;
 

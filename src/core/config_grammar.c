@@ -139,6 +139,12 @@ static int parse_mtu(struct value *v, void *field)
 	return value_u32(v, &draft->settings.mtu);
 }
 
+/* field: uint32_t; 0: by the machine's cores */
+static int parse_queues(struct value *v, void *field)
+{
+	return strcmp(v->text, "auto") ? value_u32(v, field) : 0;
+}
+
 /* field: uint32_t, of which 0 means that nothing is given; so little as 1 byte keeps nothing too */
 static int parse_repair_buffer(struct value *v, void *field)
 {
@@ -203,6 +209,7 @@ static const struct config_key network_keys[] = {
 	{KEY("metric", value_u32, network_draft, settings.route_metric), .max = UINT32_MAX},
 	{KEY("buffer_size", value_u32, network_draft, settings.buffer_size), .min = MTU_MIN,
 	 .max = BUFFER_SIZE_MAX},
+	{KEY("queues", parse_queues, network_draft, settings.queues), .min = 1, .max = QUEUES_MAX},
 	{KEY("tso", value_offload, network_draft, settings.tso)},
 	{KEY("uso", value_offload, network_draft, settings.uso)},
 	{KEY("buffers", value_u32, network_draft, settings.sizes.buffers), .min = 16, .max = 4096},

@@ -473,13 +473,6 @@ static void start_peers(void *arg)
 		device_start(p->network->device, now);
 }
 
-static void clean_tx(void *arg)
-{
-	struct plan *p = arg;
-
-	tx_remove_bonds(p->network->tx, p->gone, p->n_gone);
-}
-
 static void clean_rx(void *arg)
 {
 	rx_remove_bonds(arg);
@@ -521,7 +514,7 @@ static void remove_gone(struct plan *p)
 		if (n->links[i])
 			visit_workers(n->links[i]);
 	}
-	tx_visit(n->tx, clean_tx, p);
+	tx_remove_bonds(n->tx, p->gone, p->n_gone);
 	monitor_visit(n->monitor, clean_monitor, p);
 	handshaker_visit(n->handshaker, clean_pokes, n->handshaker);
 }

@@ -29,14 +29,27 @@ void filling_drop(struct filling *f)
 	f->burst = NULL;
 }
 
-bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		  uint64_t counter, uint32_t len, bool is_urgent)
+struct burst *filling_take(struct filling *f)
+{
+	struct burst *b = f->burst;
+
+	f->burst = NULL;
+	return b;
+}
+
+bool filling_takes(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		   uint32_t len, bool is_urgent)
 {
 	const struct burst *b = f->burst;
 
-	return b && b->bond == bond && b->session == k && counter == f->next_counter &&
-	       b->is_urgent == is_urgent && len <= b->stride && b->n < BURST_DATAGRAMS &&
-	       b->len + len <= f->limit_bytes;
+	return b && b->bond == bond && b->session == k && b->is_urgent == is_urgent &&
+	       len <= b->stride && b->n < BURST_DATAGRAMS && b->len + len <= f->limit_bytes;
+}
+
+bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		  uint64_t counter, uint32_t len, bool is_urgent)
+{
+	return counter == f->next_counter && filling_takes(f, bond, k, len, is_urgent);
 }
 
 bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t len, size_t padded)
@@ -51,4 +64,37 @@ bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t l
 	if (is_sealed)
 		f->next_counter = counter + 1;
 	return is_sealed;
+}
+
+void filling_put(struct filling *f, const uint8_t *packet, size_t len, size_t padded)
+{
+	struct burst *b = f->burst;
+	uint8_t *payload = b->data + b->len + sizeof(struct wg_data);
+	uint32_t datagram = datagram_len(padded);
+
+	memcpy(payload, packet, len);
+	memset(payload + len, 0, padded - len);
+	if (!b->n)
+		b->stride = datagram;
+	b->len += datagram;
+	b->n++;
+	if (datagram < b->stride)
+		f->limit_bytes = 0; /* only the last may be shorter */
+}
+
+bool filling_seal_all(struct burst *b)
+{
+	uint32_t end = b->len;
+	uint32_t stride = b->stride;
+
+	b->len = b->n = 0;
+	while (b->len < end) {
+		uint32_t len = end - b->len < stride ? end - b->len : stride;
+		const uint8_t *payload = b->data + b->len + sizeof(struct wg_data);
+
+		if (!bond_seal_next(b, b->session, b->first + b->n, payload,
+				    len - MESSAGE_DATA_OVERHEAD))
+			return false;
+	}
+	return true;
 }

@@ -24,6 +24,8 @@ struct filling {
 /* Takes an empty burst; false when the pool is empty. */
 bool filling_open(struct filling *f, struct bond *bond, struct keypair *k, uint64_t limit_bytes,
 		  bool is_urgent);
+/* Takes the burst out, whose the caller's it is then; NULL: there is none. */
+struct burst *filling_take(struct filling *f);
 /* Gives it back, if there is one, with what it holds. */
 void filling_drop(struct filling *f);
 /* Is a datagram of that length, urgency, session and counter the open burst's next? */
@@ -35,3 +37,13 @@ bool filling_fits(const struct filling *f, const struct bond *bond, const struct
  * refuses.
  */
 bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t len, size_t padded);
+
+/*
+ * The other way, where counters are drawn later, and for the whole burst: does the packet fit,
+ * which is then put into its place as it is, for filling_seal_all().
+ */
+bool filling_takes(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		   uint32_t len, bool is_urgent);
+void filling_put(struct filling *f, const uint8_t *packet, size_t len, size_t padded);
+/* Seals a burst so filled; its counters are from `first` on. False if libcrypto refuses. */
+bool filling_seal_all(struct burst *b);

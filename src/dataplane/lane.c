@@ -38,7 +38,7 @@ static int write_tun(void *ctx, const struct iovec *iov, int n)
 	struct network *net = ctx;
 	int skipped = !net->tun.has_header;
 
-	return writev(net->tun.fd, iov + skipped, n - skipped) < 0 ? -errno : 0;
+	return writev(network_writer(net), iov + skipped, n - skipped) < 0 ? -errno : 0;
 }
 
 void lane_worker_init(struct lane_worker *w, struct network *n)

@@ -15,11 +15,15 @@
 #include "dataplane/links.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
+#include "dataplane/queues.h"
 #include "dataplane/routes.h"
 #include "dataplane/rx.h"
 #include "dataplane/tx.h"
 #include "util/log.h"
 #include "util/warnings.h"
+
+/* What each reader beyond the first may have in its hands. */
+#define READER_BUFFERS 8
 
 void network_fail(struct network *n, const char *why)
 {
@@ -61,7 +65,7 @@ static int make_pools(struct network *n, const struct network_settings *all)
 								     : sizeof(struct burst));
 	r = pool_new(&n->bursts,
 		     network_bursts_per_link(n) * (links + count_more_workers(all)) +
-			     s->sizes.buffers,
+			     READER_BUFFERS * (queues_wanted(s->queues) - 1) + s->sizes.buffers,
 		     n->cell_room);
 	if (r == 0)
 		r = network_put_by_bursts(n, all->n_links);
@@ -87,6 +91,7 @@ static int open_interface(struct network *n)
 	const struct tun_wants wants = {
 		.tso = has_room && s->tso != OFFLOAD_OFF,
 		.uso = has_room && s->uso != OFFLOAD_OFF,
+		.queues = queues_wanted(s->queues) > 1,
 	};
 	int r = broker_open_tun(n->broker, &n->tun, &n->was_kept, s->interface, wants);
 
@@ -100,6 +105,7 @@ static int open_interface(struct network *n)
 		return refuse_offload(n, "tso", "TSO");
 	if (s->uso == OFFLOAD_ON && !n->tun.can_uso)
 		return refuse_offload(n, "uso", "USO (Linux 6.2 has)");
+	queues_open(n);
 	return 0;
 }
 
@@ -126,6 +132,7 @@ static void close_interface(struct network *n)
 {
 	if (n->tun.fd < 0)
 		return;
+	queues_close(n);
 	tun_close(&n->tun);
 	broker_close_tun(n->broker, n->tun.name); /* it may have been deleted: all the same */
 }

@@ -33,7 +33,10 @@ struct network {
 	size_t cell_room;   /* size of the whole cell that a burst lies in */
 	size_t cell_bytes;  /* room for a packet in a cell */
 	struct broker *broker;
-	struct tun tun;
+	struct tun tun; /* with the first queue of the interface */
+	int more_queues[QUEUES_MAX - 1];
+	unsigned n_more_queues;
+	int tun_writer; /* where there are more: a queue that nothing comes out of */
 	struct device *device;
 	/* main thread; by number, NULL where there is none. n_links: those in use, and gaps */
 	_Atomic(struct link *) links[NETWORK_LINKS_MAX];
@@ -98,4 +101,16 @@ static inline uint32_t network_mtu(const struct network *n)
 static inline bool network_clamps_mss(const struct network *n)
 {
 	return atomic_load_explicit(&n->clamps_mss, memory_order_relaxed);
+}
+
+/* The descriptor of a queue of the interface, to read from. */
+static inline int network_queue(const struct network *n, unsigned number)
+{
+	return number ? n->more_queues[number - 1] : n->tun.fd;
+}
+
+/* The descriptor to write to. */
+static inline int network_writer(const struct network *n)
+{
+	return n->n_more_queues ? n->tun_writer : n->tun.fd;
 }

@@ -9,22 +9,29 @@
 #include "dataplane/network_state.h"
 #include "dataplane/reader.h"
 
+/* Packets that wait for a session longer than this are of no use to anybody. */
+#define SESSION_WAIT_MAX (10 * NSEC_PER_SEC)
 /* Cells that what is read at once may take in a flow queue. */
 #define READ_CELLS 4
 
-int outlet_new(struct outlet **ret, struct bond *bond)
+int outlet_new(struct outlet **ret, struct bond *bond, unsigned n_readers)
 {
-	struct outlet *o = calloc(1, sizeof(*o));
+	struct outlet *o = calloc(1, sizeof(*o) + n_readers * sizeof(o->places[0]));
 	int r;
 
 	if (!o)
 		return -ENOMEM;
 	o->bond = bond;
+	o->n_places = n_readers;
 	r = spread_new(&o->spread, bond->network->sent);
+	if (r == 0 && n_readers > 1)
+		r = share_new(&o->share, n_readers);
 	if (r < 0) {
-		free(o);
+		outlet_free(o);
 		return r;
 	}
+	if (o->share)
+		o->spread->unsent = &o->share->unsent;
 	*ret = o;
 	return 0;
 }
@@ -41,7 +48,9 @@ void outlet_free(struct outlet *o)
 	}
 	flowq_free(o->queue);
 	spread_free(o->spread);
-	free(o->flows);
+	share_free(o->share);
+	for (unsigned i = 0; i < o->n_places; i++)
+		free(o->places[i].flows);
 	free(o);
 }
 
@@ -191,9 +200,13 @@ uint64_t outlet_burst_bytes(struct outlet *o, const struct reader *r)
 {
 	uint64_t limit;
 
-	rcu_begin();
-	limit = spread_burst_bytes_rcu(o->spread, rcu_read(&o->bond->paths), r->now);
-	rcu_end();
+	if (o->share) {
+		limit = atomic_load_explicit(&o->share->burst_bytes, memory_order_relaxed);
+	} else {
+		rcu_begin();
+		limit = spread_burst_bytes_rcu(o->spread, rcu_read(&o->bond->paths), r->now);
+		rcu_end();
+	}
 	return limit < r->network->burst_bytes ? limit : r->network->burst_bytes;
 }
 
@@ -239,4 +252,31 @@ bool outlet_send_again(struct outlet *o, struct reader *r)
 	tell_gone_rcu(o, r);
 	rcu_end();
 	return !o->is_resending;
+}
+
+void outlet_expire(struct outlet *o, struct reader *r)
+{
+	flowq_expire(o->queue, r->now, SESSION_WAIT_MAX);
+}
+
+void outlet_count_queue(struct outlet *o, struct reader *r)
+{
+	struct flowq_stats stats;
+
+	if (!o->queue)
+		return;
+	stats = flowq_take_stats(o->queue);
+	if (stats.dropped)
+		drops_add(&r->network->drops, DROP_tx_queue, stats.dropped);
+}
+
+nsec_t outlet_retry_at(const struct outlet *o, const struct reader *r)
+{
+	nsec_t at = spread_deadline(o->spread, r->now);
+
+	if (o->waiting || o->is_resending)
+		return nsec_min(at, nsec_min(o->retry_at, r->now + OUTLET_WAITING_MAX));
+	if (at != NSEC_NEVER || !flowq_is_empty(o->queue))
+		at = nsec_min(at, r->now + NSEC_PER_SEC); /* for a session; tx_kick() */
+	return at;
 }

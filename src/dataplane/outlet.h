@@ -6,11 +6,12 @@
  *
  * A sealed burst that finds no room on any path is kept here; until it has left, the peer's packets
  * wait in the flow queues (as they do without a session), and the outlet is busy.
- * Owner: the TUN reader.
+ * Owner: the TUN reader; of several, whoever has the lock of its share.
  */
 #pragma once
 
 #include "dataplane/flowq.h"
+#include "dataplane/share.h"
 #include "dataplane/spread.h"
 
 /*
@@ -22,35 +23,45 @@
 struct bond;
 struct reader;
 
+/* What a reader has to do with an outlet; its own. */
+struct outlet_place {
+	struct sparse *flows; /* which of them are urgent; NULL: not asked for yet */
+	struct outlet *next_busy;
+	bool is_busy;
+	nsec_t retry_at; /* when to look again, while it is busy */
+};
+
 struct outlet {
 	/* constant */
 	struct bond *bond;
 	struct spread *spread;
-	/* TUN reader */
+	struct share *share; /* NULL: there is one reader */
+	unsigned n_places;   /* one for each reader */
+	/* the reader, or whoever has the lock */
 	struct flowq *queue;   /* what cannot leave now; made when needed */
 	struct burst *waiting; /* sealed, but no path has room: oldest first */
 	struct burst **waiting_end;
 	nsec_t waiting_since; /* the oldest */
 	bool is_resending;    /* there was no room even for what is to be sent again */
 	nsec_t retry_at;      /* when a path may have room for either */
-	struct sparse *flows; /* which of them are urgent; NULL: not asked for yet */
-	struct outlet *next_busy;
-	bool is_busy;
+	struct outlet_place places[];
 };
 
-int outlet_new(struct outlet **ret, struct bond *bond); /* 0 or -ENOMEM */
+int outlet_new(struct outlet **ret, struct bond *bond, unsigned n_readers); /* 0 or -ENOMEM */
 /* Drops what waits; NULL is fine. */
 void outlet_free(struct outlet *o);
 
-/* Does nothing wait that what comes now would overtake? */
+/* Does nothing wait that what comes now would overtake? With a share also without the lock. */
 static inline bool outlet_is_clear(const struct outlet *o)
 {
+	if (o->share)
+		return !atomic_load_explicit(&o->share->is_backed_up, memory_order_relaxed);
 	return !o->waiting && flowq_is_empty(o->queue);
 }
 
 static inline bool outlet_is_waiting(const struct outlet *o)
 {
-	return o->is_resending || !outlet_is_clear(o);
+	return o->is_resending || o->waiting || !flowq_is_empty(o->queue);
 }
 
 /* Queues what is left of the read, and cannot leave now. */
@@ -67,3 +78,9 @@ uint64_t outlet_burst_bytes(struct outlet *o, const struct reader *r);
 void outlet_tune_queue(struct outlet *o, const struct reader *r);
 /* Would more only fill the flow queues further? */
 bool outlet_is_full(const struct outlet *o, const struct reader *r);
+/* There is no session: drops what has waited for one too long. */
+void outlet_expire(struct outlet *o, struct reader *r);
+/* Counts what the flow queues have dropped. */
+void outlet_count_queue(struct outlet *o, struct reader *r);
+/* When to look again at what waits, if nothing tells before; NSEC_NEVER: nothing does. */
+nsec_t outlet_retry_at(const struct outlet *o, const struct reader *r);

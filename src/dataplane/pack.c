@@ -13,62 +13,160 @@
 #include "dataplane/reader.h"
 #include "wire/mss.h"
 
-void pack_close(struct reader *r)
-{
-	struct burst *b = r->open.burst;
-	struct keypair *k;
+/* A packet as it is to be sealed. */
+struct item {
+	uint8_t *packet;
+	size_t len;
+	size_t padded;
+	uint32_t datagram;
+	bool is_urgent;
+};
 
-	if (!b)
-		return;
-	if (!b->n) {
-		filling_drop(&r->open); /* libcrypto has refused what it was opened for */
-		return;
-	}
-	r->open.burst = NULL;
-	k = b->session;
+/* False: it has been dropped. */
+static bool prepare_rcu(struct reader *r, struct outlet *o, struct item *i)
+{
+	struct network *n = r->network;
+	uint32_t mtu = network_mtu(n);
+
+	i->padded = wg_padded_len(i->len, mtu);
+	i->datagram = datagram_len(i->padded);
+	i->is_urgent = spread_is_urgent_rcu(rcu_read(&o->bond->paths), &o->places[r->number].flows,
+					    i->packet, i->len, r->now);
+	if (network_clamps_mss(n))
+		mss_clamp(i->packet, i->len, mtu);
+	if (i->datagram <= n->burst_bytes)
+		return true;
+	drops_add(&n->drops, DROP_tx_too_big, 1);
+	return false;
+}
+
+static bool open_burst(struct reader *r, struct outlet *o, struct keypair *k, bool is_urgent)
+{
+	if (filling_open(&r->open, o->bond, k, outlet_burst_bytes(o, r), is_urgent))
+		return true;
+	drops_add(&r->network->drops, DROP_tx_no_buffer, 1);
+	return false;
+}
+
+/* The burst is sealed: what else is to be noted of it, but that it has not been sent yet. */
+static void note_sealed(struct reader *r, struct burst *b)
+{
+	struct keypair *k = b->session;
+
 	b->session = NULL;
 	path_count_add(&b->bond->inner_sent, b->n, b->len - (uint64_t)b->n * MESSAGE_DATA_OVERHEAD);
 	peer_mark_sent(&b->bond->peer, r->now, true);
 	peer_check_rekey_sent(&b->bond->peer, k, r->now);
 	keypair_put(k);
+}
+
+void pack_close(struct reader *r)
+{
+	struct burst *b = pack_take(r);
+	struct outlet *o;
+
+	if (!b)
+		return;
+	o = b->bond->outlet;
 	rcu_begin();
-	outlet_send_rcu(b->bond->outlet, r, b);
+	if (o->share) {
+		share_send_rcu(o, r, b);
+	} else {
+		note_sealed(r, b);
+		outlet_send_rcu(o, r, b);
+	}
 	rcu_end();
+}
+
+static void seal_into_open_rcu(struct reader *r, struct outlet *o, struct keypair *k,
+			       const struct item *i)
+{
+	struct network *n = r->network;
+	uint64_t counter;
+
+	if (!keypair_take_counters(k, 1, &counter)) {
+		drops_add(&n->drops, DROP_tx_no_session, 1);
+		return;
+	}
+	if (!filling_fits(&r->open, o->bond, k, counter, i->datagram, i->is_urgent)) {
+		pack_close(r);
+		if (!open_burst(r, o, k, i->is_urgent))
+			return;
+	}
+	if (!filling_seal(&r->open, counter, i->packet, i->len, i->padded)) {
+		drops_add(&n->drops, DROP_tx_no_session, 1);
+		return;
+	}
+	if (i->datagram < r->open.burst->stride)
+		pack_close(r); /* only the last may be shorter */
 }
 
 void pack_add_rcu(struct reader *r, struct outlet *o, struct keypair *k, uint8_t *packet,
 		  size_t len)
 {
-	struct network *n = r->network;
-	struct bond *bond = o->bond;
-	uint32_t mtu = network_mtu(n);
-	size_t padded = wg_padded_len(len, mtu);
-	uint32_t datagram = datagram_len(padded);
-	bool is_urgent =
-		spread_is_urgent_rcu(rcu_read(&bond->paths), &o->flows, packet, len, r->now);
-	uint64_t counter;
+	struct item i = {.packet = packet, .len = len};
+	struct burst *full;
 
-	if (network_clamps_mss(n))
-		mss_clamp(packet, len, mtu);
-	if (datagram > n->burst_bytes) {
-		drops_add(&n->drops, DROP_tx_too_big, 1);
+	if (!o->share) {
+		if (prepare_rcu(r, o, &i))
+			seal_into_open_rcu(r, o, k, &i);
 		return;
 	}
-	if (!keypair_take_counters(k, 1, &counter)) {
-		drops_add(&n->drops, DROP_tx_no_session, 1);
-		return;
+	full = pack_gather_rcu(r, o, k, packet, len);
+	if (full)
+		share_send_rcu(full->bond->outlet, r, full);
+}
+
+struct burst *pack_gather_rcu(struct reader *r, struct outlet *o, struct keypair *k,
+			      uint8_t *packet, size_t len)
+{
+	struct item i = {.packet = packet, .len = len};
+	struct burst *full = NULL;
+
+	if (!prepare_rcu(r, o, &i))
+		return NULL;
+	if (!filling_takes(&r->open, o->bond, k, i.datagram, i.is_urgent)) {
+		full = pack_take(r);
+		if (!open_burst(r, o, k, i.is_urgent))
+			return full;
 	}
-	if (!filling_fits(&r->open, bond, k, counter, datagram, is_urgent)) {
-		pack_close(r);
-		if (!filling_open(&r->open, bond, k, outlet_burst_bytes(o, r), is_urgent)) {
-			drops_add(&n->drops, DROP_tx_no_buffer, 1);
-			return;
+	filling_put(&r->open, packet, len, i.padded);
+	return full;
+}
+
+struct burst *pack_take(struct reader *r)
+{
+	if (r->open.burst && !r->open.burst->n)
+		filling_drop(&r->open); /* libcrypto has refused what it was opened for */
+	return filling_take(&r->open);
+}
+
+struct burst *pack_seal(struct reader *r, struct burst *chain)
+{
+	struct burst *first = NULL;
+	struct burst **end = &first;
+	struct burst *next;
+
+	for (; chain; chain = next) {
+		uint32_t n = chain->n;
+
+		next = chain->next;
+		if (!filling_seal_all(chain)) {
+			chain->n = n;
+			pack_drop(r, chain, DROP_tx_no_session);
+			continue;
 		}
+		note_sealed(r, chain);
+		*end = chain;
+		end = &chain->next;
 	}
-	if (!filling_seal(&r->open, counter, packet, len, padded)) {
-		drops_add(&n->drops, DROP_tx_no_session, 1);
-		return;
-	}
-	if (datagram < r->open.burst->stride)
-		pack_close(r); /* only the last may be shorter */
+	*end = NULL;
+	return first;
+}
+
+void pack_drop(struct reader *r, struct burst *b, enum drop_reason reason)
+{
+	drops_add(&r->network->drops, reason, b->n);
+	keypair_put(b->session);
+	burst_put(b);
 }

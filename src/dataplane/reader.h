@@ -1,35 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Reader: what the thread that reads the TUN interface works with. For tx.c and its parts: pack.c
- * makes sealed bursts of what is read, outlet.c finds a path for them.
+ * Reader: what a thread that reads a queue of the TUN interface works with. For tx.c and its parts:
+ * pack.c makes sealed bursts of what is read, outlet.c finds a path for them, share.c has several
+ * readers do so for one peer.
  * Owner: that thread.
  */
 #pragma once
 
 #include "dataplane/filling.h"
 #include "dataplane/outlet.h"
+#include "util/errand.h"
 #include "util/log.h"
+#include "util/thread.h"
+#include "util/waker.h"
 
 struct network;
+struct tx;
 
 struct reader {
 	/* constant */
 	struct network *network;
+	struct tx *tx;
+	unsigned number; /* its queue */
+	int fd;		 /* of the queue */
 	size_t read_bytes;
+	struct thread thread;
+	struct waker waker;
+	struct errands errands;
 	/* its own */
 	nsec_t now;
-	struct parcel *read; /* what the interface is read into */
-	struct filling open; /* the burst that packets are sealed into */
+	struct parcel *read; /* what the queue is read into */
+	struct filling open; /* the burst that packets go into */
 	struct outlet *busy; /* those with something waiting, through next_busy */
+	struct outlet *last; /* the last one that something was queued for; NULL */
 	struct log_limit no_path_limit;
+	/* atomic */
+	_Alignas(64) _Atomic bool has_kick;
+	_Atomic bool is_waiting; /* a report may be what it waits for */
+	_Atomic bool is_held_up; /* it reads no more until flow queues have room */
+	/* its own; read for status */
+	_Atomic uint64_t packets, bytes; /* read: of these a super-packet is one */
+	_Atomic uint64_t waits;		 /* for another reader */
 };
+
+static inline void reader_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
 
 static inline void reader_make_busy(struct reader *r, struct outlet *o)
 {
-	if (o->is_busy)
+	struct outlet_place *p = &o->places[r->number];
+
+	if (p->is_busy)
 		return;
-	o->is_busy = true;
-	o->next_busy = r->busy;
+	p->is_busy = true;
+	p->next_busy = r->busy;
 	r->busy = o;
 }

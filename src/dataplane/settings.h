@@ -18,6 +18,7 @@
 #define MTU_MIN 576
 #define MTU_MAX 65535
 #define BUFFER_SIZE_DEFAULT 65536
+#define QUEUES_MAX 8 /* of the interface */
 
 enum multilink {
 	MULTILINK_AUTO, /* ask once per session; a peer that does not answer is a stock one */
@@ -71,6 +72,7 @@ struct network_settings {
 	uint32_t route_table;  /* of routes to the allowed IPs, or ROUTE_TABLE_AUTO; 0: none */
 	uint32_t route_metric; /* 0: the kernel's default */
 	uint32_t buffer_size;
+	uint32_t queues;       /* of the interface, each with a thread; 0: by the machine's cores */
 	enum offload tso, uso; /* the interface takes and gives super-packets of TCP, and of UDP */
 	struct network_sizes sizes;
 	uint8_t private_key[32];

@@ -63,6 +63,7 @@ static struct pathctl *control_of(struct spread *s, const struct path_set *set,
 {
 	struct pathctl **c = &s->controls[e->path->slot];
 	uint32_t way = path_way(e->path);
+	nsec_t small_at = atomic_load_explicit(&s->small_at, memory_order_relaxed);
 
 	if (!*c) {
 		*c = malloc(sizeof(**c));
@@ -75,17 +76,39 @@ static struct pathctl *control_of(struct spread *s, const struct path_set *set,
 	}
 	if (*c) {
 		(*c)->cap = (double)e->rate / 8;
-		(*c)->is_shared = s->small_at && now - s->small_at < SMALL_MEMORY;
+		(*c)->is_shared = small_at && now - small_at < SMALL_MEMORY;
 	}
 	return *c;
 }
 
-static bool push_controlled(struct pathctl *c, const struct path_entry *e, struct burst *b,
-			    nsec_t now)
+static void note_unsent(struct unsent *u, struct link *l)
+{
+	for (unsigned i = 0; i < u->n; i++) {
+		if (u->links[i] == l)
+			return;
+	}
+	if (u->n < PATHS_MAX)
+		u->links[u->n++] = l;
+	else
+		link_flush(l); /* the paths have changed meanwhile */
+}
+
+static bool push(struct spread *s, const struct path_entry *e, struct burst *b)
+{
+	if (!s->unsent)
+		return path_push(e, b);
+	if (!path_enqueue(e, b))
+		return false;
+	note_unsent(s->unsent, e->path->link);
+	return true;
+}
+
+static bool push_controlled(struct spread *s, struct pathctl *c, const struct path_entry *e,
+			    struct burst *b, nsec_t now)
 {
 	struct wg_data header;
 
-	if (!path_push(e, b))
+	if (!push(s, e, b))
 		return false;
 	memcpy(&header, b->data, sizeof(header));
 	if (c)
@@ -95,14 +118,14 @@ static bool push_controlled(struct pathctl *c, const struct path_entry *e, struc
 }
 
 /* Every active path gets a copy; one whose queue is full must not hold up the others. */
-static enum spread_result send_all(const struct path_set *set, struct burst *b)
+static enum spread_result send_all(struct spread *s, const struct path_set *set, struct burst *b)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < set->n_active; i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
 
-		if (link_has_room(e->path->link) && path_push(e, b))
+		if (link_has_room(e->path->link) && push(s, e, b))
 			n++;
 	}
 	return n ? SPREAD_SENT : SPREAD_FULL;
@@ -128,7 +151,7 @@ static enum spread_result send_by_weight(struct spread *s, const struct path_set
 	if (!n)
 		return SPREAD_FULL;
 	pick = sched_pick(&s->sched, candidates, n);
-	if (!path_push(&set->entries[entry_of[pick]], b))
+	if (!push(s, &set->entries[entry_of[pick]], b))
 		return SPREAD_FULL;
 	sched_charge(&s->sched, &candidates[pick], b->len);
 	return SPREAD_SENT;
@@ -275,7 +298,7 @@ static bool probe(struct spread *s, const struct path_set *set, const struct pat
 	if (now < *next || !link_has_room(e->path->link))
 		return false;
 	*next = now + PROBE_INTERVAL;
-	return push_controlled(control_of(s, set, e, now), e, b, now);
+	return push_controlled(s, control_of(s, set, e, now), e, b, now);
 }
 
 /* Is it worth keeping what goes over a path? Not if there is no other, or it is too fast. */
@@ -303,7 +326,7 @@ static void keep(struct spread *s, const struct path_set *set, const struct path
 static bool send_over(struct spread *s, const struct path_set *set, const struct choice *c,
 		      struct burst *b, nsec_t now)
 {
-	if (!c->entry || !push_controlled(c->control, c->entry, b, now))
+	if (!c->entry || !push_controlled(s, c->control, c->entry, b, now))
 		return false;
 	keep(s, set, c->entry, b, now);
 	return true;
@@ -361,7 +384,7 @@ static const struct path_entry *copy_urgent(struct spread *s, const struct path_
 	if (!e || !has_urgent(s, now) ||
 	    !urgent_may_copy(s->urgent, b->n, b->len, c ? c->rate : PATHCTL_RATE_START, now))
 		return NULL;
-	if (!push_controlled(c, e, b, now))
+	if (!push_controlled(s, c, e, b, now))
 		return NULL;
 	urgent_copied(s->urgent, b->n, b->len);
 	return e;
@@ -407,7 +430,7 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 	if (!set || !set->n_active)
 		return SPREAD_NO_PATH;
 	if (set->mode == BOND_REDUNDANT)
-		return send_all(set, b);
+		return send_all(s, set, b);
 	if (is_controlled(set))
 		return send_controlled(s, set, b, now, ret_retry);
 	return send_by_weight(s, set, b);
@@ -494,7 +517,7 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 		if (b->is_urgent)
 			note_repair(s, now - item.run.at, now);
 		choose(s, set, &candidates, b, now, &best);
-		is_sent = best.entry && path_push(best.entry, b);
+		is_sent = best.entry && push(s, best.entry, b);
 		if (is_sent) {
 			if (best.control)
 				pathctl_sent_again(best.control, item.run.session, item.run.first,

@@ -18,11 +18,18 @@
 #include "links/sched.h"
 #include "wire/frame.h"
 
+/* Links that have been given something, and have not been told. */
+struct unsent {
+	struct link *links[PATHS_MAX];
+	unsigned n;
+};
+
 struct spread {
+	struct unsent *unsent; /* NULL: they are told at once */
 	struct sched sched;
 	struct pathctl *controls[PATHS_MAX]; /* by slot; made with the first burst */
 	nsec_t next_probe[PATHS_MAX];	     /* of a silent path */
-	nsec_t small_at;		     /* when a small packet was last to be sent */
+	_Atomic nsec_t small_at; /* when a small packet was last to be sent; any reader */
 	struct resend resend;
 	nsec_t repair_age, repair_at;	 /* how long until one is asked for; when the last was */
 	_Atomic(struct urgent *) urgent; /* made with the first copy; read for status */

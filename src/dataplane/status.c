@@ -11,6 +11,7 @@
 #include "dataplane/network_state.h"
 #include "dataplane/probe.h"
 #include "dataplane/status_fill.h"
+#include "dataplane/tx.h"
 
 static uint64_t load(const _Atomic uint64_t *v)
 {
@@ -205,6 +206,9 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 			ret->repair_buffer - pool_available(n->sent) * STORE_CELL_BYTES;
 	}
 	copy_drops(&ret->drops, &n->drops);
+	ret->n_queues = tx_n_queues(n->tx);
+	for (unsigned i = 0; i < ret->n_queues; i++)
+		tx_queue_status(n->tx, i, &ret->queues[i]);
 	ret->links = calloc(n->n_links + 1, sizeof(*ret->links));
 	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));
 	if (!ret->links || !ret->peers)

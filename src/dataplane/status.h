@@ -91,6 +91,12 @@ struct link_status {
 	struct drops drops;
 };
 
+/* A queue of the interface. */
+struct queue_status {
+	uint64_t packets, bytes; /* read; of these a super-packet is one */
+	uint64_t waits;		 /* of its thread for that of another queue */
+};
+
 struct network_status {
 	char name[NETWORK_NAME_MAX + 1];
 	const char *state; /* "active", or what the daemon says; a constant */
@@ -106,6 +112,8 @@ struct network_status {
 	size_t repair_buffer, repair_buffer_used; /* bytes */
 	struct network_sizes sizes;
 	struct drops drops; /* those that belong to no link */
+	struct queue_status queues[QUEUES_MAX];
+	size_t n_queues;
 	struct link_status *links;
 	size_t n_links;
 	struct peer_status *peers;

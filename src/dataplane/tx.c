@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,8 +19,6 @@
 #include "dataplane/reader.h"
 #include "wire/inner.h"
 
-/* Packets that wait for a session longer than this are of no use to anybody. */
-#define SESSION_WAIT_MAX (10 * NSEC_PER_SEC)
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
 
@@ -31,28 +30,42 @@ struct posted_frame {
 
 struct tx {
 	struct network *network;
-	struct thread thread;
-	struct waker waker;
-	struct errands errands;
 	_Atomic bool stop;
-	_Atomic bool has_kick;
-	_Atomic bool is_waiting; /* a report may be what we wait for */
-	struct ring *frames;
-	struct reader reader;
+	struct ring *frames; /* for the first reader */
+	struct reader *readers;
+	unsigned n_readers;
 };
+
+static int init_reader(struct tx *t, unsigned number)
+{
+	struct network *n = t->network;
+	struct reader *r = &t->readers[number];
+
+	r->network = n;
+	r->tx = t;
+	r->number = number;
+	r->read_bytes = n->cell_room - sizeof(*r->read) - PARCEL_SLACK;
+	return waker_init(&r->waker);
+}
 
 int tx_new(struct tx **ret, struct network *n)
 {
 	struct tx *t = calloc(1, sizeof(*t));
+	unsigned count = 1 + n->n_more_queues;
 	int r;
 
 	if (!t)
 		return -ENOMEM;
-	t->network = t->reader.network = n;
-	t->waker.fd = -1;
+	t->network = n;
+	if (posix_memalign((void **)&t->readers, _Alignof(struct reader),
+			   count * sizeof(*t->readers))) {
+		free(t);
+		return -ENOMEM;
+	}
+	memset(t->readers, 0, count * sizeof(*t->readers));
 	r = ring_new(&t->frames, n->settings->sizes.event_queue / 2, sizeof(struct posted_frame));
-	if (r == 0)
-		r = waker_init(&t->waker);
+	for (; r == 0 && t->n_readers < count; t->n_readers++)
+		r = init_reader(t, t->n_readers);
 	if (r < 0) {
 		tx_free(t);
 		return r;
@@ -72,20 +85,50 @@ void tx_free(struct tx *t)
 {
 	if (!t)
 		return;
-	filling_drop(&t->reader.open);
 	for (size_t i = 0; i < t->network->n_bonds; i++)
 		forget(t->network->bonds[i]);
-	if (t->reader.read)
-		pool_give(t->network->bursts, t->reader.read);
-	waker_deinit(&t->waker);
+	for (unsigned i = 0; i < t->n_readers; i++) {
+		struct reader *r = &t->readers[i];
+
+		filling_drop(&r->open);
+		if (r->read)
+			pool_give(t->network->bursts, r->read);
+		waker_deinit(&r->waker);
+	}
+	free(t->readers);
 	ring_free(t->frames);
 	free(t);
 }
 
 void tx_kick(struct tx *t)
 {
-	atomic_store_explicit(&t->has_kick, true, memory_order_release);
-	waker_wake(&t->waker);
+	for (unsigned i = 0; i < t->n_readers; i++) {
+		struct reader *r = &t->readers[i];
+
+		atomic_store_explicit(&r->has_kick, true, memory_order_release);
+		waker_wake(&r->waker);
+	}
+}
+
+void tx_wake_held_up(struct tx *t)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	for (unsigned i = 0; i < t->n_readers; i++) {
+		struct reader *r = &t->readers[i];
+
+		if (atomic_load_explicit(&r->is_held_up, memory_order_relaxed))
+			waker_wake(&r->waker);
+	}
+}
+
+/* Does anybody wait for room on a path? */
+static bool is_any_waiting(const struct tx *t)
+{
+	for (unsigned i = 0; i < t->n_readers; i++) {
+		if (atomic_load_explicit(&t->readers[i].is_waiting, memory_order_relaxed))
+			return true;
+	}
+	return false;
 }
 
 bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, nsec_t at)
@@ -94,46 +137,73 @@ bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, n
 
 	if (!ring_push(t->frames, &p))
 		return false;
-	if (frame->type == FRAME_REPAIR ||
-	    atomic_load_explicit(&t->is_waiting, memory_order_relaxed))
-		waker_wake(&t->waker);
+	if (frame->type == FRAME_REPAIR || is_any_waiting(t))
+		waker_wake(&t->readers[0].waker);
 	return true;
 }
 
+static void take_frame_rcu(struct reader *r, struct outlet *o, const struct posted_frame *p)
+{
+	bool is_wanted = false;
+
+	share_lock_rcu(o, r);
+	if (p->frame.type == FRAME_REPORT)
+		spread_report_rcu(o->spread, rcu_read(&p->bond->paths), &p->frame.report, p->at);
+	else
+		is_wanted = spread_want(o->spread, &p->frame.repair);
+	share_unlock_rcu(o, r);
+	/* It may be what another reader's burst waits for, which is for whoever is awake. */
+	if (is_wanted || (o->share && !outlet_is_clear(o)))
+		reader_make_busy(r, o);
+}
+
+/* The first reader. */
 static void take_frames(struct tx *t)
 {
 	struct posted_frame p;
+	struct outlet *o;
 
 	if (!ring_used(t->frames))
 		return;
 	rcu_begin();
 	while (ring_pop(t->frames, &p)) {
-		struct outlet *o = p.bond->outlet;
-
-		if (!o)
-			continue; /* it is told of what we never sent */
-		if (p.frame.type == FRAME_REPORT)
-			spread_report_rcu(o->spread, rcu_read(&p.bond->paths), &p.frame.report,
-					  p.at);
-		else if (spread_want(o->spread, &p.frame.repair))
-			reader_make_busy(&t->reader, o);
+		o = atomic_load_explicit(&p.bond->outlet, memory_order_acquire);
+		if (o) /* else it is told of what we never sent */
+			take_frame_rcu(&t->readers[0], o, &p);
 	}
 	rcu_end();
 }
 
-void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n)
+/* In a visit: the reader lets go of what has to do with bonds that are removed. */
+static void let_go(void *arg)
 {
-	struct outlet **at = &t->reader.busy;
+	struct reader *r = arg;
+	struct outlet **at = &r->busy;
 	struct outlet *o;
 
-	take_frames(t); /* after this nobody posts any of these */
-	if (t->reader.open.burst && t->reader.open.burst->bond->is_removed)
-		filling_drop(&t->reader.open);
+	if (r->number == 0)
+		take_frames(r->tx); /* after this nobody posts any of these */
+	if (r->open.burst && r->open.burst->bond->is_removed)
+		filling_drop(&r->open);
+	r->last = NULL;
 	while ((o = *at)) {
 		if (o->bond->is_removed)
-			*at = o->next_busy;
+			*at = o->places[r->number].next_busy;
 		else
-			at = &o->next_busy;
+			at = &o->places[r->number].next_busy;
+	}
+}
+
+/*
+ * A reader that is visited has none of their bursts in its hands, and comes by no more: what it
+ * left for others to pass on, these have passed on when they have been visited.
+ */
+void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n)
+{
+	for (unsigned i = 0; i < t->n_readers; i++) {
+		struct reader *r = &t->readers[i];
+
+		errands_send(&r->errands, &r->waker, let_go, r);
 	}
 	for (size_t i = 0; i < n; i++)
 		forget(bonds[i]);
@@ -156,6 +226,19 @@ static struct bond *route(struct reader *r, const uint8_t *packet, size_t len)
 	return bond;
 }
 
+/* Queues what is left of the read, behind what is still open. */
+static void enqueue(struct reader *r, struct outlet *o)
+{
+	if (o->share)
+		pack_close(r);
+	rcu_begin();
+	share_lock_rcu(o, r);
+	outlet_enqueue(o, r);
+	share_unlock_rcu(o, r);
+	rcu_end();
+	r->last = o;
+}
+
 /* Sends what was read, as far as nothing waits before it. */
 static void send_read(struct reader *r, struct outlet *o)
 {
@@ -173,19 +256,23 @@ static void send_read(struct reader *r, struct outlet *o)
 	if (!k)
 		peer_poke(peer, POKE_HANDSHAKE);
 	if (split_bytes_left(s))
-		outlet_enqueue(o, r);
+		enqueue(r, o);
 }
 
 /* It comes with the first packet to the peer; NULL without memory. */
-static struct outlet *outlet_of(struct bond *bond)
+static struct outlet *outlet_of(struct tx *t, struct bond *bond)
 {
-	struct outlet *o = atomic_load_explicit(&bond->outlet, memory_order_relaxed);
+	struct outlet *o = atomic_load_explicit(&bond->outlet, memory_order_acquire);
+	struct outlet *other = NULL;
 
-	if (o || outlet_new(&o, bond) < 0)
+	if (o || outlet_new(&o, bond, t->n_readers) < 0)
 		return o;
-	/* release: status reads through it */
-	atomic_store_explicit(&bond->outlet, o, memory_order_release);
-	return o;
+	/* release: status and other readers read through it */
+	if (atomic_compare_exchange_strong_explicit(&bond->outlet, &other, o, memory_order_release,
+						    memory_order_acquire))
+		return o;
+	outlet_free(o);
+	return other;
 }
 
 static void take_read(struct reader *r, const struct virtio_net_hdr *header, size_t len)
@@ -193,31 +280,32 @@ static void take_read(struct reader *r, const struct virtio_net_hdr *header, siz
 	struct bond *bond = route(r, r->read->data, len);
 	struct outlet *o;
 
+	reader_count(&r->packets, 1);
+	reader_count(&r->bytes, len);
 	if (!bond)
 		return;
-	o = outlet_of(bond);
+	o = outlet_of(r->tx, bond);
 	if (!o) {
 		drops_add(&r->network->drops, DROP_tx_no_buffer, 1);
 		return;
 	}
 	if (len <= SPARSE_BYTES)
-		o->spread->small_at = r->now;
+		atomic_store_explicit(&o->spread->small_at, r->now, memory_order_relaxed);
 	if (split_begin(&r->read->split, header, r->read->data, len) < 0)
 		drops_add(&r->network->drops, DROP_tx_malformed, 1);
 	else
 		send_read(r, o);
 }
 
-/* Sends what waits, as far as there is room. */
-static void progress(struct reader *r, struct outlet *o)
+/* Sends what waits, as far as there is room; returns when to look again. */
+static nsec_t progress(struct reader *r, struct outlet *o)
 {
-	struct flowq_stats stats;
 	struct keypair *k;
 	uint8_t *packet;
 	size_t len;
 
 	if (!outlet_send_again(o, r) || !outlet_send_waiting(o, r) || flowq_is_empty(o->queue))
-		return;
+		return outlet_retry_at(o, r);
 	outlet_tune_queue(o, r);
 	rcu_begin();
 	k = peer_send_session_rcu(&o->bond->peer, r->now);
@@ -229,10 +317,9 @@ static void progress(struct reader *r, struct outlet *o)
 	}
 	rcu_end();
 	if (!k)
-		flowq_expire(o->queue, r->now, SESSION_WAIT_MAX);
-	stats = flowq_take_stats(o->queue);
-	if (stats.dropped)
-		drops_add(&r->network->drops, DROP_tx_queue, stats.dropped);
+		outlet_expire(o, r);
+	outlet_count_queue(o, r);
+	return outlet_retry_at(o, r);
 }
 
 static void progress_all(struct reader *r)
@@ -242,10 +329,12 @@ static void progress_all(struct reader *r)
 
 	r->busy = NULL;
 	for (; o; o = next) {
-		next = o->next_busy;
-		o->is_busy = false;
-		progress(r, o);
-		if (outlet_is_waiting(o) || spread_deadline(o->spread, r->now) != NSEC_NEVER)
+		struct outlet_place *p = &o->places[r->number];
+
+		next = p->next_busy;
+		p->is_busy = false;
+		p->retry_at = o->share ? share_progress(o, r) : progress(r, o);
+		if (p->retry_at != NSEC_NEVER)
 			reader_make_busy(r, o);
 	}
 }
@@ -253,8 +342,13 @@ static void progress_all(struct reader *r)
 /* Would reading more only fill the queues of our one peer further? */
 static bool is_held_up(const struct reader *r)
 {
-	return r->busy && r->network->n_bonds == 1 && outlet_is_waiting(r->busy) &&
-	       outlet_is_full(r->busy, r);
+	const struct outlet *o = r->last;
+
+	if (!o || r->network->n_bonds != 1)
+		return false;
+	if (o->share)
+		return atomic_load_explicit(&o->share->is_full, memory_order_relaxed);
+	return outlet_is_waiting(o) && outlet_is_full(o, r);
 }
 
 /* 1: read something; 0: nothing there; -errno: the interface is gone. */
@@ -263,7 +357,7 @@ static int read_tun(struct reader *r)
 	struct virtio_net_hdr header = {0};
 	size_t header_len = r->network->tun.has_header ? sizeof(header) : 0;
 	struct iovec iov[2] = {{&header, header_len}, {r->read->data, r->read_bytes}};
-	ssize_t n = readv(r->network->tun.fd, iov, 2);
+	ssize_t n = readv(r->fd, iov, 2);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
@@ -275,57 +369,65 @@ static int read_tun(struct reader *r)
 	return 1;
 }
 
-/* When the first of the busy bonds is to be looked at again. */
+/* When the first of the busy outlets is to be looked at again. */
 static nsec_t next_retry(const struct reader *r)
 {
 	nsec_t at = NSEC_NEVER;
 
-	for (const struct outlet *o = r->busy; o; o = o->next_busy) {
-		at = nsec_min(at, spread_deadline(o->spread, r->now));
-		if (o->waiting || o->is_resending)
-			at = nsec_min(at, nsec_min(o->retry_at, r->now + OUTLET_WAITING_MAX));
-		else
-			at = nsec_min(at, r->now + NSEC_PER_SEC); /* for a session; tx_kick() */
-	}
+	for (const struct outlet *o = r->busy; o; o = o->places[r->number].next_busy)
+		at = nsec_min(at, o->places[r->number].retry_at);
 	return at;
 }
 
-static void wait_for_work(struct tx *t)
+/* Asked when it is known to be asleep. */
+static bool has_work(struct reader *r, bool was_held_up)
 {
-	struct reader *r = &t->reader;
-	bool is_reading = !is_held_up(r) && !atomic_load(&t->network->has_failed);
+	struct tx *t = r->tx;
+
+	if (atomic_load(&t->stop) || atomic_load(&r->has_kick) || errands_wait(&r->errands))
+		return true;
+	if (was_held_up && !is_held_up(r))
+		return true;
+	return r->number == 0 && ring_used(t->frames) && is_any_waiting(t);
+}
+
+static void wait_for_work(struct reader *r)
+{
+	bool was_held_up = is_held_up(r);
+	bool is_reading = !was_held_up && !atomic_load(&r->network->has_failed);
 	struct pollfd fds[2] = {
-		{.fd = t->waker.fd, .events = POLLIN},
-		{.fd = is_reading ? t->network->tun.fd : -1, .events = POLLIN},
+		{.fd = r->waker.fd, .events = POLLIN},
+		{.fd = is_reading ? r->fd : -1, .events = POLLIN},
 	};
 	nsec_t left = nsec_max(next_retry(r) - r->now, 0);
 	struct timespec timeout = {.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
 
-	atomic_store_explicit(&t->is_waiting, r->busy != NULL, memory_order_relaxed);
-	waker_sleep(&t->waker);
-	if (!atomic_load(&t->stop) && !atomic_load(&t->has_kick) && !errands_wait(&t->errands) &&
-	    !(r->busy && ring_used(t->frames)))
+	atomic_store_explicit(&r->is_waiting, r->busy != NULL, memory_order_relaxed);
+	atomic_store_explicit(&r->is_held_up, was_held_up, memory_order_relaxed);
+	waker_sleep(&r->waker);
+	if (!has_work(r, was_held_up))
 		ppoll(fds, 2, r->busy ? &timeout : NULL, NULL);
-	waker_awake(&t->waker);
+	waker_awake(&r->waker);
 	/* A vanished interface shows as an error condition that never goes away. */
 	if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
-		network_fail(t->network, "the tunnel interface has vanished");
+		network_fail(r->network, "the tunnel interface has vanished");
 }
 
 static void run(void *arg)
 {
-	struct tx *t = arg;
-	struct reader *r = &t->reader;
+	struct reader *r = arg;
+	struct tx *t = r->tx;
 	int got;
 
 	/* Pacing wants to wake up in time. */
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		r->now = clock_now();
-		errands_do(&t->errands);
-		take_frames(t);
+		errands_do(&r->errands);
+		if (r->number == 0)
+			take_frames(t);
 		/* The kick itself says nothing: all that waits is looked at in any case. */
-		atomic_store_explicit(&t->has_kick, false, memory_order_relaxed);
+		atomic_store_explicit(&r->has_kick, false, memory_order_relaxed);
 		atomic_thread_fence(memory_order_seq_cst);
 		progress_all(r);
 		got = 1;
@@ -339,34 +441,62 @@ static void run(void *arg)
 			progress_all(r);
 		} while (r->open.burst);
 		if (got < 0)
-			network_fail(t->network, "the tunnel interface has vanished");
-		wait_for_work(t);
+			network_fail(r->network, "the tunnel interface has vanished");
+		wait_for_work(r);
 	}
+}
+
+static int start(struct reader *r)
+{
+	char name[16] = "vt-tun";
+	int result;
+
+	if (r->number)
+		snprintf(name, sizeof(name), "vt-tun.%u", r->number % 1000);
+	r->fd = network_queue(r->network, r->number);
+	r->read = pool_take(r->network->bursts);
+	result = r->read ? thread_start(&r->thread, name, run, r) : -ENOMEM;
+	if (result == 0)
+		errands_open(&r->errands);
+	return result;
 }
 
 int tx_start(struct tx *t)
 {
-	const struct network *n = t->network;
-	struct reader *reader = &t->reader;
-	int r;
+	int r = 0;
 
-	reader->read = pool_take(n->bursts);
-	reader->read_bytes = n->cell_room - sizeof(*reader->read) - PARCEL_SLACK;
-	r = reader->read ? thread_start(&t->thread, "vt-tun", run, t) : -ENOMEM;
-	if (r == 0)
-		errands_open(&t->errands);
+	for (unsigned i = 0; r == 0 && i < t->n_readers; i++)
+		r = start(&t->readers[i]);
+	if (r < 0)
+		tx_stop(t);
 	return r;
 }
 
 void tx_stop(struct tx *t)
 {
 	atomic_store(&t->stop, true);
-	waker_wake(&t->waker);
-	thread_join(&t->thread);
-	errands_close(&t->errands);
+	for (unsigned i = 0; i < t->n_readers; i++)
+		waker_wake(&t->readers[i].waker);
+	for (unsigned i = 0; i < t->n_readers; i++) {
+		struct reader *r = &t->readers[i];
+
+		if (!r->errands.is_served)
+			continue;
+		thread_join(&r->thread);
+		errands_close(&r->errands);
+	}
 }
 
-void tx_visit(struct tx *t, errand_fn visit, void *arg)
+unsigned tx_n_queues(const struct tx *t)
 {
-	errands_send(&t->errands, &t->waker, visit, arg);
+	return t->n_readers;
+}
+
+void tx_queue_status(const struct tx *t, unsigned queue, struct queue_status *ret)
+{
+	const struct reader *r = &t->readers[queue];
+
+	ret->packets = atomic_load_explicit(&r->packets, memory_order_relaxed);
+	ret->bytes = atomic_load_explicit(&r->bytes, memory_order_relaxed);
+	ret->waits = atomic_load_explicit(&r->waits, memory_order_relaxed);
 }

@@ -35,6 +35,11 @@ static void slot_give(unsigned slot)
 	atomic_fetch_and(&slots_taken, ~(1ULL << slot));
 }
 
+unsigned thread_slots_free(void)
+{
+	return (unsigned)__builtin_popcountll(~atomic_load(&slots_taken));
+}
+
 int thread_adopt(void)
 {
 	int r = slot_take(&my_slot);

@@ -26,6 +26,9 @@ struct thread {
 int thread_start(struct thread *t, const char *name, void (*run)(void *arg), void *arg);
 void thread_join(struct thread *t);
 
+/* How many more threads may run now. */
+unsigned thread_slots_free(void);
+
 /* The calling thread's number, 0..THREAD_SLOTS-1. */
 unsigned thread_slot(void);
 

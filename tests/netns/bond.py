@@ -21,6 +21,8 @@ CLIENT_IP6, SERVER_IP6 = "fd10::2", "fd10::1"
 
 # Threads of each link, to run all tests with several; unset: as the configuration says.
 WORKERS = os.environ.get("VTRUNKD_TEST_WORKERS")
+# Queues of each interface, likewise.
+QUEUES = os.environ.get("VTRUNKD_TEST_QUEUES")
 
 # So fast that a test need not wait, so slow that a busy machine does not fail it.
 HEALTH = {"health_check_interval_ms": 100, "health_check_timeout_ms": 600, "error_backoff_secs": 1}
@@ -72,7 +74,9 @@ class Daemon:
         daemon = {"control_socket": self.control, "state_dir": self.state, "log_level": "debug",
                   **self.sections.get("daemon", {})}
         links = {head: {"workers": WORKERS, **keys} for head, keys in self.sections.items() if head.startswith("link ")}
-        self.config.write_text(ini({**self.sections, **links, "daemon": daemon}))
+        networks = {head: {"queues": QUEUES, **keys} for head, keys in self.sections.items()
+                    if head.split()[0] == "network"}
+        self.config.write_text(ini({**self.sections, **networks, **links, "daemon": daemon}))
         self.config.chmod(0o600)
 
     def launch(self, *wrapper):

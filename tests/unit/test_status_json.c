@@ -141,6 +141,8 @@ static void make_network(void)
 			  .handshake_queue = 128,
 			  .event_queue = 64,
 			  .link = {.receive_batch = 4, .queue = 16}},
+		.queues = {{.packets = 7, .bytes = 9000, .waits = 1}, {.packets = 3}},
+		.n_queues = 2,
 		.links = links,
 		.n_links = 2,
 		.peers = peers,
@@ -189,7 +191,9 @@ START_TEST(network_tells_its_settings_and_totals)
 		  "\"offloads\":{\"tso\":true,\"uso\":false,\"tso_setting\":\"auto\","
 		  "\"uso_setting\":\"off\"},"
 		  "\"buffers\":{\"total\":256,\"free\":200,\"repair_bytes\":65536,"
-		  "\"repair_used_bytes\":32768}}");
+		  "\"repair_used_bytes\":32768},"
+		  "\"queues\":[{\"packets\":7,\"bytes\":9000,\"waits\":1},"
+		  "{\"packets\":3,\"bytes\":0,\"waits\":0}]}");
 	json_object_put(o);
 }
 END_TEST

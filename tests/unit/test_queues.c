@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* Several queues of the interface, each with its reader, and one peer behind them all. */
+#include "check_main.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "crypto/aead.h"
+#include "handmade.h"
+#include "tun/vnet.h"
+
+#define QUEUES 3
+#define PACKETS 3000 /* of each queue */
+#define EARLY 40     /* of each queue, before there is a session */
+/* On their way at once: what the socket at the far end surely holds. */
+#define WINDOW 90
+
+static int far_ends[QUEUES]; /* of the queues */
+static int sink;	     /* where the peer is reached */
+static _Atomic unsigned n_fed, n_received;
+static _Atomic bool has_session;
+
+static bool may_feed(unsigned number)
+{
+	if (!atomic_load(&has_session))
+		return number < EARLY;
+	return atomic_load(&n_fed) - atomic_load(&n_received) < WINDOW || number < EARLY;
+}
+
+/* A queue's packets, of one flow, numbered; of sizes that end bursts now and then. */
+static void *feed(void *arg)
+{
+	const int *end = arg;
+	struct {
+		struct virtio_net_hdr hdr;
+		uint8_t packet[600];
+	} frame = {0};
+	struct ipv4_header *ip = (struct ipv4_header *)frame.packet;
+
+	for (unsigned i = 0; i < PACKETS; i++) {
+		size_t len = i % 7 ? sizeof(frame.packet) : 100 + i % 400;
+		struct pollfd fd = {.fd = *end, .events = POLLOUT};
+
+		while (!may_feed(i))
+			poll(NULL, 0, 1);
+		make_packet(frame.packet, (size_t)(end - far_ends), i);
+		ip->total_length = be16_make((uint16_t)len);
+		memcpy(ip->destination, "\x0a\x00\x00\x01", 4);
+		while (poll(&fd, 1, -1) == 1 &&
+		       send(*end, &frame, sizeof(frame.hdr) + len, MSG_DONTWAIT) < 0)
+			continue;
+		atomic_fetch_add(&n_fed, 1);
+	}
+	return NULL;
+}
+
+static void open_sink(void)
+{
+	struct addr a;
+	socklen_t len = sizeof(a);
+	const struct timeval patience = {.tv_sec = 10};
+
+	must(addr_parse(&a, "127.0.0.1", 0) == 0);
+	sink = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	must(bind(sink, &a.sa, addr_len(&a)) == 0);
+	must(getsockname(sink, &a.sa, &len) == 0);
+	must(setsockopt(sink, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0);
+	handmade_endpoint(0, "127.0.0.1", addr_port(&a));
+}
+
+static void open_queues(void)
+{
+	int ends[2];
+
+	close(net.tun.fd);
+	for (unsigned i = 0; i < QUEUES; i++) {
+		must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+		*(i ? &net.more_queues[i - 1] : &net.tun.fd) = ends[0];
+		far_ends[i] = ends[1];
+	}
+	net.n_more_queues = QUEUES - 1;
+	tx_free(net.tx);
+	must(tx_new(&net.tx, &net) == 0);
+}
+
+static void setup(void)
+{
+	handmade_settings(1, 1);
+	must(addr_parse(&link_settings[0].bind, "127.0.0.1", 0) == 0);
+	open_sink();
+	handmade_begin();
+	open_queues();
+	must(monitor_prepare(net.monitor, clock_now()) == 0);
+	must(monitor_start(net.monitor) == 0);
+	must(link_start(net.links[0]) == 0);
+	must(tx_start(net.tx) == 0);
+	must(handshaker_start(net.handshaker) == 0);
+	net.started.monitor = net.started.tx = net.started.handshaker = true;
+	atomic_store(&n_fed, 0);
+	atomic_store(&n_received, 0);
+	atomic_store(&has_session, false);
+}
+
+static void teardown(void)
+{
+	handshaker_stop(net.handshaker);
+	tx_stop(net.tx);
+	link_stop(net.links[0]);
+	monitor_stop(net.monitor);
+	for (unsigned i = 0; i < QUEUES; i++)
+		close(far_ends[i]);
+	for (unsigned i = 0; i < net.n_more_queues; i++)
+		close(net.more_queues[i]);
+	handmade_end();
+	close(sink);
+}
+
+static void begin(void *arg)
+{
+	(void)arg;
+	begin_session(net.bonds[0], clock_now());
+}
+
+/* The next inner packet that the peer receives, of those that were fed. */
+static const struct ipv4_header *receive(uint64_t *ret_counter)
+{
+	static uint8_t datagram[1500];
+
+	for (;;) {
+		struct wg_data *header = (struct wg_data *)datagram;
+		struct aead_job job = {.dst = datagram + sizeof(*header),
+				       .src = datagram + sizeof(*header)};
+		ssize_t len = recv(sink, datagram, sizeof(datagram), 0);
+
+		ck_assert_msg(len > 0, "%u of %u came", atomic_load(&n_received),
+			      atomic_load(&n_fed));
+		if (le32_get(header->type) != MESSAGE_DATA || (size_t)len <= MESSAGE_DATA_OVERHEAD)
+			continue;
+		*ret_counter = job.counter = le64_get(header->counter);
+		job.len = (size_t)len - MESSAGE_DATA_OVERHEAD;
+		ck_assert_uint_eq(aead_open(far[0]->recv, &job, 1), 1);
+		if (job.dst[0] == 0x45)
+			return (const struct ipv4_header *)job.dst;
+	}
+}
+
+/* What waited for the session too: whoever takes it from the flow queues. */
+START_TEST(packets_of_all_queues_leave_once_and_in_order)
+{
+	pthread_t feeders[QUEUES];
+	uint32_t next[QUEUES] = {0};
+	uint64_t last = 0;
+
+	for (unsigned i = 0; i < QUEUES; i++)
+		must(pthread_create(&feeders[i], NULL, feed, &far_ends[i]) == 0);
+	while (atomic_load(&n_fed) < QUEUES * EARLY)
+		poll(NULL, 0, 1);
+	handshaker_visit(net.handshaker, begin, NULL);
+	atomic_store(&has_session, true);
+	tx_kick(net.tx);
+	for (unsigned i = 0; i < QUEUES * PACKETS; i++) {
+		uint64_t counter;
+		const struct ipv4_header *ip = receive(&counter);
+		uint32_t number;
+
+		memcpy(&number, ip + 1, sizeof(number));
+		ck_assert_uint_lt(ip->source[2], QUEUES);
+		ck_assert_uint_eq(number, next[ip->source[2]]++);
+		ck_assert(i == 0 || counter > last);
+		last = counter;
+		atomic_fetch_add(&n_received, 1);
+	}
+	for (unsigned i = 0; i < QUEUES; i++) {
+		struct queue_status status;
+
+		pthread_join(feeders[i], NULL);
+		tx_queue_status(net.tx, i, &status);
+		ck_assert_uint_eq(status.packets, PACKETS);
+	}
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("queues");
+	TCase *tc = tcase_create("queues");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, packets_of_all_queues_leave_once_and_in_order);
+	suite_add_tcase(s, tc);
+	return s;
+}

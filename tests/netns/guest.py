@@ -57,10 +57,10 @@ class Guest:
             "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent",
             "-chardev", f"socket,id=agent,path={path},server=on,wait=on", *devices)
-        wait_until(lambda: path.exists() or not self.process.is_running(), 10, "qemu is there")
-        assert self.process.is_running(), f"qemu ended: {self.process.output()}"
         connection = self.lab.stack.enter_context(socket.socket(socket.AF_UNIX))
-        connection.connect(str(path))
+        # The path is there before anybody listens.
+        wait_until(lambda: connection.connect_ex(str(path)) == 0 or not self.process.is_running(), 10, "qemu listens")
+        assert self.process.is_running(), f"qemu ended: {self.process.output()}"
         self.agent = self.lab.stack.enter_context(connection.makefile("rwb"))
         self.connection = connection
         self.shell("true", seconds=BOOT_SECONDS)

@@ -283,10 +283,11 @@ def check_silent_link(mixed):
 
         first.mend()
         # The neighbours have forgotten each other, and finding each other again may take longer than it
-        # takes the handshake's copy over the second link to be answered.
+        # takes the handshake's copy over the second link to be answered. A busy machine may take as long:
+        # then it is the handshake after the next.
         wait_for_ping(mixed.client, mixed.daemon.path("wan1")["remote"].rsplit(":", 1)[0])
         wait_until(lambda: mixed.daemon.path("wan1")["state"] == "up",
-                   REKEY_AFTER_TIME + LATE, "the first link answers the next handshake")
+                   2 * REKEY_AFTER_TIME + LATE, "the first link answers one of the next two handshakes")
         wait_until(lambda: mixed.stock.show("endpoints").startswith(first.v4(mixed.client) + ":"), 5,
                    "the peer's endpoint is on the first link again")
 

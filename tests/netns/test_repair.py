@@ -95,5 +95,7 @@ def test_pings_of_a_long_path_hold_up_nothing(lab):
     with PingTrain(pair.client_node, SERVER_IP) as train:
         becomes_true(lambda: False, 4)
 
-    slow = [ms for ms in train.times_ms if ms > 100]
-    assert len(slow) <= 0.05 * len(train.times_ms), slow
+    # Those of the first third of a second may take either: nothing is known of the paths yet.
+    times = train.times_ms[20:]
+    slow = [ms for ms in times if ms > 100]
+    assert len(slow) <= 0.05 * len(times), slow

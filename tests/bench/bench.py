@@ -33,7 +33,7 @@ MEMORY = "memory"
 # Of the loads: those that --quick has in each mode, and those for more than one link and for little memory.
 QUICK = {"whole": ["tcp1-cubic", "tcp4-cubic", "udp64", "ping", "pingload-cubic"],
          "cut": ["tcp1-cubic"],
-         "many": ["handshakes"]}
+         "many": []}
 QUICK_SECONDS, QUICK_REPEAT = 2, 2
 LINK_LOADS = ["tcp1-cubic", "tcp4-cubic"]
 
@@ -118,7 +118,7 @@ def choose_subjects(options, notes):
     own = [f"vtrunkd/{aead}" if aead else "vtrunkd" for aead in aead_backends()]
     for name, aead in zip(own, aead_backends()):
         subjects.append(Subject(name, version, lambda aead=aead: Vtrunkd(aead=aead)))
-    if SMALL in (options.only or [SMALL]):
+    if SMALL in (options.only or ([] if options.quick else [SMALL])):
         subjects.append(Subject("vtrunkd, small", version, lambda: Vtrunkd(profile="small"), loads=LINK_LOADS))
     if REFERENCE not in options.skip:
         subjects += reference_subjects(notes)

@@ -55,6 +55,7 @@ static int make_pools(struct network *n, const struct network_settings *all)
 	size_t needed = s->mtu + MESSAGE_DATA_OVERHEAD;
 	int r;
 
+	n->n_queues_wanted = queues_wanted(s->queues);
 	n->burst_bytes = s->buffer_size > needed ? s->buffer_size : needed;
 	if (n->burst_bytes > BURST_BYTES_MAX)
 		n->burst_bytes = BURST_BYTES_MAX;
@@ -65,7 +66,7 @@ static int make_pools(struct network *n, const struct network_settings *all)
 								     : sizeof(struct burst));
 	r = pool_new(&n->bursts,
 		     network_bursts_per_link(n) * (links + count_more_workers(all)) +
-			     READER_BUFFERS * (queues_wanted(s->queues) - 1) + s->sizes.buffers,
+			     READER_BUFFERS * (n->n_queues_wanted - 1) + s->sizes.buffers,
 		     n->cell_room);
 	if (r == 0)
 		r = network_put_by_bursts(n, all->n_links);
@@ -91,7 +92,7 @@ static int open_interface(struct network *n)
 	const struct tun_wants wants = {
 		.tso = has_room && s->tso != OFFLOAD_OFF,
 		.uso = has_room && s->uso != OFFLOAD_OFF,
-		.queues = queues_wanted(s->queues) > 1,
+		.queues = n->n_queues_wanted > 1,
 	};
 	int r = broker_open_tun(n->broker, &n->tun, &n->was_kept, s->interface, wants);
 

@@ -33,6 +33,7 @@ struct network {
 	size_t cell_room;   /* size of the whole cell that a burst lies in */
 	size_t cell_bytes;  /* room for a packet in a cell */
 	struct broker *broker;
+	unsigned n_queues_wanted;
 	struct tun tun; /* with the first queue of the interface */
 	int more_queues[QUEUES_MAX - 1];
 	unsigned n_more_queues;

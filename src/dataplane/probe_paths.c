@@ -185,9 +185,10 @@ void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t no
 	struct addr from = pp->to.remote;
 
 	pp->to = *to;
-	if (!is_same_host(&from, &to->remote))
+	if (is_same_host(&from, &to->remote))
+		memset(&pp->pmtu, 0, sizeof(pp->pmtu));
+	else
 		forget_way(pp, now);
-	memset(&pp->pmtu, 0, sizeof(pp->pmtu));
 	if (addr_is_set(&from))
 		news_path_moved(pp, &from);
 	probe_publish(pp->probe);

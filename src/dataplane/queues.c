@@ -36,12 +36,12 @@ unsigned queues_wanted(uint32_t queues)
 	return n < QUEUES_MAX ? n : QUEUES_MAX;
 }
 
-static int open_some(struct network *n, unsigned wanted)
+static int open_some(struct network *n)
 {
 	const char *name = n->tun.name;
 	int r = broker_open_queue(n->broker, &n->tun_writer, name, true);
 
-	while (r == 0 && n->n_more_queues + 1 < wanted) {
+	while (r == 0 && n->n_more_queues + 1 < n->n_queues_wanted) {
 		r = broker_open_queue(n->broker, &n->more_queues[n->n_more_queues], name, false);
 		if (r == 0)
 			n->n_more_queues++;
@@ -53,16 +53,15 @@ static int open_some(struct network *n, unsigned wanted)
 
 void queues_open(struct network *n)
 {
-	unsigned wanted = queues_wanted(n->settings->queues);
 	int r;
 
-	if (wanted == 1)
+	if (n->n_queues_wanted == 1)
 		return;
 	n->tun_writer = -1;
-	r = open_some(n, wanted);
+	r = open_some(n);
 	if (r < 0)
 		log_warn("network %s: interface %s has %u of %u queues: %s", n->settings->name,
-			 n->tun.name, 1 + n->n_more_queues, wanted, strerror(-r));
+			 n->tun.name, 1 + n->n_more_queues, n->n_queues_wanted, strerror(-r));
 }
 
 void queues_close(struct network *n)

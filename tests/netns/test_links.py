@@ -153,12 +153,19 @@ def test_all_links_dead_from_the_start_is_no_failure(lab):
     wait_for_ping(pair.client_node, SERVER_IP, seconds=15)
 
 
-def test_a_link_bound_to_a_device_keeps_to_it(lab):
+def without_routes(lab):
+    """A pair that is not started, of whose client's second cable no route leads anywhere."""
     pair = Pair(lab, start=False)
-    first, second = pair.cables
-    # By the routes alone, both endpoints would be reached over the first cable.
+    second = pair.cables[1]
     pair.client_node.ip(f"addr flush dev {second.name} scope global")
     pair.client_node.ip(f"addr add {pair.client_address(second)}/32 dev {second.name}")
+    return pair
+
+
+def test_a_link_bound_to_a_device_keeps_to_it(lab):
+    pair = without_routes(lab)
+    first, second = pair.cables
+    # By the routes alone, both endpoints would be reached over the first cable.
     pair.client_node.ip(f"route add 10.0.2.0/24 dev {first.name} metric 1")
     pair.client_node.ip(f"route add 10.0.2.0/24 dev {second.name} metric 9")
     pair.client.sections[f"link {second.name}"]["device"] = second.name
@@ -168,11 +175,9 @@ def test_a_link_bound_to_a_device_keeps_to_it(lab):
 
 
 def test_a_mark_leads_a_link_by_a_table_of_its_own(lab):
-    pair = Pair(lab, start=False)
+    pair = without_routes(lab)
     first, second = pair.cables
     # By the main table alone, both endpoints would be reached over the first cable.
-    pair.client_node.ip(f"addr flush dev {second.name} scope global")
-    pair.client_node.ip(f"addr add {pair.client_address(second)}/32 dev {second.name}")
     pair.client_node.ip(f"route add 10.0.2.0/24 dev {first.name}")
     pair.client_node.ip(f"route add 10.0.2.0/24 dev {second.name} table 77")
     pair.client_node.ip("rule add fwmark 7 table 77")

@@ -9,7 +9,7 @@ import bond
 from bond import SERVER_IP, Keys, Pair
 from test_accounting import Books, Sink, lost_of
 from test_modes import *  # noqa: F401,F403
-from test_workers import thread_names
+from test_workers import assert_order_is_kept, thread_names
 from traffic import answers_ping, iperf, transfer
 
 READERS = {"vt-tun", "vt-tun.1", "vt-tun.2"}
@@ -94,14 +94,7 @@ def test_peers_come_and_go_under_load(lab):
 
 
 def test_counters_leave_in_order(lab):
-    """To a peer by one path nothing is put in order behind the link: what came in disorder would stay so."""
-    pair = Pair(lab, rates=(None,))
-    iperf(pair.client_node, pair.server_node, SERVER_IP, 2, "-P", "8")
-    transfer(pair.client_node, pair.server_node, SERVER_IP, 8 << 20)
-    reseq = pair.server.peer()["reseq"]
-    assert reseq["in_order"] > 1000
-    # Not none: a keepalive, which has a counter of the line, may be overtaken by data at the sender.
-    assert reseq["held"] + reseq["released_late"] < 20, reseq
+    assert_order_is_kept(Pair(lab, rates=(None,)), 8)
 
 
 def test_a_running_network_keeps_its_queues(lab):

@@ -26,8 +26,19 @@
 
 /* What IPv6, UDP and WireGuard put around a packet. */
 #define OVERHEAD 80
+/* Where what was found begins. */
+#define TEXT_COLUMN 19
 /* Nobody runs this before it was written. */
 #define YEAR_2024 1704067200
+
+/* Behind a word that ends one column before. */
+static void print_from(const struct doctor *d, unsigned column, const char *text)
+{
+	struct prose p = {.screen = &d->screen, .column = column - 1, .indent = column};
+
+	prose_print(&p, STYLE_PLAIN, " %s", text);
+	prose_end(&p);
+}
 
 void doctor_find(struct doctor *d, enum result result, const char *check, const char *remedy,
 		 const char *format, ...)
@@ -50,9 +61,12 @@ void doctor_find(struct doctor *d, enum result result, const char *check, const 
 	if (d->is_json)
 		return;
 	screen_print(&d->screen, styles[result], "%-5s", words[result]);
-	fprintf(d->screen.out, " %-12s %s\n", check, text);
-	if (result != RESULT_OK && *remedy)
-		fprintf(d->screen.out, "%19s-> %s\n", "", remedy);
+	fprintf(d->screen.out, " %-12s", check);
+	print_from(d, TEXT_COLUMN, text);
+	if (result != RESULT_OK && *remedy) {
+		fprintf(d->screen.out, "%*s->", TEXT_COLUMN, "");
+		print_from(d, TEXT_COLUMN + 3, remedy);
+	}
 }
 
 /* The first word of a file, or false. */

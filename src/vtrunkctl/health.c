@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vtrunkctl/ask.h"
+#include "vtrunkctl/show.h"
 #include "vtrunkctl/text.h"
 
 #define EXIT_DEGRADED 1
@@ -19,8 +20,17 @@ static int status_of(const char *health)
 	return strcmp(health, "degraded") ? EXIT_UNHEALTHY : EXIT_DEGRADED;
 }
 
+static void print_reason(const struct screen *screen, struct json_object *reason)
+{
+	struct prose p = {.screen = screen, .indent = 4};
+
+	prose_print(&p, STYLE_PLAIN, "  %s", field_text(reason, "reason", "?").s);
+	prose_end(&p);
+}
+
 int health_show(const struct options *o)
 {
+	const struct screen screen = show_screen(stdout);
 	struct problem problem;
 	struct json_object *data = ask(o, ask_new_request(o, "health"), &problem);
 	struct json_object *reason;
@@ -36,7 +46,7 @@ int health_show(const struct options *o)
 	} else {
 		printf("%s\n", health.s);
 		for (size_t i = 0; (reason = field_entry(data, "reasons", i)); i++)
-			printf("  %s\n", field_text(reason, "reason", "?").s);
+			print_reason(&screen, reason);
 	}
 	json_object_put(data);
 	return finish_output() == EXIT_SUCCESS ? status_of(health.s) : EXIT_UNHEALTHY;

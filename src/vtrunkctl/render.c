@@ -199,13 +199,16 @@ static const char *kind_text(struct json_object *peer)
 
 static void render_peer_head(const struct screen *screen, struct json_object *peer)
 {
-	screen_print(screen, STYLE_NAME, "peer %s", name_of(peer).s);
-	fprintf(screen->out, ": ");
-	screen_print(screen, field_bool(peer, "session") ? STYLE_PLAIN : STYLE_UNSURE, "%s",
-		     session_text(peer).s);
-	fprintf(screen->out, "%s, tx %s, rx %s\n", kind_text(peer),
-		text_bytes(field_count(peer, "tx_bytes")).s,
-		text_bytes(field_count(peer, "rx_bytes")).s);
+	struct prose p = {.screen = screen, .indent = 4};
+
+	prose_print(&p, STYLE_NAME, "peer %s", name_of(peer).s);
+	prose_print(&p, STYLE_PLAIN, ": ");
+	prose_print(&p, field_bool(peer, "session") ? STYLE_PLAIN : STYLE_UNSURE, "%s",
+		    session_text(peer).s);
+	prose_print(&p, STYLE_PLAIN, "%s, tx %s, rx %s", kind_text(peer),
+		    text_bytes(field_count(peer, "tx_bytes")).s,
+		    text_bytes(field_count(peer, "rx_bytes")).s);
+	prose_end(&p);
 	screen_print(screen, STYLE_FAINT, "  key %s", field_text(peer, "public_key", "-").s);
 	fputc('\n', screen->out);
 }
@@ -242,19 +245,20 @@ static void render_allowed_ips(const struct screen *screen, struct json_object *
 static void render_reseq(const struct screen *screen, struct json_object *peer)
 {
 	struct json_object *reseq = field_object(peer, "reseq");
+	struct prose p = {.screen = screen, .indent = 4};
 	double hold_us;
 
 	field_number(reseq, "hold_us", &hold_us);
 	if (!field_count(reseq, "in_order") && !field_count(reseq, "held"))
 		return;
-	fprintf(screen->out,
-		"  reordering: %s in order, %s held, %s late, %s lost, %s deadlines of %s "
-		"ms\n",
-		text_count(field_count(reseq, "in_order")).s,
-		text_count(field_count(reseq, "held")).s,
-		text_count(field_count(reseq, "released_late")).s,
-		text_count(field_count(reseq, "proven_lost")).s,
-		text_count(field_count(reseq, "deadlines")).s, text_ms(hold_us).s);
+	prose_print(&p, STYLE_PLAIN,
+		    "  reordering: %s in order, %s held, %s late, %s lost, %s deadlines of %s ms",
+		    text_count(field_count(reseq, "in_order")).s,
+		    text_count(field_count(reseq, "held")).s,
+		    text_count(field_count(reseq, "released_late")).s,
+		    text_count(field_count(reseq, "proven_lost")).s,
+		    text_count(field_count(reseq, "deadlines")).s, text_ms(hold_us).s);
+	prose_end(&p);
 }
 
 static void render_resend(const struct screen *screen, struct json_object *peer)
@@ -283,6 +287,7 @@ static void render_copied(const struct screen *screen, struct json_object *peer)
 
 static void render_spread(const struct screen *screen, struct json_object *peer, const char *mode)
 {
+	struct prose p = {.screen = screen, .indent = 4};
 	struct json_object *path;
 	double least = 0, most = 0;
 	double rtt;
@@ -295,10 +300,10 @@ static void render_spread(const struct screen *screen, struct json_object *peer,
 	}
 	if (most - least <= SPREAD_US || most <= SPREAD_FACTOR * least)
 		return;
-	screen_print(screen, STYLE_UNSURE,
-		     "  warning: round-trip times from %s to %s ms are far apart for %s mode",
-		     text_ms(least).s, text_ms(most).s, mode);
-	fputc('\n', screen->out);
+	prose_print(&p, STYLE_UNSURE,
+		    "  warning: round-trip times from %s to %s ms are far apart for %s mode",
+		    text_ms(least).s, text_ms(most).s, mode);
+	prose_end(&p);
 }
 
 static void render_peer(const struct screen *screen, struct json_object *peer, const char *mode)
@@ -363,31 +368,33 @@ static void render_drops(const struct screen *screen, struct json_object *networ
 }
 
 /* Nothing is said of a network that runs as it should. */
-static void render_state(const struct screen *screen, struct json_object *network)
+static void render_state(struct prose *p, struct json_object *network)
 {
 	struct text state = field_text(network, "state", "active");
 	struct text reason = field_text(network, "reason", "");
 
 	if (!strcmp(state.s, "active"))
 		return;
-	screen_print(screen, strcmp(state.s, "error") ? STYLE_UNSURE : STYLE_BAD, "%s%s%s%s, ",
-		     state.s, *reason.s ? " (" : "", reason.s, *reason.s ? ")" : "");
+	prose_print(p, strcmp(state.s, "error") ? STYLE_UNSURE : STYLE_BAD, "%s%s%s%s, ", state.s,
+		    *reason.s ? " (" : "", reason.s, *reason.s ? ")" : "");
 }
 
 static void render_network(const struct screen *screen, struct json_object *network)
 {
 	struct text mode = field_text(network, "mode", "-");
 	struct json_object *offloads = field_object(network, "offloads");
+	struct prose p = {.screen = screen, .indent = 4};
 	struct json_object *peer;
 
-	screen_print(screen, STYLE_NAME, "network %s", field_text(network, "name", "-").s);
-	fprintf(screen->out, ": ");
-	render_state(screen, network);
-	fprintf(screen->out, "%s, %s, mtu %u, AEAD %s%s%s\n",
-		field_text(network, "interface", "-").s, mode.s,
-		(unsigned)field_count(network, "mtu"), field_text(network, "aead", "-").s,
-		field_bool(offloads, "tso") ? ", TSO" : "",
-		field_bool(offloads, "uso") ? ", USO" : "");
+	prose_print(&p, STYLE_NAME, "network %s", field_text(network, "name", "-").s);
+	prose_print(&p, STYLE_PLAIN, ": ");
+	render_state(&p, network);
+	prose_print(&p, STYLE_PLAIN, "%s, %s, mtu %u, AEAD %s%s%s",
+		    field_text(network, "interface", "-").s, mode.s,
+		    (unsigned)field_count(network, "mtu"), field_text(network, "aead", "-").s,
+		    field_bool(offloads, "tso") ? ", TSO" : "",
+		    field_bool(offloads, "uso") ? ", USO" : "");
+	prose_end(&p);
 	screen_print(screen, STYLE_FAINT, "  key %s", field_text(network, "public_key", "-").s);
 	fputs("\n\n", screen->out);
 	if (field_entry(network, "links", 0))

@@ -50,6 +50,9 @@ def test_troubles_are_found_with_their_remedies(lab):
     assert "ip_forward=1" in found["forwarding", "note"]
     assert "link gone" in found["link", "BAD"] and "No such device" in found["link", "BAD"]
     assert "mtu = 1420" in found["mtu", "note"]
+    page = pair.client.node.run(VTRUNKCTL, "--socket", pair.client.control, "doctor", pair.client.config, check=False).stdout
+    assert "is the device there" in page, page
+    assert [line for line in page.splitlines() if len(line) > 80 and str(pair.client.config) not in line] == []
 
 
 def test_a_route_into_a_tunnel_is_found(lab):

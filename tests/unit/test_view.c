@@ -66,7 +66,7 @@ static char *frame(double tx_bps, unsigned width)
 
 static void expect_frame(double tx_bps, const char *expected)
 {
-	char *text = frame(tx_bps, SCREEN_WIDTH);
+	char *text = frame(tx_bps, 100);
 
 	ck_assert_str_eq(text, expected);
 	free(text);

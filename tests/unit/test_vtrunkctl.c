@@ -144,7 +144,9 @@ static struct json_object *path_of(struct json_object *o, size_t i)
 
 START_TEST(status_is_a_readable_page)
 {
+	columns = 100;
 	expect_rendering(status, expected_text);
+	columns = SCREEN_WIDTH;
 }
 END_TEST
 
@@ -257,14 +259,62 @@ static void expect_lines_that_fit(char *text)
 	}
 }
 
-START_TEST(no_line_is_wider_than_a_hundred_columns)
+START_TEST(no_line_is_wider_than_the_screen)
 {
-	char *text;
+	static const unsigned widths[] = {SCREEN_WIDTH, 100, 200};
 
 	make_wide();
-	text = render(status, false);
-	expect_lines_that_fit(text);
-	free(text);
+	for (size_t i = 0; i < sizeof(widths) / sizeof(*widths); i++) {
+		char *text;
+
+		columns = widths[i];
+		text = render(status, false);
+		expect_lines_that_fit(text);
+		free(text);
+	}
+	columns = SCREEN_WIDTH;
+}
+END_TEST
+
+/* The caller frees it. */
+static char *write_prose(unsigned width, const char *words)
+{
+	struct screen screen = {.width = width};
+	struct prose p = {.screen = &screen, .indent = 2};
+	char *text = NULL;
+	size_t len;
+
+	screen.out = open_memstream(&text, &len);
+	prose_print(&p, STYLE_PLAIN, "a: ");
+	prose_print(&p, STYLE_PLAIN, "%s", words);
+	prose_print(&p, STYLE_PLAIN, ", ");
+	prose_end(&p);
+	fclose(screen.out);
+	return text;
+}
+
+START_TEST(prose_ends_its_lines_between_words)
+{
+	static const struct {
+		unsigned width;
+		const char *words, *text;
+	} cases[] = {
+		{80, "b c", "a: b c,\n"},
+		{8, "bcd  efg", "a: bcd\n  efg,\n"},
+		{8, "b  c", "a: b  c,\n"},
+		{8, "longer-than-the-line b", "a: longer-than-the-line\n  b,\n"},
+		{200,
+		 "1234567890 1234567890 1234567890 1234567890 1234567890 1234567890 1234567890 1",
+		 "a: 1234567890 1234567890 1234567890 1234567890 1234567890 1234567890 1234567890\n"
+		 "  1,\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *text = write_prose(cases[i].width, cases[i].words);
+
+		ck_assert_str_eq(text, cases[i].text);
+		free(text);
+	}
 }
 END_TEST
 
@@ -272,13 +322,11 @@ START_TEST(narrow_terminal_has_less_and_that_whole)
 {
 	char *text;
 
-	columns = 80;
 	text = render(status, false);
 	ck_assert_ptr_null(strstr(text, "total"));
 	ck_assert_ptr_nonnull(strstr(text, " mtu "));
 	ck_assert_ptr_nonnull(strstr(text, "  * fibre   203.0.113.1:51820  up  "));
 	expect_lines_that_fit(text);
-	columns = SCREEN_WIDTH;
 	free(text);
 }
 END_TEST
@@ -580,7 +628,8 @@ static Suite *make_suite(void)
 	tcase_add_test(page, status_is_a_readable_page);
 	tcase_add_test(page, color_changes_nothing_but_color);
 	tcase_add_test(page, what_keeps_a_path_from_being_used_is_said);
-	tcase_add_test(page, no_line_is_wider_than_a_hundred_columns);
+	tcase_add_test(page, no_line_is_wider_than_the_screen);
+	tcase_add_test(page, prose_ends_its_lines_between_words);
 	tcase_add_test(page, narrow_terminal_has_less_and_that_whole);
 	tcase_add_test(page, round_trip_times_far_apart_are_warned_of);
 	tcase_add_test(page, standby_paths_and_other_modes_are_not_warned_of);

@@ -102,26 +102,44 @@ static int assemble(struct config *ret, struct config_draft *d)
 	return 0;
 }
 
-/* A file with a key in it must not be open to others; `st` is NULL where there is no file. */
-static void check_file_mode(const struct config_ini *ini, const struct stat *st,
-			    struct config_errors *errors)
+/* The first key that is in the file itself; NULL: there is none. */
+static const struct config_entry *find_inline_key(const struct config_ini *ini,
+						  const struct config_section **ret_section)
 {
 	static const char *const secrets[] = {"private_key", "preshared_key"};
-	struct value v;
 
-	for (size_t i = 0; st && i < ini->n_sections; i++) {
-		const struct config_section *s = &ini->sections[i];
-
+	for (size_t i = 0; i < ini->n_sections; i++) {
 		for (size_t k = 0; k < 2; k++) {
-			const struct config_entry *e = config_section_find(s, secrets[k]);
+			const struct config_entry *e =
+				config_section_find(&ini->sections[i], secrets[k]);
 
-			if (!e || !e->is_valid ||
-			    secret_check_file(&v, st, FILE_MODE_MOST, errors->file) == 0)
+			if (!e || !e->is_valid)
 				continue;
-			config_errors_add(errors, e->line, "%s %s: %s", s->label, e->key, v.why);
-			return;
+			*ret_section = &ini->sections[i];
+			return e;
 		}
 	}
+	return NULL;
+}
+
+/*
+ * Who can change the file can have hooks run with the daemon's rights; and with a key in it, it
+ * must not be open to others. `st` is NULL where there is no file.
+ */
+static void check_file(const struct config_ini *ini, const struct stat *st,
+		       struct config_errors *errors)
+{
+	const struct config_section *s;
+	const struct config_entry *key = find_inline_key(ini, &s);
+	struct value v;
+
+	if (!st)
+		return;
+	if (key && secret_check_file(&v, st, FILE_MODE_MOST, errors->file) < 0)
+		config_errors_add(errors, key->line, "%s %s: %s", s->label, key->key, v.why);
+	else if (S_ISREG(st->st_mode) && (secret_check_writers(&v, st, errors->file) < 0 ||
+					  secret_check_place(&v, errors->file) < 0))
+		config_errors_add(errors, 0, "%s", v.why);
 }
 
 static int parse_draft(struct config *ret, struct config_ini *ini, const struct stat *st,
@@ -133,7 +151,7 @@ static int parse_draft(struct config *ret, struct config_ini *ini, const struct 
 	r = config_draft_init(&draft, ini, errors);
 	if (r < 0)
 		return r;
-	check_file_mode(ini, st, errors);
+	check_file(ini, st, errors);
 	r = config_check(&draft, errors);
 	if (!r && config_errors_any(errors))
 		r = -EINVAL;

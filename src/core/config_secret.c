@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +49,14 @@ int value_key(struct value *v, void *field)
 	return parse_key(v, v->key, (int)strlen(v->key), v->text, "", field);
 }
 
+static int check_owner(struct value *v, const struct stat *st, const char *path)
+{
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		return value_refuse(v, "%s belongs to user %u, allowed: user %u or root", path,
+				    st->st_uid, geteuid());
+	return 0;
+}
+
 int secret_check_file(struct value *v, const struct stat *st, mode_t mode_most, const char *path)
 {
 	mode_t mode = st->st_mode & 07777;
@@ -55,10 +66,41 @@ int secret_check_file(struct value *v, const struct stat *st, mode_t mode_most, 
 				    "%s holds a secret but has mode 0%03o, "
 				    "allowed: at most 0%03o (chmod %o %s)",
 				    path, mode, mode_most, mode_most, path);
-	if (st->st_uid != geteuid() && st->st_uid != 0)
-		return value_refuse(v, "%s belongs to user %u, allowed: user %u or root", path,
-				    st->st_uid, geteuid());
-	return 0;
+	return check_owner(v, st, path);
+}
+
+int secret_check_writers(struct value *v, const struct stat *st, const char *path)
+{
+	/* As in /tmp: what is another's can neither be replaced nor removed. */
+	bool is_sticky = S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX;
+
+	if (st->st_mode & (S_IWGRP | S_IWOTH) && !is_sticky)
+		return value_refuse(v,
+				    "%s can be changed by others, having mode 0%03o, "
+				    "allowed: at most 0755 (chmod go-w %s)",
+				    path, st->st_mode & 0777, path);
+	return check_owner(v, st, path);
+}
+
+static int check_directory(struct value *v, const char *path)
+{
+	char copy[PATH_MAX];
+	const char *directory;
+	struct stat st;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	directory = dirname(copy);
+	if (stat(directory, &st) < 0)
+		return value_refuse(v, "%s cannot be looked at: %s", directory, strerror(errno));
+	return secret_check_writers(v, &st, directory);
+}
+
+int secret_check_place(struct value *v, const char *path)
+{
+	char real[PATH_MAX];
+	int r = check_directory(v, path);
+
+	return r == 0 && realpath(path, real) ? check_directory(v, real) : r;
 }
 
 /* An opened regular file that nobody else can read; not blocking on a FIFO before that is known. */
@@ -74,6 +116,8 @@ static int open_secret(struct value *v, int *ret_fd)
 		r = value_refuse(v, "%s is not a regular file", v->text);
 	else
 		r = secret_check_file(v, &st, FILE_MODE_MOST, v->text);
+	if (r == 0)
+		r = secret_check_place(v, v->text);
 	if (r < 0) {
 		close(fd);
 		return r;

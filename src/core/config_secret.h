@@ -18,3 +18,7 @@ value_parse value_key_file; /* uint8_t[32] from a file of one line of base64, cl
  * -EINVAL and the reason.
  */
 int secret_check_file(struct value *v, const struct stat *st, mode_t mode_most, const char *path);
+/* Can nobody but root and this user change a file, or a directory? The same errors. */
+int secret_check_writers(struct value *v, const struct stat *st, const char *path);
+/* Can nobody else put another file in the place of this one, or of what a link leads to? */
+int secret_check_place(struct value *v, const char *path);

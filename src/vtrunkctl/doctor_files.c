@@ -25,6 +25,7 @@ struct files {
 	unsigned n_keys; /* files of keys */
 	bool has_inline_key;
 	bool is_bad;
+	char directory[PATH_MAX]; /* the last that was looked at; "": none */
 };
 
 static void blame(struct files *f, const char *path, const char *what, const char *remedy)
@@ -50,6 +51,24 @@ static void check_owner_and_mode(struct files *f, const char *path, const struct
 		blame(f, path, what, remedy);
 }
 
+/* Who may write there may put another file in the place of this one. */
+static void check_directory(struct files *f, const char *path)
+{
+	char copy[PATH_MAX];
+	const char *directory;
+	struct stat st;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	directory = dirname(copy);
+	if (!strcmp(directory, f->directory) || stat(directory, &st) < 0)
+		return;
+	snprintf(f->directory, sizeof(f->directory), "%s", directory);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		blame(f, directory, "belongs neither to root nor to who runs this", "chown root");
+	if (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX))
+		blame(f, directory, "others may put files there", "chmod go-w");
+}
+
 static void check_key_file(struct files *f, const char *path)
 {
 	struct stat st;
@@ -61,6 +80,7 @@ static void check_key_file(struct files *f, const char *path)
 		blame(f, path, "no regular file", "ls -l");
 	else
 		check_owner_and_mode(f, path, &st, KEY_MODE_MOST);
+	check_directory(f, path);
 }
 
 /* Cuts the blanks at both ends off. */
@@ -92,19 +112,6 @@ static void check_line(struct files *f, char *line)
 	for (size_t i = 0; i < sizeof(file_keys) / sizeof(*file_keys); i++)
 		if (!strcasecmp(key, file_keys[i]))
 			check_key_file(f, value);
-}
-
-/* Who may write there may put another file in the place of this one. */
-static void check_directory(struct files *f, const char *config)
-{
-	char copy[PATH_MAX];
-	struct stat st;
-
-	snprintf(copy, sizeof(copy), "%s", config);
-	if (stat(dirname(copy), &st) == 0 && st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX)) {
-		snprintf(copy, sizeof(copy), "%s", config);
-		blame(f, dirname(copy), "anybody may put files there", "chmod o-w");
-	}
 }
 
 static void check_config(struct files *f, const char *config, FILE *in)

@@ -92,7 +92,7 @@ def test_files_that_others_may_read_or_write_are_found(lab):
     key.unlink()
     assert "No such file" in findings(pair.client)["files", "BAD"]
     lab.directory.chmod(0o777)
-    assert f"chmod o-w {lab.directory}" in json.dumps([*findings(pair.client).values()])
+    assert f"chmod go-w {lab.directory}" in json.dumps([*findings(pair.client).values()])
 
 
 def test_a_port_that_is_taken_is_found(lab):

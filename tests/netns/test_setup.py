@@ -115,6 +115,7 @@ STRICT = {"fail_on_init_warnings": "on"}
 STEPS = {
     "capability": ({}, None, without("net_admin"), "Missing required capabilities: CAP_NET_ADMIN"),
     "key_file_mode": ({}, open_key_file, [], "-key holds a secret but has mode 0644"),
+    "directory_mode": ({}, lambda d: d.node.lab.directory.chmod(0o777), [], " can be changed by others, having mode 0777"),
     "user": ({"user": "nosuchuser"}, None, [], "user = nosuchuser: there is no such user"),
     "state_directory": ({"state_dir": "/nonexistent/state"}, None, [], "/nonexistent/state"),
     "lock_directory": ({"lock_file": "/nonexistent/dir/lock"}, None, [], "/nonexistent/dir"),

@@ -164,6 +164,90 @@ START_TEST(open_file_with_keys_elsewhere_is_accepted)
 }
 END_TEST
 
+START_TEST(file_that_others_can_change_is_refused)
+{
+	static const mode_t bad[] = {0664, 0646, 0666, 0620};
+	char key_path[80];
+	char text[TEXT_MAX];
+	char says[256];
+
+	write_file(ALICE, 0600);
+	snprintf(key_path, sizeof(key_path), "%s/key", directory);
+	ck_assert_int_eq(rename(path, key_path), 0);
+	snprintf(text, sizeof(text),
+		 "[wireguard]\nprivate_key_file = %s\npeer_public_key = " BOB_PUBLIC "\n" LINK,
+		 key_path);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		ck_assert_int_eq(read_mode(text, bad[i]), -EINVAL);
+		snprintf(says, sizeof(says),
+			 "%s: %s can be changed by others, having mode 0%o, allowed: at most 0755",
+			 path, path, bad[i]);
+		ck_assert_uint_eq(errors.n_items, 1);
+		ck_assert_msg(!strncmp(errors.items[0].text, says, strlen(says)), "%s",
+			      errors.items[0].text);
+	}
+	if (geteuid() == 0) {
+		ck_assert_int_eq(read_mode(text, 0644), 0);
+		ck_assert_int_eq(chown(path, 12345, 0), 0);
+		config_deinit(&config);
+		ck_assert_int_eq(config_read(&config, path, &errors), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(errors.items[0].text, "belongs to user 12345"));
+	}
+	unlink(key_path);
+}
+END_TEST
+
+/* Where others could put another file, as they like it, in its place. */
+START_TEST(file_in_an_open_directory_is_refused)
+{
+	static const mode_t bad[] = {0777, 0770, 0702, 02775};
+	char open_directory[80];
+	char link_path[96];
+	char says[256];
+
+	snprintf(open_directory, sizeof(open_directory), "%s/open", directory);
+	snprintf(link_path, sizeof(link_path), "%s/link", open_directory);
+	ck_assert_int_eq(read_mode(SINGLE LINK, 0600), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		ck_assert_int_eq(chmod(directory, bad[i]), 0);
+		ck_assert_int_eq(read_mode(SINGLE LINK, 0600), -EINVAL);
+		snprintf(says, sizeof(says), "%s can be changed by others, having mode 0%o",
+			 directory, bad[i] & 0777);
+		ck_assert_ptr_nonnull(strstr(errors.items[0].text, says));
+	}
+	ck_assert_int_eq(chmod(directory, 01777), 0);
+	ck_assert_int_eq(read_mode(SINGLE LINK, 0600), 0);
+	ck_assert_int_eq(chmod(directory, 0755), 0);
+	ck_assert_int_eq(read_mode(SINGLE LINK, 0600), 0);
+
+	ck_assert_int_eq(mkdir(open_directory, 0700), 0);
+	ck_assert_int_eq(chmod(open_directory, 0777), 0);
+	ck_assert_int_eq(symlink(path, link_path), 0);
+	config_deinit(&config);
+	ck_assert_int_eq(config_read(&config, link_path, &errors), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(errors.items[0].text, open_directory));
+	unlink(link_path);
+	rmdir(open_directory);
+}
+END_TEST
+
+START_TEST(key_file_in_an_open_directory_is_refused)
+{
+	char text[TEXT_MAX];
+	char says[256];
+
+	snprintf(text, sizeof(text),
+		 "[wireguard]\nprivate_key_file = %s\npeer_public_key = " BOB_PUBLIC "\n" LINK,
+		 path);
+	write_file(ALICE "\n", 0600);
+	ck_assert_int_eq(chmod(directory, 0775), 0);
+	snprintf(says, sizeof(says), "%s can be changed by others, having mode 0775", directory);
+	assert_one_error(text, 2, says);
+	ck_assert_int_eq(chmod(directory, 0700), 0);
+	assert_good(text);
+}
+END_TEST
+
 START_TEST(huge_file_is_refused)
 {
 	int fd;
@@ -192,6 +276,9 @@ static Suite *make_suite(void)
 	tcase_add_test(c, directory_is_no_configuration);
 	tcase_add_test(c, open_file_with_a_key_in_it_is_refused);
 	tcase_add_test(c, open_file_with_keys_elsewhere_is_accepted);
+	tcase_add_test(c, file_that_others_can_change_is_refused);
+	tcase_add_test(c, file_in_an_open_directory_is_refused);
+	tcase_add_test(c, key_file_in_an_open_directory_is_refused);
 	tcase_add_test(c, huge_file_is_refused);
 	suite_add_tcase(s, c);
 	return s;

@@ -177,3 +177,13 @@ bool bond_send_message_rcu(struct bond *bond, unsigned nth, const void *msg, siz
 	link_send_message(e->path->link, &e->to, e->path->id, msg, len);
 	return nth + 1 < set->n;
 }
+
+void bond_send_trial_rcu(struct bond *bond, const void *msg, size_t len)
+{
+	/* relaxed: the poke orders it */
+	uint8_t slot = atomic_load_explicit(&bond->trial_slot, memory_order_relaxed);
+	const struct path_entry *e = path_set_by_slot(rcu_read(&bond->paths), slot);
+
+	if (e)
+		link_send_message(e->path->link, &e->to, e->path->id, msg, len);
+}

@@ -28,6 +28,8 @@ struct bond {
 	struct edit *edit; /* in a change: what becomes of it */
 	/* RCU; the monitor writes */
 	RCU_SLOT(struct path_set) paths;
+	/* the monitor; read by the handshake thread after POKE_TRIAL */
+	_Atomic uint8_t trial_slot; /* the path that is to be tried */
 	/* TUN reader */
 	_Atomic(struct outlet *) outlet; /* made when needed; read for status */
 	/* any thread that sends; the receive lane */
@@ -73,6 +75,8 @@ bool bond_send_mtu_probe_rcu(struct bond *bond, const struct path_entry *path, c
 
 /* Any thread: sends a handshake message over the `nth` path of the peer. True: it has more ... */
 bool bond_send_message_rcu(struct bond *bond, unsigned nth, const void *msg, size_t len);
+/* ... or over the one that is to be tried (trial_slot); inside a read section as well ... */
+void bond_send_trial_rcu(struct bond *bond, const void *msg, size_t len);
 /* ... or to one place, which need not be a path (`path_id` 0). False: no buffer, or no room. */
 bool link_send_message(struct link *l, const struct endpoint *to, uint32_t path_id, const void *msg,
 		       size_t len);

@@ -105,6 +105,14 @@ static bool send_to_peer(void *ctx, struct peer *p, unsigned nth, const void *ms
 	return has_more;
 }
 
+static void send_trial(void *ctx, struct peer *p, const void *msg, size_t len)
+{
+	(void)ctx;
+	rcu_begin();
+	bond_send_trial_rcu(bond_of(p), msg, len);
+	rcu_end();
+}
+
 static void reply(void *ctx, const struct origin *to, const void *msg, size_t len)
 {
 	struct network *n = ctx;
@@ -156,6 +164,7 @@ static void next_timestamp(void *ctx, uint8_t ret[NOISE_TIMESTAMP_LEN])
 
 const struct device_calls handshaker_device_calls = {
 	.send = send_to_peer,
+	.send_trial = send_trial,
 	.reply = reply,
 	.send_keepalive = send_keepalive,
 	.session_ready = session_ready,

@@ -45,9 +45,14 @@ struct probe_path {
 	uint32_t route_mtu; /* what the kernel says, when it was asked last */
 	struct loss_meter tx_loss, rx_loss;
 	struct rate_meter tx_rate, rx_rate;
-	/* a stock peer's, once a second: when something had come, and the counts of packets then */
+	/* a stock peer's, once a second: when something had come, */
 	nsec_t heard_at;
-	uint64_t heard_received, heard_sent;
+	uint64_t heard_received; /* and then: packets that had come, */
+	uint64_t heard_sent;	 /* content that had been sent */
+	/* its trials, while it is down for silence */
+	nsec_t trial_at;   /* the next one */
+	nsec_t trial_wait; /* what was waited for the last one */
+	nsec_t call_at;	   /* the peer is led back from the last one; NSEC_NEVER: it has been */
 };
 
 struct probe {
@@ -63,6 +68,7 @@ struct probe {
 	bool has_answered; /* since the last session began */
 	bool is_up;	   /* can be reached: what has been told */
 	unsigned hellos_left;
+	nsec_t no_trial_before; /* of any path */
 	nsec_t made;
 };
 

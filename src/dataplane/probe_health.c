@@ -141,24 +141,12 @@ static bool is_silent(const struct probe *p, nsec_t now)
 	return true;
 }
 
-/* A stock peer's path gets a new chance when the time after an error is over. */
-static bool forgive(struct probe_path *pp, nsec_t now)
-{
-	if (pp->health.state != HEALTH_DOWN || now < pp->health.error_until)
-		return false;
-	health_init(&pp->health, now);
-	return true;
-}
-
 void probe_path_arm(struct probe_path *pp)
 {
 	struct probe *p = pp->probe;
-	nsec_t at = NSEC_NEVER;
+	nsec_t at = p->is_multilink ? health_deadline(&pp->health, health_settings(p))
+				    : probe_stock_deadline(pp);
 
-	if (p->is_multilink)
-		at = health_deadline(&pp->health, health_settings(p));
-	else if (pp->health.state == HEALTH_DOWN)
-		at = pp->health.error_until;
 	at = nsec_min(at, probe_mtu_deadline(pp));
 	if (at == NSEC_NEVER)
 		timerq_disarm(p->timers, &pp->timer);
@@ -202,7 +190,7 @@ void probe_path_tick(struct timer *t, nsec_t now)
 	bool has_changed;
 
 	has_changed = p->is_multilink ? health_expire(&pp->health, health_settings(p), now)
-				      : forgive(pp, now);
+				      : probe_stock_tick(pp, now);
 	if (has_changed)
 		probe_path_announce(pp, p->is_multilink ? "no answer" : "trying again", now);
 	if (!pp->name && pp->health.state == HEALTH_DOWN && now - pp->health.since > FORGET_AFTER) {

@@ -56,6 +56,10 @@ void probe_handle_mtu_answer(struct probe *p, const struct event *e);
 
 /* probe_stock.c: a peer that cannot be pinged */
 void probe_stock_sample(struct probe_path *pp, nsec_t now);
+/* When a path that is down is to be tried, or looked at for another reason. */
+nsec_t probe_stock_deadline(const struct probe_path *pp);
+/* Does what is due; true if the path's state has changed. */
+bool probe_stock_tick(struct probe_path *pp, nsec_t now);
 /* Leads its endpoint to the paths that carry data. */
 void probe_stock_call(struct probe *p, nsec_t now);
 

@@ -4,17 +4,31 @@
  * A stock peer's paths. It answers no pings, but it answers handshakes, which go over one path
  * after the other, the preferred one first, until one is answered. If that is not the path that
  * carries the data, and nothing has come over that one although we send, it is dead; until a
- * later handshake is answered there. See docs/design/stock-peers.md.
+ * later handshake is answered there. Since it may be the peer that begins those, at its one
+ * endpoint, we begin one now and then that goes over the dead path alone: a trial. See
+ * docs/design/stock-peers.md.
  */
 #include "dataplane/network_state.h"
 #include "dataplane/probe_internal.h"
 
 /* So long without an answer is no delay any more: a stock peer answers data within this time. */
 #define UNANSWERED_TIME KEEPALIVE_TIMEOUT
+/* From one trial to the next, of whatever path: the handshake thread has done with the first. */
+#define TRIAL_DISTANCE (REKEY_TIMEOUT + REKEY_TIMEOUT_JITTER_MAX + HEALTH_DOUBT_INTERVAL)
+/* So long a trial has until the peer, which may have had it, is led back to where we hear it. */
+#define TRIAL_PATIENCE NSEC_PER_SEC
 
 static uint64_t packets(const struct path_count *c)
 {
 	return atomic_load_explicit(&c->packets, memory_order_relaxed);
+}
+
+/* Bytes of what is answered: empty packets are not. */
+static uint64_t content(const struct path_count *c)
+{
+	uint64_t bytes = atomic_load_explicit(&c->bytes, memory_order_relaxed);
+
+	return bytes - MESSAGE_DATA_OVERHEAD * packets(c);
 }
 
 void probe_stock_sample(struct probe_path *pp, nsec_t now)
@@ -24,26 +38,64 @@ void probe_stock_sample(struct probe_path *pp, nsec_t now)
 	if (received == pp->heard_received)
 		return;
 	pp->heard_received = received;
-	pp->heard_sent = packets(&pp->path->sent);
+	pp->heard_sent = content(&pp->path->sent);
 	pp->heard_at = now;
 }
 
 static bool is_unanswered(struct probe_path *pp, nsec_t now)
 {
 	probe_stock_sample(pp, now);
-	return now - pp->heard_at > UNANSWERED_TIME && packets(&pp->path->sent) > pp->heard_sent;
+	return now - pp->heard_at > UNANSWERED_TIME && content(&pp->path->sent) > pp->heard_sent;
+}
+
+void probe_stock_call(struct probe *p, nsec_t now)
+{
+	const struct path_set *set = rcu_own(&p->bond->paths);
+
+	if (!set || set->n_active == set->n)
+		return;
+	rcu_begin();
+	bond_send_control_rcu(p->bond, NULL, "", 0, now);
+	rcu_end();
+}
+
+static const struct health_settings *health_settings(const struct probe_path *pp)
+{
+	return &pp->probe->network->settings->health;
+}
+
+static nsec_t first_wait(const struct probe_path *pp)
+{
+	return nsec_max(health_settings(pp)->error_backoff, REKEY_TIMEOUT);
+}
+
+static nsec_t longer_wait(const struct probe_path *pp)
+{
+	nsec_t most = nsec_max(health_settings(pp)->flap_hold_max, first_wait(pp));
+
+	return nsec_min(2 * pp->trial_wait, most);
 }
 
 static void answered(struct probe_path *pp, nsec_t now)
 {
-	const struct probe *p = pp->probe;
-
 	if (pp->health.state == HEALTH_UP)
 		return;
 	health_init(&pp->health, now);
-	health_heard(&pp->health, &p->network->settings->health, now);
+	health_heard(&pp->health, health_settings(pp), now);
 	probe_path_announce(pp, "a handshake is answered there", now);
 	probe_path_arm(pp);
+	probe_stock_call(pp->probe, now);
+}
+
+/* A path that has died soon after it came back is tried less often than before. */
+static void plan_trial(struct probe_path *pp, nsec_t up_for, nsec_t now)
+{
+	if (!pp->trial_wait || up_for >= HEALTH_STABLE_TIME)
+		pp->trial_wait = first_wait(pp);
+	else
+		pp->trial_wait = longer_wait(pp);
+	pp->trial_at = now + pp->trial_wait;
+	pp->call_at = NSEC_NEVER;
 }
 
 /* In redundant mode all paths are used in any case. */
@@ -68,20 +120,60 @@ void probe_handshake(struct probe *p, const struct event *e)
 			answered(pp, e->at);
 	}
 	for (unsigned i = 0; i < n_dead; i++) {
-		if (!health_unanswered(&dead[i]->health, &p->network->settings->health, e->at))
+		nsec_t up_for = e->at - dead[i]->health.since;
+
+		if (!health_unanswered(&dead[i]->health, health_settings(dead[i]), e->at))
 			continue;
+		plan_trial(dead[i], up_for, e->at);
 		probe_path_announce(dead[i], "a handshake is answered on another path only", e->at);
 		probe_path_arm(dead[i]);
 	}
 }
 
-void probe_stock_call(struct probe *p, nsec_t now)
+nsec_t probe_stock_deadline(const struct probe_path *pp)
 {
-	const struct path_set *set = rcu_own(&p->bond->paths);
+	if (pp->health.state != HEALTH_DOWN)
+		return NSEC_NEVER;
+	if (!health_needs_answer(&pp->health))
+		return pp->health.error_until;
+	return nsec_min(pp->trial_at, pp->call_at);
+}
 
-	if (!set || set->n_active == set->n)
+/* Without a session, which has handshakes over all paths, or another trial in progress: later. */
+static void try_path(struct probe_path *pp, nsec_t now)
+{
+	struct probe *p = pp->probe;
+
+	if (now < p->no_trial_before) {
+		pp->trial_at = p->no_trial_before;
 		return;
-	rcu_begin();
-	bond_send_control_rcu(p->bond, NULL, "", 0, now);
-	rcu_end();
+	}
+	pp->trial_wait = longer_wait(pp);
+	pp->trial_at = now + pp->trial_wait;
+	if (!link_is_usable(pp->path->link) || !probe_has_session(p, now))
+		return;
+	p->no_trial_before = now + TRIAL_DISTANCE;
+	pp->call_at = now + TRIAL_PATIENCE;
+	/* relaxed: the poke orders it */
+	atomic_store_explicit(&p->bond->trial_slot, pp->path->slot, memory_order_relaxed);
+	peer_poke(&p->bond->peer, POKE_TRIAL);
+}
+
+bool probe_stock_tick(struct probe_path *pp, nsec_t now)
+{
+	if (pp->health.state != HEALTH_DOWN)
+		return false;
+	if (!health_needs_answer(&pp->health)) {
+		if (now < pp->health.error_until)
+			return false;
+		health_init(&pp->health, now);
+		return true;
+	}
+	if (now >= pp->call_at) {
+		pp->call_at = NSEC_NEVER;
+		probe_stock_call(pp->probe, now);
+	}
+	if (now >= pp->trial_at)
+		try_path(pp, now);
+	return false;
 }

@@ -219,7 +219,8 @@ bool health_link_error(struct health *h, const struct health_settings *s, nsec_t
 {
 	bool is_early = now < h->retry_until;
 
-	h->error_until = now + (is_early ? HEALTH_DOUBT_INTERVAL : s->error_backoff);
+	if (!health_needs_answer(h))
+		h->error_until = now + (is_early ? HEALTH_DOUBT_INTERVAL : s->error_backoff);
 	h->pongs_in_row = 0;
 	if (h->state == HEALTH_DOWN)
 		return false;
@@ -238,6 +239,11 @@ bool health_unanswered(struct health *h, const struct health_settings *s, nsec_t
 {
 	h->error_until = NSEC_NEVER;
 	return health_peer_down(h, s, now);
+}
+
+bool health_needs_answer(const struct health *h)
+{
+	return h->state == HEALTH_DOWN && h->error_until == NSEC_NEVER;
 }
 
 bool health_peer_down(struct health *h, const struct health_settings *s, nsec_t now)

@@ -118,9 +118,11 @@ bool health_link_error(struct health *h, const struct health_settings *s, nsec_t
 void health_retry(struct health *h, nsec_t now);
 /*
  * A stock peer's path: what should have come has not. True if the state changed. It lasts until
- * health_init() or a later error's end.
+ * health_init(), or until the cause may have gone (health_retry()).
  */
 bool health_unanswered(struct health *h, const struct health_settings *s, nsec_t now);
+/* Is that so now? */
+bool health_needs_answer(const struct health *h);
 /* The peer says that the path is down for it. True if the state changed. */
 bool health_peer_down(struct health *h, const struct health_settings *s, nsec_t now);
 /* Call at the deadline. True if the state changed. */

@@ -290,6 +290,8 @@ void device_handle_pokes(struct device *d, struct peer *p, nsec_t now)
 		handshake_want(p, now);
 	if (pokes & POKE_PATH)
 		handshake_over_new_path(p, now);
+	if (pokes & POKE_TRIAL)
+		handshake_try_path(p, now);
 	if (pokes & POKE_WATCH)
 		atomic_store_explicit(&p->is_watched, true, memory_order_relaxed);
 	timers_arm(p, now);

@@ -16,6 +16,8 @@
 struct device_calls {
 	/* Sends a handshake message over the peer's `nth` path, the best is 0. Are there more? */
 	bool (*send)(void *ctx, struct peer *p, unsigned nth, const void *msg, size_t len);
+	/* Sends it over the path that POKE_TRIAL was about. */
+	void (*send_trial)(void *ctx, struct peer *p, const void *msg, size_t len);
 	/* Sends a handshake message back where one came from. */
 	void (*reply)(void *ctx, const struct origin *to, const void *msg, size_t len);
 	/* Sends an empty transport message; it has been marked as sent. */

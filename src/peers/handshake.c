@@ -41,6 +41,7 @@ static void end_initiation(struct peer *p)
 		index_release(&p->device->index, p->initiation->state.local_index);
 	p->has_handshake_index = false;
 	p->is_initiating = false;
+	p->is_trial = false;
 	if (p->copy_at == NSEC_NEVER)
 		free_initiation(p);
 	else
@@ -62,7 +63,7 @@ static void count(struct peer *p, bool is_answer, nsec_t now)
 
 void handshake_complete(struct peer *p, nsec_t now)
 {
-	if (p->is_initiating)
+	if (p->is_initiating && !p->is_trial)
 		count(p, true, now);
 	end_initiation(p);
 	p->n_attempts = 0;
@@ -104,7 +105,6 @@ static int create_initiation(struct peer *p, nsec_t now)
 		return r;
 	}
 	atomic_fetch_add_explicit(&p->n_initiations, 1, memory_order_relaxed);
-	count(p, false, now);
 	p->has_handshake_index = true;
 	p->is_initiating = true;
 	cookie_jar_seal(&p->cookies, &i->msg, sizeof(i->msg), now);
@@ -123,20 +123,26 @@ void handshake_send_copy(struct peer *p, nsec_t now)
 		free_initiation(p);
 }
 
+static void begin_attempt(struct peer *p, nsec_t now)
+{
+	p->jitter = draw_jitter();
+	p->last_initiation_sent = now;
+	p->retransmit_at = now + REKEY_TIMEOUT + p->jitter;
+}
+
 void handshake_retry(struct peer *p, nsec_t now)
 {
 	int r;
 
 	handshake_forget(p);
 	p->n_attempts++;
-	p->jitter = draw_jitter();
-	p->last_initiation_sent = now;
-	p->retransmit_at = now + REKEY_TIMEOUT + p->jitter;
+	begin_attempt(p, now);
 	r = create_initiation(p, now);
 	if (r) {
 		log_warn("no handshake with a peer (%s); trying again in 5 s", strerror(-r));
 		return;
 	}
+	count(p, false, now);
 	peer_mark_sent(p, now, false);
 	handshake_send_copy(p, now);
 }
@@ -149,9 +155,22 @@ static bool has_new_session(struct peer *p, nsec_t now)
 	return k && now - k->birth < REKEY_TIMEOUT && keypair_can_send(k, now);
 }
 
+/* Now it matters whether the trial is answered: it goes over all paths, and is repeated. */
+static void promote_trial(struct peer *p, nsec_t now)
+{
+	p->is_trial = false;
+	p->n_copies = 0;
+	count(p, false, now);
+	handshake_send_copy(p, now);
+}
+
 void handshake_want(struct peer *p, nsec_t now)
 {
 	p->n_attempts = 0;
+	if (p->is_trial) {
+		promote_trial(p, now);
+		return;
+	}
 	if (!p->device->has_identity || now - p->last_initiation_sent < REKEY_TIMEOUT ||
 	    has_new_session(p, now))
 		return;
@@ -160,12 +179,35 @@ void handshake_want(struct peer *p, nsec_t now)
 
 void handshake_over_new_path(struct peer *p, nsec_t now)
 {
-	if (!p->is_initiating) {
+	if (!p->is_initiating || p->is_trial) {
 		handshake_want(p, now);
 		return;
 	}
 	p->n_copies = 0;
 	p->copy_at = nsec_max(now, p->last_initiation_sent + COPY_INTERVAL);
+}
+
+void handshake_try_path(struct peer *p, nsec_t now)
+{
+	struct device *d = p->device;
+
+	if (!d->has_identity || p->retransmit_at != NSEC_NEVER || !session_can_send(p, now) ||
+	    now - p->last_initiation_sent < REKEY_TIMEOUT || has_new_session(p, now))
+		return;
+	handshake_forget(p);
+	begin_attempt(p, now);
+	if (create_initiation(p, now)) {
+		p->retransmit_at = NSEC_NEVER; /* the path is tried again anyway */
+		return;
+	}
+	p->is_trial = true;
+	d->calls.send_trial(d->ctx, p, &p->initiation->msg, sizeof(p->initiation->msg));
+}
+
+void handshake_end_trial(struct peer *p)
+{
+	handshake_forget(p);
+	p->retransmit_at = NSEC_NEVER;
 }
 
 /* A session has been made: the keys are zeroed that long after the last one. */

@@ -48,6 +48,13 @@ void handshake_retry(struct peer *p, nsec_t now);
  * too, since it may have gone nowhere yet; else as handshake_want().
  */
 void handshake_over_new_path(struct peer *p, nsec_t now);
+/*
+ * A session is there, and with it a path that works: an initiation over another one, to see whether
+ * that works too. It is not repeated, and not sent while there is a handshake anyway.
+ */
+void handshake_try_path(struct peer *p, nsec_t now);
+/* It has not been answered in time. */
+void handshake_end_trial(struct peer *p);
 /* Sends the last initiation over the next path, answered or not. */
 void handshake_send_copy(struct peer *p, nsec_t now);
 /* There is a session: no more initiations, and no answer to the last one is awaited. */

@@ -33,6 +33,7 @@ enum peer_poke {
 	POKE_CONFIRMED = 2, /* the first packet came on the next session */
 	POKE_WATCH = 4,	    /* traffic again: the timers must look at it */
 	POKE_PATH = 8,	    /* the same, and there is an address that was not there before */
+	POKE_TRIAL = 16,    /* a path is in doubt: does it carry a handshake? */
 };
 
 /* A response, for the copies of its initiation that come over other links. */
@@ -75,6 +76,7 @@ struct peer {
 	uint16_t persistent_keepalive; /* seconds; 0: off */
 	bool is_wanted_up;  /* keep a session at all times, retry for ever (it has an endpoint) */
 	bool is_initiating; /* our initiation awaits its response */
+	bool is_trial; /* ... and went over one path only, to see whether it is answered there */
 	bool has_handshake_index;
 	struct initiation *initiation; /* NULL: none that is awaited, or has paths left */
 	unsigned n_copies;	       /* paths that have had it */

@@ -104,6 +104,10 @@ void timers_send_keepalive(struct peer *p, nsec_t now)
 
 static void retransmit(struct peer *p, nsec_t now)
 {
+	if (p->is_trial) {
+		handshake_end_trial(p);
+		return;
+	}
 	if (p->n_attempts < MAX_INITIATIONS || p->is_wanted_up || p->persistent_keepalive) {
 		handshake_retry(p, now);
 		return;

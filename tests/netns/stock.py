@@ -28,14 +28,21 @@ class StockPeer:
 
     def configure(self, keys, peer_keys, psk=None, remote=None, mtu=MTU):
         self.set("private-key", self.secret(keys.private), "listen-port", PORT)
-        peer = ["peer", peer_keys.public, "allowed-ips", f"{CLIENT_IP}/32"]
+        self.peer = ["peer", peer_keys.public]
         if psk:
-            peer += ["preshared-key", self.secret(psk)]
-        if remote:
-            peer += ["endpoint", remote]
-        self.set(*peer)
+            self.peer += ["preshared-key", self.secret(psk)]
+        self.add_peer(remote)
         self.node.ip(f"addr add {SERVER_IP}/24 dev {self.interface}")
         self.node.ip(f"link set {self.interface} mtu {mtu} up")
+
+    def add_peer(self, remote):
+        self.set(*self.peer, "allowed-ips", f"{CLIENT_IP}/32", *(["endpoint", remote] if remote else []))
+
+    def forget_peer(self):
+        """But for its keys, and where it was last."""
+        remote = self.show("endpoints")
+        self.set(*self.peer[:2], "remove")
+        self.add_peer(remote)
 
     def set(self, *arguments):
         self.node.run("wg", "set", self.interface, *arguments)

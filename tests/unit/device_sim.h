@@ -34,6 +34,7 @@ struct neighbour {
 	unsigned n_heard;
 	struct origin heard; /* the last one */
 	unsigned n_initiations;
+	unsigned n_trials; /* of these */
 	unsigned n_keepalives;
 	nsec_t last_initiation;
 	nsec_t last_keepalive;
@@ -119,6 +120,12 @@ static bool call_send(void *ctx, struct peer *p, unsigned nth, const void *msg, 
 	n->last_initiation = sim.now;
 	post(ctx, n->node, 1, msg, len);
 	return nth + 1 < sim.n_paths;
+}
+
+static void call_send_trial(void *ctx, struct peer *p, const void *msg, size_t len)
+{
+	neighbour_of(p)->n_trials++;
+	call_send(ctx, p, 0, msg, len);
 }
 
 static void call_reply(void *ctx, const struct origin *to, const void *msg, size_t len)
@@ -229,6 +236,7 @@ static void call_poke(void *ctx, struct peer *p)
 
 static const struct device_calls calls = {
 	.send = call_send,
+	.send_trial = call_send_trial,
 	.reply = call_reply,
 	.send_keepalive = call_keepalive,
 	.session_ready = call_ready,

@@ -19,7 +19,8 @@ static struct probe *probe;
 static nsec_t now;
 static bool answers[HANDMADE_LINKS]; /* pings on the link */
 static unsigned n_sent[HANDMADE_LINKS][FRAME_MTU_ANSWER + 1];
-static uint32_t carried; /* by all links, as an IP packet; what is larger is lost */
+static unsigned n_empty[HANDMADE_LINKS]; /* packets without content */
+static uint32_t carried;		 /* by all links, as an IP packet; what is larger is lost */
 static struct frame last_sent[FRAME_MTU_ANSWER + 1];
 
 static inline void begin(size_t n_links, const char *host, enum multilink multilink)
@@ -37,6 +38,7 @@ static inline void begin(size_t n_links, const char *host, enum multilink multil
 	now = T0;
 	memset(answers, 0, sizeof(answers));
 	memset(n_sent, 0, sizeof(n_sent));
+	memset(n_empty, 0, sizeof(n_empty));
 	memset(last_sent, 0, sizeof(last_sent));
 	timerq_init(&timers);
 	ck_assert_int_eq(probe_new(&probe, &context, bond, now), 0);
@@ -116,6 +118,7 @@ static inline void open_sent(unsigned link, const struct link_tx *tx)
 	size_t offset = 0;
 
 	ck_assert_uint_eq(aead_open(far[0]->recv, &job, 1), 1);
+	n_empty[link] += !job.len;
 	while (frame_read(payload, job.len, &offset, &f) > 0)
 		take_frame(link, &tx->to, &f);
 }

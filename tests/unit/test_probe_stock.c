@@ -2,6 +2,8 @@
 /* Copyright (c) The vtrunkd authors */
 #include "check_main.h"
 
+#include <errno.h>
+
 #include "probe_sim.h"
 
 #define REMOTE "192.0.2.1"
@@ -17,7 +19,12 @@ static void begin_stock(enum bond_mode mode)
 
 static void send_on(unsigned link)
 {
-	atomic_fetch_add(&find(link, REMOTE)->path->sent.packets, 1);
+	path_count_add(&find(link, REMOTE)->path->sent, 1, MESSAGE_DATA_OVERHEAD + 32);
+}
+
+static void send_keepalive_on(unsigned link)
+{
+	path_count_add(&find(link, REMOTE)->path->sent, 1, MESSAGE_DATA_OVERHEAD);
 }
 
 static void receive_on(unsigned link)
@@ -88,10 +95,124 @@ START_TEST(dead_path_is_back_when_a_handshake_is_answered_there)
 }
 END_TEST
 
+/* The first path has died, and the handshake that shows it was answered on the second. */
+static void leave_first(void)
+{
+	send_on(0);
+	wait_for(SECONDS(15));
+	handshake_over(1);
+	ck_assert_int_eq(state_of(0, REMOTE), HEALTH_DOWN);
+	atomic_store(&bond->peer.pokes, 0);
+}
+
+/* Seconds until a path is to be tried, and which; 0: never. */
+static unsigned seconds_to_trial(uint8_t *ret_slot)
+{
+	for (unsigned n = 1; n < 1000; n++) {
+		wait_for(SECONDS(1));
+		if (!(atomic_exchange(&bond->peer.pokes, 0) & POKE_TRIAL))
+			continue;
+		*ret_slot = atomic_load(&bond->trial_slot);
+		return n;
+	}
+	return 0;
+}
+
+START_TEST(dead_path_is_tried_less_and_less_often)
+{
+	static const unsigned waits[] = {5, 10, 20, 40, 60, 60};
+	uint8_t slot;
+
+	begin_stock(BOND_FAILOVER);
+	settings.health.flap_hold_max = SECONDS(60);
+	leave_first();
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		begin_session(bond, now);
+		ck_assert_uint_eq(seconds_to_trial(&slot), waits[i]);
+		ck_assert_uint_eq(slot, find(0, REMOTE)->path->slot);
+	}
+	handshake_over(0);
+	ck_assert(is_active(0));
+	begin_session(bond, now);
+	ck_assert_uint_eq(seconds_to_trial(&slot), 0);
+}
+END_TEST
+
+START_TEST(path_that_dies_again_soon_is_tried_less_often)
+{
+	uint8_t slot;
+
+	begin_stock(BOND_FAILOVER);
+	settings.health.flap_hold_max = SECONDS(60);
+	leave_first();
+	ck_assert_uint_eq(seconds_to_trial(&slot), 5);
+	handshake_over(0);
+	leave_first();
+	ck_assert_uint_eq(seconds_to_trial(&slot), 20);
+	handshake_over(0);
+	wait_for(HEALTH_STABLE_TIME);
+	leave_first();
+	ck_assert_uint_eq(seconds_to_trial(&slot), 5);
+}
+END_TEST
+
+START_TEST(peer_that_has_had_a_trial_is_led_back)
+{
+	unsigned before;
+	uint8_t slot;
+
+	begin_stock(BOND_FAILOVER);
+	leave_first();
+	before = n_empty[1];
+	seconds_to_trial(&slot);
+	ck_assert_uint_eq(n_empty[1], before);
+	wait_for(SECONDS(2));
+	ck_assert_uint_eq(n_empty[1], before + 1);
+	ck_assert_uint_eq(n_empty[0], 0);
+}
+END_TEST
+
+START_TEST(two_dead_paths_are_tried_one_after_the_other)
+{
+	uint8_t slots[4];
+
+	begin(3, REMOTE, MULTILINK_NO);
+	settings.mode = BOND_AGGREGATE;
+	settings.scheduler = SCHEDULER_WEIGHT;
+	for (unsigned i = 0; i < 3; i++)
+		hear(i, REMOTE);
+	send_on(0);
+	send_on(1);
+	wait_for(SECONDS(15));
+	handshake_over(2);
+	ck_assert(!is_active(0) && !is_active(1) && is_active(2));
+	atomic_store(&bond->peer.pokes, 0);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_uint_ge(seconds_to_trial(&slots[i]), 5);
+	ck_assert_uint_ne(slots[0], slots[1]);
+	ck_assert_uint_ne(slots[2], slots[3]);
+}
+END_TEST
+
+START_TEST(error_does_not_bring_a_dead_path_back)
+{
+	begin_stock(BOND_FAILOVER);
+	leave_first();
+	probe_path_failed(probe, find(0, REMOTE)->path->id, EHOSTUNREACH, now);
+	wait_for(SECONDS(60));
+	ck_assert_int_eq(state_of(0, REMOTE), HEALTH_DOWN);
+	/* But news that the cause may have gone do. */
+	probe_link_changed(probe, net.links[0], NULL, now);
+	wait_for(SECONDS(1));
+	ck_assert_int_ne(state_of(0, REMOTE), HEALTH_DOWN);
+}
+END_TEST
+
 START_TEST(path_that_answers_or_was_not_used_is_no_dead_one)
 {
 	begin_stock(BOND_FAILOVER);
-	/* nothing sent */
+	/* nothing sent that is answered */
+	send_keepalive_on(0);
 	wait_for(SECONDS(15));
 	handshake_over(1);
 	ck_assert(is_active(0));
@@ -141,6 +262,11 @@ static Suite *make_suite(void)
 	tcase_add_test(t, several_links_at_once_only_by_weight);
 	tcase_add_test(t, handshake_that_is_answered_elsewhere_shows_a_dead_path);
 	tcase_add_test(t, dead_path_is_back_when_a_handshake_is_answered_there);
+	tcase_add_test(t, dead_path_is_tried_less_and_less_often);
+	tcase_add_test(t, path_that_dies_again_soon_is_tried_less_often);
+	tcase_add_test(t, peer_that_has_had_a_trial_is_led_back);
+	tcase_add_test(t, two_dead_paths_are_tried_one_after_the_other);
+	tcase_add_test(t, error_does_not_bring_a_dead_path_back);
 	tcase_add_test(t, path_that_answers_or_was_not_used_is_no_dead_one);
 	tcase_add_test(t, redundant_mode_leaves_no_path);
 	tcase_add_test(t, vtrunkd_is_judged_by_its_pongs_alone);

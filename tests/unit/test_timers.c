@@ -85,6 +85,106 @@ START_TEST(wish_older_than_its_session_makes_no_other)
 }
 END_TEST
 
+/* Trials of a path, beside a session */
+
+static void ask_trial(void)
+{
+	peer_poke(&ab->peer, POKE_TRIAL);
+	run_for(SECONDS(1));
+}
+
+START_TEST(trial_that_is_answered_makes_a_session)
+{
+	struct keypair *old;
+
+	join();
+	run_for(REKEY_TIMEOUT);
+	old = session_of(ba);
+	peer_poke(&ba->peer, POKE_TRIAL);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(ba->n_trials, 1);
+	ck_assert_uint_eq(ba->n_heard, 2);
+	ck_assert_ptr_ne(session_of(ba), old);
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
+START_TEST(trial_that_is_not_answered_is_no_handshake_that_failed)
+{
+	struct keypair *k;
+	struct tally before, after;
+
+	join();
+	run_for(REKEY_TIMEOUT);
+	k = session_of(ab);
+	before = atomic_load(&ab->peer.tally);
+	sim.n_paths = 3;
+	sim.loses = loses_all;
+	ask_trial();
+	run_for(SECONDS(30));
+	ck_assert_uint_eq(ab->n_trials, 1);
+	ck_assert_uint_eq(ab->n_initiations, 2); /* neither repeated nor sent elsewhere */
+	ck_assert_ptr_eq(session_of(ab), k);
+	after = atomic_load(&ab->peer.tally);
+	ck_assert_mem_eq(&after, &before, sizeof(before));
+	ask_trial();
+	ck_assert_uint_eq(ab->n_trials, 2);
+}
+END_TEST
+
+START_TEST(trial_keeps_its_distance_from_handshakes_and_needs_a_session)
+{
+	introduce(0, false);
+	ask_trial();
+	ck_assert_uint_eq(ab->n_initiations, 0);
+	send_data(a, ab, "data");
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+	ask_trial();
+	ck_assert_uint_eq(ab->n_trials, 0);
+	run_for(REKEY_TIMEOUT);
+	sim.loses = loses_all;
+	ask_trial();
+	ask_trial();
+	ck_assert_uint_eq(ab->n_trials, 1);
+}
+END_TEST
+
+START_TEST(trial_becomes_a_handshake_when_one_is_wanted)
+{
+	join();
+	run_for(REKEY_TIMEOUT);
+	sim.loses = loses_all;
+	sim.n_paths = 2;
+	ask_trial();
+	peer_poke(&ab->peer, POKE_HANDSHAKE);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(ab->n_trials, 1);
+	ck_assert_uint_eq(ab->n_initiations, 1 + 1 + 2); /* over both paths, at once */
+	sim.loses = NULL;
+	run_for(REKEY_TIMEOUT);
+	ck_assert_uint_eq(ab->n_trials, 1);
+	ck_assert_uint_gt(ab->n_initiations, 4); /* and again */
+	ck_assert_same_session(ab, ba);
+	ck_assert_int_gt(sim.now - session_of(ab)->birth, 0);
+	ck_assert_int_lt(sim.now - session_of(ab)->birth, REKEY_TIMEOUT);
+}
+END_TEST
+
+START_TEST(trial_ends_when_the_peer_s_own_handshake_is_done)
+{
+	join();
+	run_for(REKEY_TIMEOUT);
+	sim.loses = loses_all;
+	ask_trial();
+	sim.loses = NULL;
+	peer_poke(&ba->peer, POKE_HANDSHAKE);
+	run_for(SECONDS(20));
+	ck_assert_uint_eq(ab->n_initiations, 2);
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
 /* Lifetimes */
 
 START_TEST(initiator_alone_renews_the_session)
@@ -328,6 +428,11 @@ static Suite *make_suite(void)
 	tcase_add_test(t, other_session_is_given_up_after_the_attempt_time);
 	tcase_add_test(t, initiations_keep_their_distance);
 	tcase_add_test(t, wish_older_than_its_session_makes_no_other);
+	tcase_add_test(t, trial_that_is_answered_makes_a_session);
+	tcase_add_test(t, trial_that_is_not_answered_is_no_handshake_that_failed);
+	tcase_add_test(t, trial_keeps_its_distance_from_handshakes_and_needs_a_session);
+	tcase_add_test(t, trial_becomes_a_handshake_when_one_is_wanted);
+	tcase_add_test(t, trial_ends_when_the_peer_s_own_handshake_is_done);
 	tcase_add_test(t, initiator_alone_renews_the_session);
 	tcase_add_test(t, initiator_that_only_receives_renews_before_the_end);
 	tcase_add_loop_test(t, session_wanted_up_never_ends_without_traffic, 0, 2);

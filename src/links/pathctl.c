@@ -282,14 +282,20 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 	nsec_t delay = r->arrival - rec->at;
 	nsec_t span = nsec_max(pathctl_round_trip(c), STANDING_SPAN_MIN);
 
-	if (rec->is_copy)
-		return;
-	note_jump(c, rec, delay, now);
-	min_add(&c->base, delay, BASE_SPAN, now);
+	if (rec->is_copy) {
+		/* Should it be the original, late, that has come: that must not make the path
+		 * shorter. */
+		if (!c->has_delay)
+			return;
+		delay = nsec_max(delay, min_get(&c->base));
+	} else {
+		note_jump(c, rec, delay, now);
+		min_add(&c->base, delay, BASE_SPAN, now);
+		min_add(&c->round_trip, now - rec->at, ROUND_TRIP_SPAN, now);
+	}
 	min_add(&c->standing, delay, span / 2, now);
 	min_add(&c->settled, delay, SETTLED_SPANS * span / 2, now);
 	note_jitter(c);
-	min_add(&c->round_trip, now - rec->at, ROUND_TRIP_SPAN, now);
 	c->tolerated = nsec_min(c->tolerated, min_get(&c->settled) - min_get(&c->base));
 	c->queue = nsec_max(min_get(&c->standing) - min_get(&c->base) - c->tolerated, 0);
 	c->has_delay = true;

@@ -430,6 +430,38 @@ START_TEST(a_queue_is_gone_when_it_had_the_time_to_empty)
 }
 END_TEST
 
+/*
+ * When a path has died, what it took along goes over another one, for which these are copies; until
+ * it has gone, nothing new does.
+ */
+START_TEST(copies_show_that_the_queue_has_gone)
+{
+	uint64_t lost = 0; /* counters of another path, before all of ours */
+	struct run r;
+
+	run_begin(&r, 1, MBIT(10), 10 * NSEC_PER_MSEC);
+	r.counter = 1000;
+	measure(&r, NSEC_PER_SEC);
+	simnet_path(r.net, FORWARD)->rate_bps = MBIT(3);
+	while (!r.ctl.is_draining)
+		measure(&r, NSEC_PER_MSEC);
+	r.demand_until = 0;
+	for (nsec_t end = simnet_now(r.net) + NSEC_PER_SEC; simnet_now(r.net) < end;) {
+		nsec_t at = pathctl_ready_at(&r.ctl, PACKET_BYTES, simnet_now(r.net));
+
+		if (at <= simnet_now(r.net)) {
+			pathctl_sent_again(&r.ctl, 1, lost, 1, PACKET_BYTES, simnet_now(r.net));
+			simnet_send(r.net, FORWARD, PACKET_BYTES, on_packet, &r, lost++);
+		}
+		simnet_run(r.net, simnet_now(r.net) + NSEC_PER_MSEC);
+	}
+	printf("copies over 3 Mbit/s in a second: %.1f Mbit\n",
+	       (double)lost * PACKET_BYTES * 8 / 1e6);
+	ck_assert_double_ge((double)lost * PACKET_BYTES * 8, 0.6 * MBIT(3));
+	simnet_free(r.net);
+}
+END_TEST
+
 /* As a TCP flow that has ended its slow start early, and grows slowly from there on. */
 START_TEST(who_wants_little_more_than_the_path_gives_fills_no_queue)
 {
@@ -512,6 +544,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);
 	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
 	tcase_add_test(t, a_queue_is_gone_when_it_had_the_time_to_empty);
+	tcase_add_test(t, copies_show_that_the_queue_has_gone);
 	tcase_add_test(t, who_wants_little_more_than_the_path_gives_fills_no_queue);
 	tcase_add_loop_test(t, a_path_that_becomes_longer_is_filled_again, 0, 4);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);

@@ -53,6 +53,8 @@
  */
 #define SLOWER_SHARE 0.1
 #define SLOWER_JITTERS 3
+/* Who sends at so much of a path's capacity and sees it arrive more slowly has filled it. */
+#define PRESSED_SHARE 0.5
 /* How far behind its pace a path may catch up, and the window's share for the report's delay. */
 #define PACE_CREDIT (2 * NSEC_PER_MSEC)
 #define REPORT_DELAY (15 * NSEC_PER_MSEC)
@@ -472,20 +474,30 @@ static bool is_start_over(const struct pathctl *c)
 	return queue_over(c, DRAIN_QUEUES) && c->delivered > PATHCTL_RATE_START / 2;
 }
 
+/* What has arrived since the last step. */
+struct arrived {
+	uint64_t bytes;
+	nsec_t elapsed;
+	bool is_slower;	 /* than it was sent, by more than jitter explains */
+	bool is_pressed; /* and it was sent about as fast as the path was thought to be */
+};
+
 /*
  * A queue on a path that we ask for less than it can give is not ours (others', or a busy peer),
- * unless what we send arrives more slowly than it was sent.
+ * unless what we send arrives more slowly than it was sent. Whether more is wanted now does not
+ * matter then: a flow whose window is in the queue wants nothing until that is empty, and fills it
+ * anew.
  */
-static void watch_queue(struct pathctl *c, bool is_slower, nsec_t now)
+static void watch_queue(struct pathctl *c, const struct arrived *a, nsec_t now)
 {
 	bool is_long = queue_over(c, DRAIN_QUEUES) || pathctl_has_queue(c);
-	bool is_ours = (is_slower && c->is_wanted) || is_full_sample(c);
+	bool is_ours = (a->is_slower && (c->is_wanted || a->is_pressed)) || is_full_sample(c);
 
 	if (c->is_starting && is_start_over(c)) {
 		c->is_starting = false;
 		c->is_draining = true;
 		c->drain_since = now;
-	} else if (is_long && (c->is_draining ? is_slower : is_ours)) {
+	} else if (is_long && (c->is_draining ? a->is_slower : is_ours)) {
 		if (!c->is_draining)
 			c->drain_since = now;
 		c->is_starting = false;
@@ -539,32 +551,35 @@ static void note_sending(struct pathctl *c, nsec_t elapsed)
 }
 
 /*
- * How long the data of this step took, by the longer of two measures: jitter lets some of it
- * arrive together, and then it seems to come faster than it was sent. `ret_is_slower`: it arrived
- * more slowly, by more than jitter explains.
+ * The time that this data took is the longer of two measures: jitter lets some of it arrive
+ * together, and then it seems to come faster than it was sent.
  */
-static nsec_t step_time(const struct pathctl *c, const struct pathctl_record *rec,
-			const struct pathctl_report *r, bool *ret_is_slower)
+static struct arrived arrived_since(const struct pathctl *c, const struct pathctl_record *rec,
+				    const struct pathctl_report *r)
 {
 	nsec_t arriving = r->arrival - c->step_arrival;
 	nsec_t sending = rec->at - c->step_at;
+	struct arrived a = {.bytes = r->rx_bytes - c->step_bytes, .elapsed = arriving};
 
-	*ret_is_slower =
-		!rec->is_copy && (double)(arriving - sending) > SLOWER_SHARE * (double)arriving +
-									SLOWER_JITTERS * c->jitter;
-	return rec->is_copy ? arriving : nsec_max(arriving, sending);
+	if (rec->is_copy)
+		return a;
+	a.elapsed = nsec_max(arriving, sending);
+	a.is_slower = (double)(arriving - sending) >
+		      SLOWER_SHARE * (double)arriving + SLOWER_JITTERS * c->jitter;
+	a.is_pressed = duration((double)a.bytes, c->capacity * PRESSED_SHARE) > sending;
+	return a;
 }
 
-static void control(struct pathctl *c, uint64_t bytes, nsec_t elapsed, bool is_slower, nsec_t now)
+static void control(struct pathctl *c, const struct arrived *a, nsec_t now)
 {
-	c->delivered = (double)bytes * (double)NSEC_PER_SEC / (double)elapsed;
-	note_sending(c, elapsed);
-	if (elapsed < NSEC_PER_SEC)
+	c->delivered = (double)a->bytes * (double)NSEC_PER_SEC / (double)a->elapsed;
+	note_sending(c, a->elapsed);
+	if (a->elapsed < NSEC_PER_SEC)
 		note_capacity(c, c->delivered, now);
 	if (c->acked_bytes >= c->round_mark)
 		end_round(c);
-	doubt_jump(c, is_slower);
-	watch_queue(c, is_slower, now);
+	doubt_jump(c, a->is_slower);
+	watch_queue(c, a, now);
 	set_rate(c, now);
 	c->is_wanted = false;
 }
@@ -572,14 +587,13 @@ static void control(struct pathctl *c, uint64_t bytes, nsec_t elapsed, bool is_s
 static void step(struct pathctl *c, const struct pathctl_record *rec,
 		 const struct pathctl_report *r, nsec_t now)
 {
-	bool is_slower;
-	nsec_t elapsed;
+	struct arrived a;
 
 	if (c->has_step && r->arrival >= c->step_arrival && r->rx_bytes >= c->step_bytes) {
 		if (r->arrival - c->step_arrival < step_length(c))
 			return;
-		elapsed = step_time(c, rec, r, &is_slower);
-		control(c, r->rx_bytes - c->step_bytes, elapsed, is_slower, now);
+		a = arrived_since(c, rec, r);
+		control(c, &a, now);
 	}
 	c->has_step = true;
 	c->step_bytes = r->rx_bytes;

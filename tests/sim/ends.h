@@ -37,6 +37,8 @@ struct flow {
 	size_t bytes;	 /* of its packets; 0: there is no such flow */
 	nsec_t interval; /* from packet to packet; 0: as fast as they are taken */
 	nsec_t next_send;
+	uint32_t window; /* so many packets of a greedy one may be unacknowledged; 0: any */
+	uint32_t n_acked;
 	/* counts */
 	uint32_t n_sent, n_delivered, n_twice, n_disordered;
 	uint32_t next_number;
@@ -69,6 +71,7 @@ static struct {
 } sim;
 
 static void near_turn(void);
+static void watch_far(void);
 
 static inline struct link *ends_link(int end, unsigned path)
 {
@@ -78,6 +81,21 @@ static inline struct link *ends_link(int end, unsigned path)
 static inline struct simnet_path *ends_path(int end, unsigned path)
 {
 	return simnet_path(sim.net, (unsigned)end * ENDS_PATHS + path);
+}
+
+static void take_ack(struct simnet *s, void *ctx, uint64_t value)
+{
+	(void)s;
+	(void)value;
+	((struct flow *)ctx)->n_acked++;
+	rcu_begin();
+	near_turn();
+	rcu_end();
+}
+
+static bool is_window_full(const struct flow *f)
+{
+	return f->window && f->n_sent - f->n_acked >= f->window;
 }
 
 /* The far end's tunnel interface. */
@@ -101,10 +119,10 @@ static int take_delivered(void *ctx, const struct iovec *iov, int n)
 	age = simnet_now(sim.net) - sent;
 	f->longest = nsec_max(f->longest, age);
 	f->total += age;
+	if (f->window)
+		simnet_at(sim.net, simnet_now(sim.net) + ends_path(FAR, 0)->delay, take_ack, f, 0);
 	return 0;
 }
-
-static void watch_far(void);
 
 static void expire_far(struct simnet *s, void *ctx, uint64_t value)
 {
@@ -319,7 +337,7 @@ static void send_greedy(nsec_t now, nsec_t *retry)
 	while (n_idle < ENDS_FLOWS && send_waiting(retry)) {
 		struct flow *f = &sim.flows[sim.turn++ % ENDS_FLOWS];
 
-		if (!f->bytes || f->interval || f->next_send > now) {
+		if (!f->bytes || f->interval || f->next_send > now || is_window_full(f)) {
 			n_idle++;
 			continue;
 		}

@@ -259,6 +259,40 @@ START_TEST(weights_say_where_to_begin)
 }
 END_TEST
 
+/*
+ * A flow with a window, as TCP's, sends on as soon as what fills the queue has come: then nobody
+ * wants more than the pace allows while the queue is long.
+ */
+START_TEST(window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow)
+{
+	FOR_SEEDS
+	{
+		uint32_t delivered;
+
+		ends_begin(seed, 2);
+		for (unsigned i = 0; i < 2 * ENDS_PATHS; i++)
+			*simnet_path(sim.net, i) = (struct simnet_path){
+				.rate_bps = 25000000, .delay = 10 * MSEC, .queue = 100 * MSEC};
+		ends_add_flow(1400, 0, MANY)->window = 70 + (uint32_t)simnet_below(sim.net, 60);
+		ends_add_flow(150, 20 * MSEC, MANY);
+		ends_start(BOND_AGGREGATE);
+		ends_run(SECONDS(1) + (nsec_t)simnet_below(sim.net, SECONDS(1)));
+		ends_path(NEAR, 1)->rate_bps /= 5;
+		ends_run(500 * MSEC);
+		delivered = sim.flows[0].n_delivered;
+		for (unsigned i = 0; i < 50; i++) {
+			ends_run(10 * MSEC);
+			ck_assert_seed(simnet_backlog(sim.net, 1) < 50 * MSEC);
+		}
+		/* In half a second, of what both paths can carry. */
+		ck_assert_seed((sim.flows[0].n_delivered - delivered) * 1400 * 8 * 2 >=
+			       30000000 * 8 / 10);
+		ends_stop(SECONDS(3));
+		ends_end();
+	}
+}
+END_TEST
+
 /* Its delay is longer by more than a queue may be, and its rate another one. */
 START_TEST(path_that_leads_elsewhere_is_learnt_anew)
 {
@@ -301,6 +335,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, most_of_what_paths_lose_is_repaired);
 	tcase_add_test(t, weights_say_where_to_begin);
 	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
+	tcase_add_test(t, window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow);
 	tcase_add_test(t, path_that_leads_elsewhere_is_learnt_anew);
 	suite_add_tcase(s, t);
 	return s;

@@ -8,14 +8,15 @@
 #include "dataplane/network_state.h"
 
 bool filling_open(struct filling *f, struct bond *bond, struct keypair *k, uint64_t limit_bytes,
-		  bool is_urgent)
+		  struct filling_kind kind)
 {
 	f->burst = burst_take(bond->network->bursts);
 	if (!f->burst)
 		return false;
 	f->burst->bond = bond;
 	f->burst->session = keypair_get(k);
-	f->burst->is_urgent = is_urgent;
+	f->burst->is_urgent = kind.is_urgent;
+	f->burst->ecn = kind.ecn;
 	f->limit_bytes = limit_bytes;
 	return true;
 }
@@ -38,18 +39,19 @@ struct burst *filling_take(struct filling *f)
 }
 
 bool filling_takes(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		   uint32_t len, bool is_urgent)
+		   uint32_t len, struct filling_kind kind)
 {
 	const struct burst *b = f->burst;
 
-	return b && b->bond == bond && b->session == k && b->is_urgent == is_urgent &&
-	       len <= b->stride && b->n < BURST_DATAGRAMS && b->len + len <= f->limit_bytes;
+	return b && b->bond == bond && b->session == k && b->is_urgent == kind.is_urgent &&
+	       b->ecn == kind.ecn && len <= b->stride && b->n < BURST_DATAGRAMS &&
+	       b->len + len <= f->limit_bytes;
 }
 
 bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		  uint64_t counter, uint32_t len, bool is_urgent)
+		  uint64_t counter, uint32_t len, struct filling_kind kind)
 {
-	return counter == f->next_counter && filling_takes(f, bond, k, len, is_urgent);
+	return counter == f->next_counter && filling_takes(f, bond, k, len, kind);
 }
 
 bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t len, size_t padded)

@@ -15,6 +15,12 @@ struct bond;
 struct burst;
 struct keypair;
 
+/* What packets of one burst have in common, beside session and length. */
+struct filling_kind {
+	bool is_urgent;
+	uint8_t ecn;
+};
+
 struct filling {
 	struct burst *burst;   /* NULL: none is open; it has a reference to its session */
 	uint64_t limit_bytes;  /* that it may have */
@@ -23,14 +29,14 @@ struct filling {
 
 /* Takes an empty burst; false when the pool is empty. */
 bool filling_open(struct filling *f, struct bond *bond, struct keypair *k, uint64_t limit_bytes,
-		  bool is_urgent);
+		  struct filling_kind kind);
 /* Takes the burst out, whose the caller's it is then; NULL: there is none. */
 struct burst *filling_take(struct filling *f);
 /* Gives it back, if there is one, with what it holds. */
 void filling_drop(struct filling *f);
-/* Is a datagram of that length, urgency, session and counter the open burst's next? */
+/* Is a datagram of that length, kind, session and counter the open burst's next? */
 bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		  uint64_t counter, uint32_t len, bool is_urgent);
+		  uint64_t counter, uint32_t len, struct filling_kind kind);
 /*
  * Appends a packet, which fits, as a datagram of `padded` bytes of plaintext. Behind the packet
  * there is room for the padding, and what lies there is as before afterwards. False if libcrypto
@@ -43,7 +49,7 @@ bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t l
  * which is then put into its place as it is, for filling_seal_all().
  */
 bool filling_takes(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		   uint32_t len, bool is_urgent);
+		   uint32_t len, struct filling_kind kind);
 void filling_put(struct filling *f, const uint8_t *packet, size_t len, size_t padded);
 /* Seals a burst so filled; its counters are from `first` on. False if libcrypto refuses. */
 bool filling_seal_all(struct burst *b);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "links/burst.h"
+#include "wire/ecn.h"
 #include "wire/inner.h"
 #include "wire/ip.h"
 #include "wire/wg.h"
@@ -297,32 +298,10 @@ static nsec_t control_law(const struct flowq *q, nsec_t t, uint32_t count)
 	return t + (nsec_t)((double)q->interval / sqrt(count));
 }
 
-/* RFC 3168: sets CE if the packet is ECN-capable, and mends the IPv4 header checksum (RFC 1624). */
-static bool mark(uint8_t *packet, size_t len)
-{
-	struct ipv4_header *v4 = (struct ipv4_header *)packet;
-	uint32_t sum;
-
-	if (len >= sizeof(struct ipv6_header) && packet[0] >> 4 == 6) {
-		if (!(packet[1] & 0x30))
-			return false;
-		packet[1] |= 0x30;
-		return true;
-	}
-	if (len < sizeof(*v4) || !(v4->tos & 3))
-		return false;
-	sum = (uint16_t)~be16_get(v4->checksum);
-	sum += (uint32_t)(3 - (v4->tos & 3));
-	v4->tos |= 3;
-	sum = (sum & 0xffff) + (sum >> 16);
-	v4->checksum = be16_make((uint16_t)~sum);
-	return true;
-}
-
 /* The packet is to be dropped; true if marking it does instead. */
 static bool signal_congestion(struct flowq *q, const struct packet *p)
 {
-	if (mark(p->data, p->len)) {
+	if (ecn_mark(p->data)) {
 		q->stats.marked++;
 		return true;
 	}

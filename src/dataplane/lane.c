@@ -22,6 +22,7 @@
 #include "dataplane/sparse.h"
 #include "dataplane/tx.h"
 #include "peers/allowedips.h"
+#include "wire/ecn.h"
 #include "wire/frame.h"
 #include "wire/inner.h"
 #include "wire/mss.h"
@@ -225,8 +226,8 @@ static void take_frames(struct lane_worker *w, struct bond *bond, struct reseq *
 }
 
 /* The inner packet's length if it may be delivered; 0 if it must not be. */
-static size_t check_inner(struct lane_worker *w, struct bond *bond, const uint8_t *payload,
-			  size_t len)
+static size_t check_inner(struct lane_worker *w, struct bond *bond, const struct burst *b,
+			  uint8_t *payload, size_t len)
 {
 	struct inner inner;
 
@@ -237,6 +238,10 @@ static size_t check_inner(struct lane_worker *w, struct bond *bond, const uint8_
 	if (allowedips_find(rcu_read(&w->network->allowed_ips), inner.family, inner.source) !=
 	    bond) {
 		drops_add(&w->network->drops, DROP_rx_source_not_allowed, 1);
+		return 0;
+	}
+	if (b->ecn && !ecn_arrive(payload, b->ecn)) {
+		drops_add(&w->network->drops, DROP_rx_ecn, 1);
 		return 0;
 	}
 	return inner.len;
@@ -260,7 +265,7 @@ static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *
 	if (is_control)
 		take_frames(w, bond, q, b, payload, len);
 	else if (len)
-		inner_len = check_inner(w, bond, payload, len);
+		inner_len = check_inner(w, bond, b, payload, len);
 	if (inner_len) {
 		packet = payload;
 		if (network_clamps_mss(w->network))

@@ -4,13 +4,14 @@
  * Packets are sealed from where they were read into the open burst, which is the only time that
  * they are copied: cut, sealed, and the headers of the next are written over the tail of what has
  * been sealed (tun/split.h). The burst is closed when the next packet does not fit it (another
- * peer, session or size, full), when somebody else has taken a counter in between, after a shorter
- * packet, and when the interface has nothing more.
+ * peer, session, kind or size, full), when somebody else has taken a counter in between, after a
+ * shorter packet, and when the interface has nothing more.
  */
 #include "dataplane/pack.h"
 
 #include "dataplane/network_state.h"
 #include "dataplane/reader.h"
+#include "wire/ecn.h"
 #include "wire/mss.h"
 
 /* A packet as it is to be sealed. */
@@ -19,19 +20,30 @@ struct item {
 	size_t len;
 	size_t padded;
 	uint32_t datagram;
-	bool is_urgent;
+	struct filling_kind kind;
 };
+
+/*
+ * RFC 6040, section 4.1: as the inner one, where the other end is known to hand on what becomes of
+ * it. Most stock peers don't.
+ */
+static uint8_t outer_ecn(const struct path_set *paths, const uint8_t *packet)
+{
+	return paths && paths->is_multilink ? ecn_of(packet) : ECN_NOT_ECT;
+}
 
 /* False: it has been dropped. */
 static bool prepare_rcu(struct reader *r, struct outlet *o, struct item *i)
 {
 	struct network *n = r->network;
+	const struct path_set *paths = rcu_read(&o->bond->paths);
 	uint32_t mtu = network_mtu(n);
 
 	i->padded = wg_padded_len(i->len, mtu);
 	i->datagram = datagram_len(i->padded);
-	i->is_urgent = spread_is_urgent_rcu(rcu_read(&o->bond->paths), &o->places[r->number].flows,
-					    i->packet, i->len, r->now);
+	i->kind.is_urgent =
+		spread_is_urgent_rcu(paths, &o->places[r->number].flows, i->packet, i->len, r->now);
+	i->kind.ecn = outer_ecn(paths, i->packet);
 	if (network_clamps_mss(n))
 		mss_clamp(i->packet, i->len, mtu);
 	if (i->datagram <= n->burst_bytes)
@@ -40,9 +52,10 @@ static bool prepare_rcu(struct reader *r, struct outlet *o, struct item *i)
 	return false;
 }
 
-static bool open_burst(struct reader *r, struct outlet *o, struct keypair *k, bool is_urgent)
+static bool open_burst(struct reader *r, struct outlet *o, struct keypair *k,
+		       struct filling_kind kind)
 {
-	if (filling_open(&r->open, o->bond, k, outlet_burst_bytes(o, r), is_urgent))
+	if (filling_open(&r->open, o->bond, k, outlet_burst_bytes(o, r), kind))
 		return true;
 	drops_add(&r->network->drops, DROP_tx_no_buffer, 1);
 	return false;
@@ -88,9 +101,9 @@ static void seal_into_open_rcu(struct reader *r, struct outlet *o, struct keypai
 		drops_add(&n->drops, DROP_tx_no_session, 1);
 		return;
 	}
-	if (!filling_fits(&r->open, o->bond, k, counter, i->datagram, i->is_urgent)) {
+	if (!filling_fits(&r->open, o->bond, k, counter, i->datagram, i->kind)) {
 		pack_close(r);
-		if (!open_burst(r, o, k, i->is_urgent))
+		if (!open_burst(r, o, k, i->kind))
 			return;
 	}
 	if (!filling_seal(&r->open, counter, i->packet, i->len, i->padded)) {
@@ -125,9 +138,9 @@ struct burst *pack_gather_rcu(struct reader *r, struct outlet *o, struct keypair
 
 	if (!prepare_rcu(r, o, &i))
 		return NULL;
-	if (!filling_takes(&r->open, o->bond, k, i.datagram, i.is_urgent)) {
+	if (!filling_takes(&r->open, o->bond, k, i.datagram, i.kind)) {
 		full = pack_take(r);
-		if (!open_burst(r, o, k, i.is_urgent))
+		if (!open_burst(r, o, k, i.kind))
 			return full;
 	}
 	filling_put(&r->open, packet, len, i.padded);

@@ -118,6 +118,7 @@ static struct burst *cut(struct burst *b, uint32_t begin, uint32_t n)
 	part->len = (n - 1) * b->stride + burst_datagram_len(b, last);
 	part->link = b->link;
 	part->from = b->from;
+	part->ecn = b->ecn;
 	part->received = b->received;
 	memcpy(part->data, burst_datagram(b, begin), part->len);
 	return part;

@@ -42,6 +42,7 @@ struct burst {
 		*session;  /* a reference, while it is being filled, or until the lane is done */
 	bool is_mtu_probe; /* not to be fragmented; and it is no fault if it is too large */
 	bool is_urgent;	   /* data that gains by time, not by rate */
+	uint8_t ecn;	   /* of the outer IP headers (wire/ecn.h) */
 	/* receive only */
 	struct link *link;
 	struct endpoint from;
@@ -66,6 +67,7 @@ static inline struct burst *burst_take(struct pool *pool)
 	b->bond = NULL;
 	b->is_mtu_probe = false;
 	b->is_urgent = false;
+	b->ecn = 0;
 	b->session = NULL;
 	return b;
 }

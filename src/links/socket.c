@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "wire/ecn.h"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -24,7 +26,8 @@
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-		   CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
+		   CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) +
+		   CMSG_SPACE(sizeof(int))];
 };
 
 static void wildcard_of(struct addr *ret, int family)
@@ -85,6 +88,9 @@ static int set_options(struct udp_socket *u, const struct link_settings *s, size
 		set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	else if (u->is_wildcard)
 		set_int(u->fd, IPPROTO_IP, IP_PKTINFO, 1);
+	set_int(u->fd, IPPROTO_IP, IP_RECVTOS, 1);
+	if (u->is_v6)
+		set_int(u->fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	set_int(u->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 	u->has_gro = s->gro != OFFLOAD_OFF && bytes >= BURST_BYTES_MAX &&
 		     set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
@@ -167,6 +173,15 @@ static void add_source(struct msghdr *msg, const struct udp_socket *u, const str
 	}
 }
 
+static void add_ecn(struct msghdr *msg, const struct addr *remote, int ecn)
+{
+	bool is_v4 = remote->sa.sa_family == AF_INET;
+
+	memcpy(add_control(msg, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_TOS : IPV6_TCLASS,
+			   sizeof(ecn)),
+	       &ecn, sizeof(ecn));
+}
+
 /* Sends datagrams first..first+n-1 by one call; `source` NULL: the system chooses it. */
 static int send_run_from(struct udp_socket *u, const struct addr *source, const struct burst *b,
 			 uint32_t first, uint32_t n, const struct endpoint *to)
@@ -189,6 +204,8 @@ static int send_run_from(struct udp_socket *u, const struct addr *source, const 
 	msg.msg_namelen = addr_len(&remote);
 	if (source)
 		add_source(&msg, u, source);
+	if (b->ecn)
+		add_ecn(&msg, &to->remote, b->ecn);
 	if (n > 1) {
 		uint16_t segment = (uint16_t)b->stride;
 
@@ -279,9 +296,21 @@ int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first, const 
 	return (int)sent;
 }
 
+/* IPv4's traffic class comes as one byte, that of IPv6 as an int. */
+static uint8_t read_ecn(const struct cmsghdr *c)
+{
+	int tclass;
+
+	if (c->cmsg_level == IPPROTO_IP)
+		return *CMSG_DATA(c) & ECN_MASK;
+	memcpy(&tclass, CMSG_DATA(c), sizeof(tclass));
+	return tclass & ECN_MASK;
+}
+
 /*
- * Where a received message was sent to, and the length of the datagrams in it. With it the kernel
- * tells, once there is something to tell, what it has dropped before for want of room.
+ * Where a received message was sent to, its congestion marks, and the length of the datagrams in
+ * it. With it the kernel tells, once there is something to tell, what it has dropped before for
+ * want of room.
  */
 static void read_control(struct udp_socket *u, struct msghdr *msg, struct burst *b)
 {
@@ -307,6 +336,9 @@ static void read_control(struct udp_socket *u, struct msghdr *msg, struct burst 
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
 			local->v4.sin_family = AF_INET;
 			local->v4.sin_addr = info.ipi_spec_dst;
+		} else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) ||
+			   (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)) {
+			b->ecn = read_ecn(c);
 		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
 			memcpy(&u->overflow, CMSG_DATA(c), sizeof(u->overflow));
 		}
@@ -344,6 +376,7 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 		/* A datagram that did not fit is none of ours: it will be counted as malformed. */
 		b->len = msgs[i].msg_hdr.msg_flags & MSG_TRUNC ? 1 : msgs[i].msg_len;
 		b->stride = b->len;
+		b->ecn = ECN_NOT_ECT;
 		read_control(u, &msgs[i].msg_hdr, b);
 		burst_count(b);
 		addr_unmap(&b->from.remote);

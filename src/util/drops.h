@@ -25,6 +25,7 @@
 	X(rx_control_queue, "control frame beyond the queue's length")                             \
 	X(rx_not_ip, "authenticated payload that is no well-formed IP packet")                     \
 	X(rx_source_not_allowed, "inner source outside the peer's allowed IPs")                    \
+	X(rx_ecn, "marked as congested on the way, but of a flow that takes no such marks")        \
 	X(rx_no_buffer, "pool empty on receive")                                                   \
 	X(rx_tun_write, "tunnel interface refused the packet")                                     \
 	X(tx_malformed, "packet from the tunnel interface that is no well-formed IP packet")       \

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "links/socket.h"
+#include "wire/ecn.h"
 
 #define CAPACITY BURST_BYTES_MAX
 #define CELLS (UDP_BATCH + 4)
@@ -502,6 +503,44 @@ START_TEST(dual_stack_socket_takes_ipv6_too)
 }
 END_TEST
 
+/* Both ways; a message without a mark after one with it has none. */
+static void send_marked(const char *ip)
+{
+	struct endpoint to = endpoint_of(&there, ip);
+	struct endpoint answer;
+
+	for (int ecn = ECN_CE; ecn >= ECN_NOT_ECT; ecn--) {
+		out->ecn = (uint8_t)ecn;
+		fill(3, 40, 40);
+		send_all(&here, &to);
+		ck_assert_int_ge(receive(&there), 1);
+		ck_assert_uint_eq(in[0]->ecn, ecn);
+		answer = in[0]->from;
+		send_all(&there, &answer);
+		ck_assert_int_ge(receive(&here), 1);
+		ck_assert_uint_eq(in[0]->ecn, ecn);
+	}
+}
+
+START_TEST(congestion_marks_cross)
+{
+	const char *ip = loopbacks[_i];
+
+	connect_over(ip);
+	send_marked(ip);
+}
+END_TEST
+
+START_TEST(dual_stack_socket_has_congestion_marks_of_both_families)
+{
+	const char *ip = loopbacks[_i];
+
+	here = opened(ip, AF_UNSPEC, BURST_BYTES_MAX);
+	there = opened(NULL, AF_UNSPEC, BURST_BYTES_MAX);
+	send_marked(ip);
+}
+END_TEST
+
 START_TEST(ipv6_socket_takes_no_ipv4)
 {
 	struct endpoint to;
@@ -607,6 +646,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, wildcard_socket_answers_from_the_address_that_was_asked);
 	tcase_add_test(t, dual_stack_socket_answers_ipv4_from_the_address_that_was_asked);
 	tcase_add_test(t, dual_stack_socket_takes_ipv6_too);
+	tcase_add_loop_test(t, congestion_marks_cross, 0, 2);
+	tcase_add_loop_test(t, dual_stack_socket_has_congestion_marks_of_both_families, 0, 2);
 	tcase_add_test(t, ipv6_socket_takes_no_ipv4);
 	tcase_add_loop_test(t, source_that_is_ours_no_longer_is_left_to_the_system, 0, 2);
 	tcase_add_test(t, missing_device_is_told);

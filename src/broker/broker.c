@@ -265,6 +265,47 @@ int broker_store_stamp(struct broker *b, const char *network, nsec_t time)
 	return r < 0 ? r : ask(b, &q, &reply, NULL);
 }
 
+int broker_keep_endpoints(struct broker *b, const struct broker_endpoints *e)
+{
+	struct broker_request q = {.kind = BROKER_KEEP_ENDPOINTS, .endpoints = *e};
+	struct broker_reply reply;
+
+	return ask(b, &q, &reply, NULL);
+}
+
+static int read_endpoints(int fd, struct broker_endpoints **ret, size_t *ret_n)
+{
+	off_t len = lseek(fd, 0, SEEK_END);
+	struct broker_endpoints *list = len > 0 ? malloc((size_t)len) : NULL;
+
+	if (!list)
+		return len > 0 ? -ENOMEM : -EBADMSG;
+	if (pread(fd, list, (size_t)len, 0) != len) {
+		free(list);
+		return -EIO;
+	}
+	*ret = list;
+	*ret_n = (size_t)len / sizeof(*list);
+	return 0;
+}
+
+int broker_load_endpoints(struct broker *b, const char *network, struct broker_endpoints **ret,
+			  size_t *ret_n)
+{
+	struct broker_request q = {.kind = BROKER_LOAD_ENDPOINTS};
+	struct broker_reply reply;
+	int fd;
+	int r = put_text(q.network.network, sizeof(q.network.network), network);
+
+	if (r == 0)
+		r = ask(b, &q, &reply, &fd);
+	if (r < 0)
+		return r;
+	r = read_endpoints(fd, ret, ret_n);
+	close(fd);
+	return r;
+}
+
 int broker_open_resolver(struct broker *b, int *ret_fd)
 {
 	struct broker_request q = {.kind = BROKER_OPEN_RESOLVER};

@@ -58,6 +58,12 @@ int broker_open_udp(struct broker *b, struct udp_socket *ret, const struct link_
 int broker_load_stamp(struct broker *b, const char *network, nsec_t *ret);
 int broker_store_stamp(struct broker *b, const char *network, nsec_t time);
 
+/* Where a peer is now, for an engine that has to be started again; never secret. */
+int broker_keep_endpoints(struct broker *b, const struct broker_endpoints *e);
+/* What was kept of a network's peers, to be freed; -ENOENT: nothing. */
+int broker_load_endpoints(struct broker *b, const char *network, struct broker_endpoints **ret,
+			  size_t *ret_n);
+
 /*
  * A process that looks up names, see lookup.h. -EOPNOTSUPP: there is none, and none is needed,
  * since this process may do that itself.

@@ -47,6 +47,8 @@ enum broker_kind {
 	BROKER_TELL,
 	BROKER_OPEN_METRICS,
 	BROKER_OPEN_QUEUE,
+	BROKER_KEEP_ENDPOINTS,
+	BROKER_LOAD_ENDPOINTS,
 };
 
 /* All texts end with a zero within their arrays. */
@@ -136,6 +138,29 @@ struct broker_hook {
 	struct broker_event event;
 };
 
+/* Where a peer was: what it came from, and to which address of ours (AF_UNSPEC: unknown). */
+struct broker_endpoint {
+	char link[LINK_NAME_MAX + 1];
+	struct addr remote;
+	struct addr local;
+};
+
+/* Enough for a handshake, after which the peer shows itself where else it is. */
+#define BROKER_ENDPOINTS_MAX 4
+
+/* What the next engine is to know of a peer. */
+struct broker_endpoints {
+	char network[BROKER_NAME_MAX + 1];
+	uint8_t public_key[32];
+	int64_t session_at; /* when its last session was made (clock_now()) */
+	uint32_t n;	    /* 0: it is forgotten */
+	struct broker_endpoint list[BROKER_ENDPOINTS_MAX]; /* the best first */
+};
+
+struct broker_network {
+	char network[BROKER_NAME_MAX + 1];
+};
+
 struct broker_request {
 	uint32_t kind;
 	union {
@@ -151,6 +176,8 @@ struct broker_request {
 		struct broker_key key;
 		struct broker_event event; /* of BROKER_TELL */
 		struct broker_metrics metrics;
+		struct broker_endpoints endpoints;
+		struct broker_network network; /* of BROKER_LOAD_ENDPOINTS */
 	};
 };
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/endpoints.h"
 #include "broker/stamp_file.h"
 #include "netlink/address.h"
 #include "netlink/rule.h"
@@ -31,6 +32,7 @@ struct broker_server {
 	/* Whose the rules of each family are; "": there are none. */
 	char rules_of[2][IFNAMSIZ];
 	nsec_t patient_until; /* 0: not at all */
+	struct endpoints endpoints;
 };
 
 /* Does the text end within its array, and can it be (part of) the name of a file or interface? */
@@ -312,7 +314,11 @@ static int read_config(struct broker_server *s, int *ret_fd)
 
 static int keep_config(struct broker_server *s)
 {
-	return s->calls ? s->calls->keep_config(s->ctx) : -EOPNOTSUPP;
+	int r = s->calls ? s->calls->keep_config(s->ctx) : -EOPNOTSUPP;
+
+	if (r == 0)
+		endpoints_prune(&s->endpoints, s->calls->has_network, s->ctx);
+	return r;
 }
 
 static int open_uapi(struct broker_server *s, const struct broker_interface *q, int *ret_fd)
@@ -341,6 +347,23 @@ static int next_key(struct broker_server *s, const struct broker_key *q, uint8_t
 	if (!is_name(q->network, sizeof(q->network)) || q->step > BROKER_KEY_TAKE)
 		return -EINVAL;
 	return s->calls ? s->calls->next_key(s->ctx, q, ret_key) : -EOPNOTSUPP;
+}
+
+/* No more peers are kept than the configuration has; one that it has no more is forgotten. */
+static int keep_endpoints(struct broker_server *s, const struct broker_endpoints *q)
+{
+	if (!is_name(q->network, sizeof(q->network)) || !endpoints_are_sound(q))
+		return -EINVAL;
+	if (q->n && s->calls && !s->calls->has_peer(s->ctx, q->network, q->public_key))
+		return -EPERM;
+	return endpoints_keep(&s->endpoints, q);
+}
+
+static int load_endpoints(struct broker_server *s, const struct broker_network *q, int *ret_fd)
+{
+	if (!is_name(q->network, sizeof(q->network)))
+		return -EINVAL;
+	return endpoints_open(&s->endpoints, q->network, ret_fd);
 }
 
 /* They become the environment of a program: keys of letters, values without control characters. */
@@ -425,6 +448,10 @@ size_t broker_request_len(uint32_t kind)
 		return head + sizeof(struct broker_event);
 	case BROKER_OPEN_METRICS:
 		return head + sizeof(struct broker_metrics);
+	case BROKER_KEEP_ENDPOINTS:
+		return head + sizeof(struct broker_endpoints);
+	case BROKER_LOAD_ENDPOINTS:
+		return head + sizeof(struct broker_network);
 	case BROKER_OPEN_RESOLVER:
 	case BROKER_READY:
 	case BROKER_ALIVE:
@@ -485,6 +512,10 @@ static int serve(struct broker_server *s, const struct broker_request *q, struct
 		return next_key(s, &q->key, ret->key);
 	case BROKER_OPEN_METRICS:
 		return open_metrics(s, &q->metrics, ret_fd);
+	case BROKER_KEEP_ENDPOINTS:
+		return keep_endpoints(s, &q->endpoints);
+	case BROKER_LOAD_ENDPOINTS:
+		return load_endpoints(s, &q->network, ret_fd);
 	}
 	return -EINVAL;
 }
@@ -535,5 +566,6 @@ void broker_server_free(struct broker_server *s)
 		return;
 	while (s->n_tuns)
 		drop_tun(s, &s->tuns[s->n_tuns - 1]);
+	endpoints_deinit(&s->endpoints);
 	free(s);
 }

@@ -21,6 +21,8 @@ struct broker_calls {
 	int (*open_resolver)(void *ctx, int *ret_fd);
 	/* Is there a network of that name in the configuration? */
 	bool (*has_network)(void *ctx, const char *name);
+	/* ... and has it a peer with that key? */
+	bool (*has_peer)(void *ctx, const char *network, const uint8_t public_key[32]);
 	/* May the interface have routes in this table? It must be in the configuration. */
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
 	/* The engine is up, or done with what read_config() began; 0 or -errno. */

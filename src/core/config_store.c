@@ -270,6 +270,24 @@ bool config_store_has_network(const struct config_store *s, const char *name)
 	return config_find_network(&s->config, name) || config_find_network(&s->next, name);
 }
 
+static bool config_has_peer(const struct config *c, const char *network,
+			    const uint8_t public_key[KEY_LEN])
+{
+	const struct network_settings *n = config_find_network(c, network);
+
+	for (size_t i = 0; n && i < n->n_peers; i++)
+		if (!memcmp(n->peers[i].public_key, public_key, KEY_LEN))
+			return true;
+	return false;
+}
+
+bool config_store_has_peer(const struct config_store *s, const char *network,
+			   const uint8_t public_key[KEY_LEN])
+{
+	return config_has_peer(&s->config, network, public_key) ||
+	       config_has_peer(&s->next, network, public_key);
+}
+
 bool config_store_may_route(const struct config_store *s, const char *interface, uint32_t table)
 {
 	return config_has_table(&s->config, interface, table) ||

@@ -36,5 +36,7 @@ int config_store_next_key(struct config_store *s, const struct broker_key *q, ui
 int config_store_run_hook(struct config_store *s, const struct broker_hook *q);
 /* The engine may be about to take over what has been read last: that counts as well. */
 bool config_store_has_network(const struct config_store *s, const char *name);
+bool config_store_has_peer(const struct config_store *s, const char *network,
+			   const uint8_t public_key[32]);
 bool config_store_has_uapi(const struct config_store *s, const char *interface);
 bool config_store_may_route(const struct config_store *s, const char *interface, uint32_t table);

@@ -341,6 +341,13 @@ static bool has_network(void *ctx, const char *name)
 	return config_store_has_network(&d->store, name);
 }
 
+static bool has_peer(void *ctx, const char *network, const uint8_t public_key[32])
+{
+	const struct daemon *d = ctx;
+
+	return config_store_has_peer(&d->store, network, public_key);
+}
+
 static bool may_route(void *ctx, const char *interface, uint32_t table)
 {
 	const struct daemon *d = ctx;
@@ -382,6 +389,7 @@ static int live(struct daemon *d)
 		.run_engine = run_engine,
 		.forget_secrets = forget_secrets,
 		.has_network = has_network,
+		.has_peer = has_peer,
 		.may_route = may_route,
 		.read_config = read_config,
 		.keep_config = keep_config,

@@ -185,6 +185,13 @@ static bool has_network(void *ctx, const char *name)
 	return s->calls->has_network(s->ctx, name);
 }
 
+static bool has_peer(void *ctx, const char *network, const uint8_t public_key[32])
+{
+	struct supervisor *s = ctx;
+
+	return s->calls->has_peer(s->ctx, network, public_key);
+}
+
 static bool may_route(void *ctx, const char *interface, uint32_t table)
 {
 	struct supervisor *s = ctx;
@@ -285,6 +292,7 @@ static int close_uapi(void *ctx, const char *interface)
 static const struct broker_calls broker_calls = {
 	.open_resolver = open_resolver,
 	.has_network = has_network,
+	.has_peer = has_peer,
 	.may_route = may_route,
 	.ready = take_ready,
 	.alive = take_alive,

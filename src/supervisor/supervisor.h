@@ -32,6 +32,7 @@ struct supervisor_calls {
 	void (*forget_secrets)(void *ctx);
 	/* As of struct broker_calls. */
 	bool (*has_network)(void *ctx, const char *name);
+	bool (*has_peer)(void *ctx, const char *network, const uint8_t public_key[32]);
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
 	/* As those of struct broker_calls. */
 	int (*read_config)(void *ctx, int *ret_fd);

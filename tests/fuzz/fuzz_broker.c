@@ -21,6 +21,13 @@ static bool accept_network(void *ctx, const char *name)
 	return name[0] != 0;
 }
 
+/* Half of them, so that entries come and are refused. */
+static bool accept_peer(void *ctx, const char *network, const uint8_t public_key[32])
+{
+	(void)ctx;
+	return network[0] != 0 && !(public_key[0] & 1);
+}
+
 static bool refuse_route(void *ctx, const char *interface, uint32_t table)
 {
 	(void)ctx;
@@ -107,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct broker_calls calls = {.open_resolver = refuse,
 						  .has_network = accept_network,
+						  .has_peer = accept_peer,
 						  .may_route = refuse_route,
 						  .ready = succeed,
 						  .alive = take_alive,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -67,6 +68,23 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+static const uint8_t key_of_client[32] = {7};
+
+static struct broker_request sound_endpoints(void)
+{
+	struct broker_request q = {.kind = BROKER_KEEP_ENDPOINTS,
+				   .endpoints = {.network = "home", .session_at = 1, .n = 2}};
+	struct broker_endpoint *list = q.endpoints.list;
+
+	memcpy(q.endpoints.public_key, key_of_client, sizeof(key_of_client));
+	for (int i = 0; i < 2; i++)
+		strcpy(list[i].link, i ? "wan 2" : "wan1");
+	ck_assert_int_eq(addr_parse(&list[0].remote, "192.0.2.1:51820", 0), 0);
+	ck_assert_int_eq(addr_parse(&list[0].local, "198.51.100.1", 0), 0);
+	ck_assert_int_eq(addr_parse(&list[1].remote, "[2001:db8::1]:51820", 0), 0);
+	return q;
+}
+
 static void use(struct broker *b)
 {
 	const struct link_settings wildcard = {.name = "any"};
@@ -74,8 +92,11 @@ static void use(struct broker *b)
 	struct udp_socket u;
 	struct addr local;
 	nsec_t saved = 1;
+	const struct broker_request sound = sound_endpoints();
+	struct broker_endpoints *endpoints;
 	bool was_kept;
 	struct tun tun;
+	size_t n;
 	int fd;
 
 	ck_assert_int_eq(broker_open_udp(b, &u, &wildcard, AF_INET, BURST_BYTES_MAX), 0);
@@ -90,6 +111,12 @@ static void use(struct broker *b)
 	ck_assert_int_eq(broker_store_stamp(b, "home", 4711), 0);
 	ck_assert_int_eq(broker_load_stamp(b, "home", &saved), 0);
 	ck_assert_int_eq(saved, 4711);
+
+	ck_assert_int_eq(broker_keep_endpoints(b, &sound.endpoints), 0);
+	ck_assert_int_eq(broker_load_endpoints(b, "home", &endpoints, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_str_eq(endpoints[0].list[1].link, "wan 2");
+	free(endpoints);
 
 	ck_assert_int_eq(broker_open_resolver(b, &fd), -EOPNOTSUPP);
 	ck_assert_int_eq(
@@ -312,6 +339,163 @@ START_TEST(times_of_other_networks_are_refused)
 }
 END_TEST
 
+static int keep(const struct broker_request *q)
+{
+	return result_of(q, broker_request_len(q->kind));
+}
+
+START_TEST(endpoints_are_given_to_whoever_asks_next)
+{
+	struct broker_request q = sound_endpoints();
+	struct broker_endpoints *list;
+	struct broker *b;
+	size_t n = 0;
+
+	ck_assert_int_eq(broker_new_direct(&b, server), 0);
+	ck_assert_int_eq(broker_load_endpoints(b, "home", &list, &n), -ENOENT);
+	for (uint8_t i = 0; i < 10; i++) {
+		q.endpoints.public_key[1] = i;
+		strcpy(q.endpoints.network, i < 7 ? "home" : "office");
+		ck_assert_int_eq(broker_keep_endpoints(b, &q.endpoints), 0);
+		ck_assert_int_eq(broker_keep_endpoints(b, &q.endpoints), 0);
+	}
+	ck_assert_int_eq(broker_load_endpoints(b, "office", &list, &n), 0);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_mem_eq(&list[2], &q.endpoints, sizeof(*list));
+	free(list);
+	q.endpoints.n = 0;
+	ck_assert_int_eq(broker_keep_endpoints(b, &q.endpoints), 0);
+	ck_assert_int_eq(broker_load_endpoints(b, "office", &list, &n), 0);
+	ck_assert_uint_eq(n, 2);
+	free(list);
+	ck_assert_int_eq(broker_load_endpoints(b, "hom", &list, &n), -ENOENT);
+	ck_assert_int_eq(broker_load_endpoints(b, "../home", &list, &n), -EINVAL);
+	broker_free(b);
+}
+END_TEST
+
+START_TEST(what_lies_behind_the_endpoints_is_not_kept)
+{
+	struct broker_request q = sound_endpoints();
+	struct broker_endpoints *list;
+	struct broker *b;
+	size_t n;
+
+	memset(&q.endpoints.list[1], 0xff, sizeof(q.endpoints.list[1]));
+	q.endpoints.n = 1;
+	ck_assert_int_eq(keep(&q), 0);
+	ck_assert_int_eq(broker_new_direct(&b, server), 0);
+	ck_assert_int_eq(broker_load_endpoints(b, "home", &list, &n), 0);
+	for (size_t i = 0; i < sizeof(list->list[1]); i++)
+		ck_assert_uint_eq(((const uint8_t *)&list->list[1])[i], 0);
+	free(list);
+	broker_free(b);
+}
+END_TEST
+
+START_TEST(endpoints_that_are_none_are_refused)
+{
+	static const char *const nobody[] = {"0.0.0.0:1", "192.0.2.1",	 "224.0.0.1:1",
+					     "[::]:1",	  "2001:db8::1", "[ff02::1]:1"};
+	const struct broker_request sound = sound_endpoints();
+	struct broker_request q = sound;
+
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(*nobody); i++) {
+		memset(&q.endpoints.list[0].local, 0, sizeof(q.endpoints.list[0].local));
+		ck_assert_int_eq(addr_parse(&q.endpoints.list[0].remote, nobody[i], 0), 0);
+		ck_assert_int_eq(keep(&q), -EINVAL);
+	}
+	q = sound;
+	memset(&q.endpoints.list[0].local, 0, sizeof(q.endpoints.list[0].local));
+	addr_map(&q.endpoints.list[0].remote);
+	ck_assert_int_eq(keep(&q), -EINVAL);
+	q = sound;
+	q.endpoints.n = BROKER_ENDPOINTS_MAX + 1;
+	ck_assert_int_eq(keep(&q), -EINVAL);
+	q.endpoints.n = UINT32_MAX;
+	ck_assert_int_eq(keep(&q), -EINVAL);
+	q = sound;
+	q.endpoints.session_at = -1;
+	ck_assert_int_eq(keep(&q), -EINVAL);
+	q = sound;
+	memset(q.endpoints.list[1].link, 'x', sizeof(q.endpoints.list[1].link));
+	ck_assert_int_eq(keep(&q), -EINVAL);
+	q.endpoints.list[1].link[0] = 0;
+	ck_assert_int_eq(keep(&q), -EINVAL);
+	q = sound;
+	memset(q.endpoints.network, 'x', sizeof(q.endpoints.network));
+	ck_assert_int_eq(keep(&q), -EINVAL);
+}
+END_TEST
+
+START_TEST(endpoints_of_other_families_are_refused)
+{
+	const struct broker_request sound = sound_endpoints();
+
+	for (unsigned family = 0; family < 300; family++) {
+		struct broker_request q = sound;
+
+		if (family != AF_INET) {
+			q.endpoints.list[0].remote.sa.sa_family = (sa_family_t)family;
+			ck_assert_int_eq(keep(&q), -EINVAL);
+		}
+		q = sound;
+		q.endpoints.list[0].local.sa.sa_family = (sa_family_t)family;
+		ck_assert_int_eq(keep(&q), family == AF_INET || family == AF_UNSPEC ? 0 : -EINVAL);
+	}
+}
+END_TEST
+
+static bool has_client(void *ctx, const char *network, const uint8_t public_key[32])
+{
+	(void)ctx;
+	return !strcmp(network, "home") && !memcmp(public_key, key_of_client, 32);
+}
+
+static bool is_gone(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return false;
+}
+
+static int keep_config(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+START_TEST(endpoints_of_strangers_are_refused_and_go_with_their_network)
+{
+	static const struct broker_calls calls = {
+		.has_peer = has_client, .has_network = is_gone, .keep_config = keep_config};
+	struct broker_request q = sound_endpoints();
+	struct broker_server *own = server;
+	struct broker_endpoints *list;
+	struct broker *b;
+	size_t n;
+
+	ck_assert_int_eq(broker_server_new(&server, directory, &calls, NULL), 0);
+	ck_assert_int_eq(broker_new_direct(&b, server), 0);
+	strcpy(q.endpoints.network, "office");
+	ck_assert_int_eq(keep(&q), -EPERM);
+	strcpy(q.endpoints.network, "home");
+	q.endpoints.public_key[31] = 1;
+	ck_assert_int_eq(keep(&q), -EPERM);
+	q.endpoints.n = 0; /* it may be forgotten once more */
+	ck_assert_int_eq(keep(&q), 0);
+	q = sound_endpoints();
+	ck_assert_int_eq(keep(&q), 0);
+	ck_assert_int_eq(broker_load_endpoints(b, "home", &list, &n), 0);
+	free(list);
+	ck_assert_int_eq(broker_keep_config(b), 0);
+	ck_assert_int_eq(broker_load_endpoints(b, "home", &list, &n), -ENOENT);
+	broker_free(b);
+	broker_server_free(server);
+	server = own;
+}
+END_TEST
+
 START_TEST(routes_of_other_interfaces_are_refused)
 {
 	static const struct broker_calls calls = {.may_route = allow_table_7};
@@ -446,6 +630,11 @@ static Suite *make_suite(void)
 	tcase_add_test(t, names_that_leave_the_state_directory_are_refused);
 	tcase_add_test(t, values_out_of_range_are_refused);
 	tcase_add_test(t, times_of_other_networks_are_refused);
+	tcase_add_test(t, endpoints_are_given_to_whoever_asks_next);
+	tcase_add_test(t, what_lies_behind_the_endpoints_is_not_kept);
+	tcase_add_test(t, endpoints_that_are_none_are_refused);
+	tcase_add_test(t, endpoints_of_other_families_are_refused);
+	tcase_add_test(t, endpoints_of_strangers_are_refused_and_go_with_their_network);
 	tcase_add_test(t, sockets_of_wg_are_asked_for_by_interface);
 	tcase_add_test(t, routes_of_other_interfaces_are_refused);
 	tcase_add_test(t, rules_of_other_interfaces_are_refused);

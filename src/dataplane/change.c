@@ -23,6 +23,7 @@
 #include "dataplane/links.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
+#include "dataplane/recall.h"
 #include "dataplane/routes.h"
 #include "dataplane/rx.h"
 #include "dataplane/tx.h"
@@ -567,6 +568,8 @@ static int carry_out(struct plan *p)
 	handshaker_visit(n->handshaker, start_peers, p);
 	if (p->n_gone)
 		remove_gone(p);
+	for (size_t i = 0; i < p->n_gone; i++)
+		recall_forget(p->gone[i]);
 	return 0;
 }
 

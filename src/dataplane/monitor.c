@@ -13,6 +13,7 @@
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
 #include "dataplane/probe.h"
+#include "dataplane/recall.h"
 #include "dataplane/status_fill.h"
 #include "dataplane/uplink.h"
 #include "netlink/watch.h"
@@ -144,9 +145,14 @@ static int start_uplinks(struct monitor *m, nsec_t now)
 	return r;
 }
 
+static struct probe_context context_of(struct monitor *m)
+{
+	return (struct probe_context){m->network, &m->timers, &m->resolver};
+}
+
 static int make_probe(struct monitor *m, struct bond *bond, nsec_t now)
 {
-	const struct probe_context c = {m->network, &m->timers, &m->resolver};
+	const struct probe_context c = context_of(m);
 
 	return probe_new(&bond->probe, &c, bond, now);
 }
@@ -159,6 +165,7 @@ static int begin_bond(struct monitor *m, struct bond *bond, nsec_t now)
 
 int monitor_prepare(struct monitor *m, nsec_t now)
 {
+	const struct probe_context c = context_of(m);
 	int r = timerq_add_room(&m->timers, NETWORK_LINKS_MAX + 1);
 
 	for (size_t i = 0; r == 0 && i < m->network->n_bonds; i++)
@@ -167,6 +174,7 @@ int monitor_prepare(struct monitor *m, nsec_t now)
 		r = start_uplinks(m, now);
 	if (r < 0)
 		return r;
+	recall_load(&c, now);
 	m->last_sample = now;
 	m->sample_timer.fire = sample_tick;
 	timerq_arm(&m->timers, &m->sample_timer, now + SAMPLE_LATEST);
@@ -291,6 +299,7 @@ void monitor_take_events(struct monitor *m)
 
 nsec_t monitor_work(struct monitor *m, nsec_t now)
 {
+	m->network->recall_at = nsec_max(m->network->recall_at, now);
 	errands_do(&m->errands);
 	read_watch(m, now);
 	monitor_take_events(m);

@@ -66,6 +66,7 @@ struct network {
 	} routes;
 	struct timestamp timestamp; /* handshake thread */
 	uint32_t last_path_id;	    /* monitor */
+	nsec_t recall_at;	    /* monitor: when one more peer may be told of */
 	nsec_t mtu_raise_at;	    /* monitor; 0: not to be raised */
 	size_t n_reachable;	    /* monitor: peers that can be reached */
 	/* main thread: which threads run */

@@ -8,9 +8,10 @@
 
 #include "dataplane/network_state.h"
 #include "dataplane/probe_internal.h"
+#include "dataplane/recall.h"
 
-/* Its hello's, that of names, and one for each path it may have. */
-#define TIMERS (PATHS_MAX + 2)
+/* Its hello's, that of names, that of recall, and one for each path it may have. */
+#define TIMERS (PATHS_MAX + 3)
 
 int probe_configure(struct probe *p, nsec_t now)
 {
@@ -39,6 +40,7 @@ int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bo
 	p->made = now;
 	p->hello_timer.fire = probe_hello_tick;
 	p->name_timer.fire = probe_name_tick;
+	p->recall_timer.fire = recall_tick;
 	r = timerq_add_room(p->timers, TIMERS);
 	if (r < 0) {
 		free(p);
@@ -67,6 +69,7 @@ void probe_free(struct probe *p)
 	path_set_retire(set);
 	timerq_disarm(p->timers, &p->hello_timer);
 	timerq_disarm(p->timers, &p->name_timer);
+	timerq_disarm(p->timers, &p->recall_timer);
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];
 

@@ -58,6 +58,7 @@ struct probe_path {
 struct probe {
 	struct timer hello_timer;
 	struct timer name_timer;
+	struct timer recall_timer;
 	struct network *network;
 	struct bond *bond;
 	struct timerq *timers;		     /* the monitor's */
@@ -70,6 +71,7 @@ struct probe {
 	unsigned hellos_left;
 	nsec_t no_trial_before; /* of any path */
 	nsec_t made;
+	nsec_t recalled_at; /* when the supervisor was told where it is */
 };
 
 /* What the paths of all peers draw from. */

@@ -7,6 +7,7 @@
 
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
+#include "dataplane/recall.h"
 #include "util/log.h"
 
 /* Hellos without an answer after which a peer counts as stock, until its next session. */
@@ -126,6 +127,7 @@ void probe_hello_tick(struct timer *t, nsec_t now)
 void probe_session(struct probe *p, nsec_t now)
 {
 	news_handshake(p->bond);
+	recall_note(p);
 	probe_judge_peer(p, now);
 	if (p->bond->settings->multilink == MULTILINK_NO)
 		return;

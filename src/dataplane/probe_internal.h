@@ -23,11 +23,15 @@ void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t no
  * wanted before. 0 or -ENOMEM.
  */
 int probe_configure_link(struct probe *p, struct link *l, nsec_t now);
+/* The peer was there when the engine before us had it. */
+void probe_recall_path(struct probe *p, struct link *l, const struct endpoint *to, nsec_t now);
 struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, uint32_t remote_id);
 
 /* probe_name.c: endpoints by name */
 /* Has the name of its endpoint looked up, or takes it where it is an address. */
 void probe_path_resolve(struct probe_path *pp, nsec_t now);
+/* While the name is still being looked up: to where it led before. */
+void probe_name_recall(struct probe_path *pp, const struct addr *remote, nsec_t now);
 void probe_name_tick(struct timer *t, nsec_t now);
 /* The timer, after whatever may have changed whether something answers. */
 void probe_name_arm(struct probe *p, nsec_t now);

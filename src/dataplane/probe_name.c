@@ -150,6 +150,12 @@ void probe_path_resolve(struct probe_path *pp, nsec_t now)
 	pp->is_resolving = resolver_ask(*p->resolver, &q);
 }
 
+void probe_name_recall(struct probe_path *pp, const struct addr *remote, nsec_t now)
+{
+	if (!addr_is_set(&pp->to.remote))
+		go_to(pp, remote, now);
+}
+
 void probe_name_arm(struct probe *p, nsec_t now)
 {
 	nsec_t at = NSEC_NEVER;

@@ -9,6 +9,7 @@
 
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
+#include "dataplane/recall.h"
 #include "dataplane/tx.h"
 #include "util/log.h"
 
@@ -68,6 +69,7 @@ bool probe_publish(struct probe *p)
 	probe_stand_by(p, set);
 	rcu_publish(&p->bond->paths, set);
 	path_set_retire(old);
+	recall_note(p);
 	tx_kick(p->network->tx);
 	return true;
 }
@@ -247,6 +249,17 @@ void probe_heard(struct probe *p, const struct event *e)
 		health_heard(&pp->health, &p->network->settings->health, e->at);
 		probe_path_announce(pp, "heard from the peer", e->at);
 	}
+}
+
+void probe_recall_path(struct probe *p, struct link *l, const struct endpoint *to, nsec_t now)
+{
+	const struct event e = {.link = l, .from = *to, .at = now};
+	struct probe_path *pp = find_path(p, l, NULL);
+
+	if (pp && pp->name)
+		probe_name_recall(pp, &to->remote, now);
+	else if (!find_path(p, l, &to->remote))
+		learn_path(p, &e);
 }
 
 /*

@@ -305,6 +305,14 @@ void device_start_peer(struct peer *p, nsec_t now)
 	timers_arm(p, now);
 }
 
+void device_resume_peer(struct peer *p, nsec_t at, nsec_t now)
+{
+	if (!p->device->has_identity)
+		return;
+	p->retransmit_at = at;
+	timers_arm(p, now);
+}
+
 void device_start(struct device *d, nsec_t now)
 {
 	for (size_t i = 0; i < d->n_buckets; i++) {

@@ -177,6 +177,14 @@ class Daemon:
         wait_until(lambda: text in self.process.output(), seconds, f"{self.node.name} logs '{text}'")
 
 
+def engine_of(daemon):
+    """The pid of the process that carries the packets; None while there is none."""
+    for child in daemon.processes()[1:]:
+        if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "vtrunkd":
+            return child
+    return None
+
+
 def assert_daemons_are_well(lab):
     """At the end of a test: no daemon has ended by itself, and all stop without an error."""
     problems = [problem for daemon in lab.daemons if (problem := daemon.problem())]

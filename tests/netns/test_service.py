@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKCTL, VTRUNKD, Daemon, Keys, Pair, network_section
+from bond import CLIENT_IP, PORT, SERVER_IP, VTRUNKCTL, VTRUNKD, Daemon, Keys, Pair, engine_of, network_section
 from lab import wait_until
 from traffic import ping_lost, wait_for_ping
 
@@ -44,14 +44,6 @@ def lone_daemon(lab, start=True, node=None, number=0, **sections):
 
 def children(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def engine_of(daemon):
-    """The pid of the process that carries the packets; None while there is none."""
-    for child in children(daemon.process.pid):
-        if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "vtrunkd":
-            return child
-    return None
 
 
 def status_of(pid):

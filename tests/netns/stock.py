@@ -2,7 +2,7 @@
 # Copyright (c) The vtrunkd authors
 """Stock WireGuard as vtrunkd's peer: wireguard-go, or the kernel's in a guest (guest.py).
 
-    vtrunkd 10.10.0.2                      stock 10.10.0.1
+    vtrunkd 10.10.0.2, fd10::2             stock 10.10.0.1, fd10::1
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
       wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
 """
@@ -10,17 +10,21 @@ import itertools
 import os
 import pathlib
 
-from bond import CLIENT_IP, HEALTH, PORT, SERVER_IP, Daemon, Keys, endpoint, network_section
+from bond import (CLIENT_IP, CLIENT_IP6, HEALTH, PORT, SERVER_IP, SERVER_IP6, Daemon, Keys, endpoint,
+                  network_section)
 from guest import TUNNEL
 from lab import wait_until
-from traffic import wait_for_ping
+from traffic import ping_lost, wait_for_ping
 
 MTU = 1420
+# vtrunkd begins, with a pre-shared key, family of the addresses outside
+COMBINATIONS = [(True, False, 4), (True, True, 6), (False, True, 4), (False, False, 6)]
+COMBINATION_NAMES = ["initiator", "initiator-psk-ipv6", "responder-psk", "responder-ipv6"]
 _numbers = itertools.count()
 
 
 class StockPeer:
-    """What wg(8) configures; its tunnel has the address SERVER_IP."""
+    """What wg(8) configures; its tunnel has the addresses SERVER_IP and SERVER_IP6."""
 
     def __init__(self, node, interface):
         self.node = node
@@ -33,10 +37,11 @@ class StockPeer:
             self.peer += ["preshared-key", self.secret(psk)]
         self.add_peer(remote)
         self.node.ip(f"addr add {SERVER_IP}/24 dev {self.interface}")
+        self.node.ip(f"addr add {SERVER_IP6}/64 dev {self.interface}")
         self.node.ip(f"link set {self.interface} mtu {mtu} up")
 
     def add_peer(self, remote):
-        self.set(*self.peer, "allowed-ips", f"{CLIENT_IP}/32", *(["endpoint", remote] if remote else []))
+        self.set(*self.peer, "allowed-ips", f"{CLIENT_IP}/32,{CLIENT_IP6}/128", *(["endpoint", remote] if remote else []))
 
     def forget_peer(self):
         """But for its keys, and where it was last."""
@@ -102,7 +107,7 @@ class Mixed:
         self.stock = KernelPeer(guest) if guest else GoPeer(far_end)
         self.stock.configure(stock_keys, keys, stock_psk or psk, remote, mtu)
         self.daemon = Daemon(self.client, {
-            "network": network_section(CLIENT_IP, mtu=MTU),
+            "network": network_section(CLIENT_IP, CLIENT_IP6, mtu=MTU),
             "wireguard": {**HEALTH, "private_key": keys.private, "peer_public_key": stock_keys.public,
                           "preshared_key": psk, **(wireguard or {})},
             **links}, start=start)
@@ -112,6 +117,33 @@ class Mixed:
             wait_for_ping(self.server, CLIENT_IP)
         else:
             wait_for_ping(self.client, SERVER_IP)
+
+    def is_seen_at(self, cable):
+        """Is the peer's endpoint there?"""
+        return self.stock.show("endpoints").startswith(cable.v4(self.client) + ":")
+
+
+def check_pings(mixed):
+    """Both ways, of both families, and as large as the tunnel takes them."""
+    for node, address, address6 in ((mixed.client, SERVER_IP, SERVER_IP6), (mixed.server, CLIENT_IP, CLIENT_IP6)):
+        assert ping_lost(node, address) == 0
+        assert ping_lost(node, address6) == 0
+        assert ping_lost(node, address, 5, "-M", "do", "-s", MTU - 28) == 0
+        assert ping_lost(node, address6, 5, "-M", "do", "-s", MTU - 48) == 0
+
+
+def check_roaming(mixed):
+    """We get another address, and the peer follows."""
+    mixed.connect()
+    cable = mixed.cables[0]
+
+    mixed.client.ip(f"addr add 10.0.{cable.number}.77/24 dev {cable.name}")
+    mixed.client.ip(f"addr del {cable.v4(mixed.client)}/24 dev {cable.name}")
+    mixed.client.run("ip", "addr", "replace", f"10.0.{cable.number}.77/24", "dev", cable.name)
+    wait_for_ping(mixed.client, SERVER_IP)
+
+    assert mixed.stock.show("endpoints").startswith(f"10.0.{cable.number}.77:")
+    assert ping_lost(mixed.server, CLIENT_IP) == 0
 
 
 def address_of(cable, end, family):

@@ -11,7 +11,7 @@ import pytest
 from bond import CLIENT_IP, SERVER_IP, new_psk
 from guest import Guest, download, upload
 from lab import Lab, wait_until
-from stock import MTU, Mixed
+from stock import COMBINATION_NAMES, COMBINATIONS, Mixed, check_pings, check_roaming
 from traffic import PingTrain, answers_ping, ping_lost, wait_for_ping
 
 
@@ -32,17 +32,12 @@ def guest(booted, lab):
     booted.reset()
 
 
-@pytest.mark.parametrize("vtrunkd_initiates, psk, family",
-                         [(True, False, 4), (True, True, 6), (False, True, 4), (False, False, 6)],
-                         ids=["initiator", "initiator-psk-ipv6", "responder-psk", "responder-ipv6"])
+@pytest.mark.parametrize("vtrunkd_initiates, psk, family", COMBINATIONS, ids=COMBINATION_NAMES)
 def test_the_kernel_and_vtrunkd_talk(lab, guest, vtrunkd_initiates, psk, family):
     mixed = Mixed(lab, 1, vtrunkd_initiates, new_psk() if psk else None, guest=guest, family=family)
     mixed.connect()
 
-    assert ping_lost(mixed.client, SERVER_IP) == 0
-    assert ping_lost(guest, CLIENT_IP) == 0
-    assert ping_lost(mixed.client, SERVER_IP, 5, "-M", "do", "-s", MTU - 28) == 0
-    assert ping_lost(guest, CLIENT_IP, 5, "-M", "do", "-s", MTU - 28) == 0
+    check_pings(mixed)
     upload(guest, mixed.client, CLIENT_IP)
     download(guest, mixed.client, CLIENT_IP)
 
@@ -70,22 +65,17 @@ def test_failover_leaves_a_link_to_the_kernel_that_goes_down_and_comes_back(lab,
     mixed = Mixed(lab, n_links=2, guest=guest, wireguard={"bonding_mode": "failover"})
     mixed.connect()
     first, second = mixed.cables
-    wait_until(lambda: guest_sees(mixed, first), 10, "the kernel's peer is on the first link")
+    wait_until(lambda: mixed.is_seen_at(first), 10, "the kernel's peer is on the first link")
 
     first.down()
     wait_for_ping(mixed.client, SERVER_IP, 15)
-    assert guest_sees(mixed, second)
+    assert mixed.is_seen_at(second)
     # The link is tried again once a second, which may cost what is sent just then.
     assert ping_lost(guest, CLIENT_IP) <= 2
 
     first.up()
-    wait_until(lambda: answers_ping(mixed.client, SERVER_IP) and guest_sees(mixed, first), 15,
+    wait_until(lambda: answers_ping(mixed.client, SERVER_IP) and mixed.is_seen_at(first), 15,
                "the kernel's peer is on the first link again")
-
-
-def guest_sees(mixed, cable):
-    """Is that cable where the kernel has its peer now?"""
-    return mixed.stock.show("endpoints").startswith(cable.v4(mixed.client) + ":")
 
 
 def test_redundant_to_the_kernel_loses_nothing_with_a_link(lab, guest):
@@ -121,14 +111,4 @@ def test_the_kernel_is_followed_when_it_roams(lab, guest):
 
 
 def test_the_kernel_follows_when_we_roam(lab, guest):
-    mixed = Mixed(lab, guest=guest)
-    mixed.connect()
-    cable = mixed.cables[0]
-
-    mixed.client.ip(f"addr add 10.0.{cable.number}.77/24 dev {cable.name}")
-    mixed.client.ip(f"addr del {cable.v4(mixed.client)}/24 dev {cable.name}")
-    mixed.client.run("ip", "addr", "replace", f"10.0.{cable.number}.77/24", "dev", cable.name)
-    wait_for_ping(mixed.client, SERVER_IP)
-
-    assert mixed.stock.show("endpoints").startswith(f"10.0.{cable.number}.77:")
-    assert ping_lost(guest, CLIENT_IP) == 0
+    check_roaming(Mixed(lab, guest=guest))

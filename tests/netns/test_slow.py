@@ -286,15 +286,14 @@ def check_silent_link(mixed, meanwhile=lambda: None):
                    KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + LATE, "the first link is left")
         mark = len(train.read())
         wait_until(lambda: len(train.read()) > mark + 5, 10, "pings over the second link")
-        assert mixed.stock.show("endpoints").startswith(second.v4(mixed.client) + ":")
+        assert mixed.is_seen_at(second)
     meanwhile()
     with PingTrain(mixed.server, CLIENT_IP, 0.5):
         first.mend()
         # Not by a handshake that is due anyway: that is twice as far.
         wait_until(lambda: mixed.daemon.path("wan1")["state"] == "up", TRIAL_TIME + LATE,
                    "the first link answers a trial")
-        wait_until(lambda: mixed.stock.show("endpoints").startswith(first.v4(mixed.client) + ":"), 5,
-                   "the peer's endpoint is on the first link again")
+        wait_until(lambda: mixed.is_seen_at(first), 5, "the peer's endpoint is on the first link again")
 
 
 def becomes_the_initiator(mixed):

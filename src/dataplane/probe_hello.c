@@ -71,6 +71,9 @@ void probe_note_multilink(struct probe *p, nsec_t now)
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		if (!p->paths[i])
 			continue;
+		/* Now it is by pings that it comes back. */
+		if (health_needs_answer(&p->paths[i]->health))
+			health_init(&p->paths[i]->health, now);
 		p->paths[i]->health.next_ping = now;
 		probe_path_arm(p->paths[i]);
 	}
@@ -85,6 +88,7 @@ static void give_up_multilink(struct probe *p, nsec_t now)
 			 p->network->settings->name, p->bond->settings->name);
 	p->is_known = true;
 	if (!p->is_multilink) {
+		probe_stock_doubt(p, now);
 		probe_stock_call(p, now);
 		return;
 	}

@@ -64,6 +64,8 @@ void probe_stock_sample(struct probe_path *pp, nsec_t now);
 nsec_t probe_stock_deadline(const struct probe_path *pp);
 /* Does what is due; true if the path's state has changed. */
 bool probe_stock_tick(struct probe_path *pp, nsec_t now);
+/* Once it is known to be a stock one: paths that have never answered, though others have. */
+void probe_stock_doubt(struct probe *p, nsec_t now);
 /* Leads its endpoint to the paths that carry data. */
 void probe_stock_call(struct probe *p, nsec_t now);
 

@@ -48,6 +48,12 @@ static bool is_unanswered(struct probe_path *pp, nsec_t now)
 	return now - pp->heard_at > UNANSWERED_TIME && content(&pp->path->sent) > pp->heard_sent;
 }
 
+static bool is_heard(struct probe_path *pp, nsec_t now)
+{
+	probe_stock_sample(pp, now);
+	return pp->heard_received && now - pp->heard_at <= UNANSWERED_TIME;
+}
+
 void probe_stock_call(struct probe *p, nsec_t now)
 {
 	const struct path_set *set = rcu_own(&p->bond->paths);
@@ -98,6 +104,42 @@ static void plan_trial(struct probe_path *pp, nsec_t up_for, nsec_t now)
 	pp->call_at = NSEC_NEVER;
 }
 
+static void leave(struct probe_path *pp, const char *why, nsec_t now)
+{
+	nsec_t up_for = pp->health.state == HEALTH_UP ? now - pp->health.since : 0;
+
+	if (!health_unanswered(&pp->health, health_settings(pp), now))
+		return;
+	plan_trial(pp, up_for, now);
+	probe_path_announce(pp, why, now);
+	probe_path_arm(pp);
+}
+
+/*
+ * What would be preferred but has not answered yet is not used blindly: a handshake has been
+ * answered on one that is tried after it. Only where the choice is that of failover.
+ */
+void probe_stock_doubt(struct probe *p, nsec_t now)
+{
+	const struct path_set *set = rcu_own(&p->bond->paths);
+	struct probe_path *unproven[PATHS_MAX];
+	unsigned n = 0, n_doubted = 0;
+
+	if (!set || set->mode != BOND_FAILOVER)
+		return;
+	for (unsigned i = 0; i < set->n; i++) {
+		const struct path_entry *e = path_set_nth(set, i);
+
+		if (e->state == HEALTH_UP)
+			n_doubted = n;
+		else if (e->state == HEALTH_PROBING && e->is_usable &&
+			 !is_heard(p->paths[e->path->slot], now))
+			unproven[n++] = p->paths[e->path->slot];
+	}
+	for (unsigned i = 0; i < n_doubted; i++)
+		leave(unproven[i], "a handshake is answered on another path only", now);
+}
+
 /* In redundant mode all paths are used in any case. */
 void probe_handshake(struct probe *p, const struct event *e)
 {
@@ -119,15 +161,10 @@ void probe_handshake(struct probe *p, const struct event *e)
 		if (pp && pp->path->link == e->link && addr_equal(&pp->to.remote, &e->from.remote))
 			answered(pp, e->at);
 	}
-	for (unsigned i = 0; i < n_dead; i++) {
-		nsec_t up_for = e->at - dead[i]->health.since;
-
-		if (!health_unanswered(&dead[i]->health, health_settings(dead[i]), e->at))
-			continue;
-		plan_trial(dead[i], up_for, e->at);
-		probe_path_announce(dead[i], "a handshake is answered on another path only", e->at);
-		probe_path_arm(dead[i]);
-	}
+	for (unsigned i = 0; i < n_dead; i++)
+		leave(dead[i], "a handshake is answered on another path only", e->at);
+	if (p->is_known || p->bond->settings->multilink == MULTILINK_NO)
+		probe_stock_doubt(p, e->at);
 }
 
 nsec_t probe_stock_deadline(const struct probe_path *pp)

@@ -122,6 +122,21 @@ def test_with_a_stock_peer_failover_still_leaves_a_link_that_goes_down_and_comes
                "the peer's endpoint is on the first link again")
 
 
+def test_a_preferred_link_that_is_dead_from_the_start_is_used_when_it_answers(lab):
+    mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": "failover", "multilink": "no"}, start=False)
+    first, second = mixed.cables
+    first.cut_silently()
+
+    mixed.daemon.start()
+    wait_for_ping(mixed.client, SERVER_IP, 8)
+    assert mixed.is_seen_at(second)
+
+    first.mend()
+    wait_until(lambda: mixed.daemon.path("wan1")["state"] == "up", 25, "the first link answers a trial")
+    wait_until(lambda: mixed.is_seen_at(first), 5, "and is the one that carries the data")
+    assert ping_lost(mixed.client, SERVER_IP) == 0
+
+
 def test_packets_beyond_our_mtu_from_an_authenticated_peer_do_no_harm(lab):
     mixed = Mixed(lab, mtu=9000)
     for end in mixed.cables[0].ends:

@@ -208,6 +208,63 @@ START_TEST(error_does_not_bring_a_dead_path_back)
 }
 END_TEST
 
+START_TEST(preferred_path_that_never_answered_is_tried_before_it_is_used)
+{
+	uint8_t slot;
+
+	begin(2, REMOTE, MULTILINK_NO);
+	settings.mode = BOND_FAILOVER;
+	handshake_over(1);
+	ck_assert(!is_active(0) && is_active(1));
+	ck_assert_uint_eq(seconds_to_trial(&slot), 5);
+	ck_assert_uint_eq(slot, find(0, REMOTE)->path->slot);
+	handshake_over(0);
+	ck_assert(is_active(0));
+	ck_assert_int_eq(state_of(1, REMOTE), HEALTH_UP);
+}
+END_TEST
+
+START_TEST(path_that_brings_data_needs_no_handshake)
+{
+	begin(2, REMOTE, MULTILINK_NO);
+	settings.mode = BOND_FAILOVER;
+	receive_on(0);
+	handshake_over(1);
+	ck_assert(is_active(0));
+}
+END_TEST
+
+START_TEST(less_preferred_path_that_never_answered_is_left_alone)
+{
+	begin(2, REMOTE, MULTILINK_NO);
+	settings.mode = BOND_FAILOVER;
+	handshake_over(0);
+	wait_for(SECONDS(60));
+	ck_assert(is_active(0));
+	ck_assert_int_eq(state_of(1, REMOTE), HEALTH_PROBING);
+	ck_assert_uint_eq(atomic_load(&bond->peer.pokes) & POKE_TRIAL, 0);
+}
+END_TEST
+
+START_TEST(unproven_path_is_doubted_when_the_peer_is_known_as_a_stock_one)
+{
+	begin(2, REMOTE, MULTILINK_AUTO);
+	settings.mode = BOND_FAILOVER;
+	probe_session(probe, now);
+	handshake_over(1);
+	ck_assert_int_eq(state_of(0, REMOTE), HEALTH_PROBING);
+	wait_for(SECONDS(6));
+	ck_assert_int_eq(state_of(0, REMOTE), HEALTH_DOWN);
+	ck_assert(is_active(1));
+	/* It is a vtrunkd after all. */
+	answers[0] = answers[1] = true;
+	give_hello(1, REMOTE, FAR_ID(1), 1);
+	wait_for(SECONDS(2));
+	ck_assert_int_eq(state_of(0, REMOTE), HEALTH_UP);
+	ck_assert(is_active(0));
+}
+END_TEST
+
 START_TEST(path_that_answers_or_was_not_used_is_no_dead_one)
 {
 	begin_stock(BOND_FAILOVER);
@@ -267,6 +324,10 @@ static Suite *make_suite(void)
 	tcase_add_test(t, peer_that_has_had_a_trial_is_led_back);
 	tcase_add_test(t, two_dead_paths_are_tried_one_after_the_other);
 	tcase_add_test(t, error_does_not_bring_a_dead_path_back);
+	tcase_add_test(t, preferred_path_that_never_answered_is_tried_before_it_is_used);
+	tcase_add_test(t, path_that_brings_data_needs_no_handshake);
+	tcase_add_test(t, less_preferred_path_that_never_answered_is_left_alone);
+	tcase_add_test(t, unproven_path_is_doubted_when_the_peer_is_known_as_a_stock_one);
 	tcase_add_test(t, path_that_answers_or_was_not_used_is_no_dead_one);
 	tcase_add_test(t, redundant_mode_leaves_no_path);
 	tcase_add_test(t, vtrunkd_is_judged_by_its_pongs_alone);

@@ -474,10 +474,21 @@ static bool is_start_over(const struct pathctl *c)
 	return queue_over(c, DRAIN_QUEUES) && c->delivered > PATHCTL_RATE_START / 2;
 }
 
+/*
+ * Towards what arrives, but not all at once: a gap in the reports, or in the path, looks the same,
+ * until what it held up comes all together.
+ */
+static void shrink(struct pathctl *c, nsec_t now)
+{
+	if (c->drain_to < c->capacity)
+		set_capacity(c, larger(c->drain_to, c->capacity / 2), now);
+}
+
 /* What has arrived since the last step. */
 struct arrived {
 	uint64_t bytes;
 	nsec_t elapsed;
+	nsec_t arriving; /* from the first to the last */
 	bool is_slower;	 /* than it was sent, by more than jitter explains */
 	bool is_pressed; /* and it was sent about as fast as the path was thought to be */
 };
@@ -496,15 +507,19 @@ static void watch_queue(struct pathctl *c, const struct arrived *a, nsec_t now)
 	if (c->is_starting && is_start_over(c)) {
 		c->is_starting = false;
 		c->is_draining = true;
+		c->drain_to = c->capacity;
 		c->drain_since = now;
 	} else if (is_long && (c->is_draining ? a->is_slower : is_ours)) {
 		if (!c->is_draining)
 			c->drain_since = now;
 		c->is_starting = false;
 		c->is_draining = true;
-		/* Not all at once: a gap in the reports, or in the path, looks the same. */
-		set_capacity(c, larger(c->delivered, c->capacity / 2), now);
+		c->drain_to = c->delivered;
+		shrink(c, now);
 	} else if (c->is_draining) {
+		if (duration((double)a->bytes, c->capacity) > a->arriving)
+			c->drain_to = c->capacity;
+		shrink(c, now);
 		end_drain(c, now);
 	}
 }
@@ -559,7 +574,7 @@ static struct arrived arrived_since(const struct pathctl *c, const struct pathct
 {
 	nsec_t arriving = r->arrival - c->step_arrival;
 	nsec_t sending = rec->at - c->step_at;
-	struct arrived a = {.bytes = r->rx_bytes - c->step_bytes, .elapsed = arriving};
+	struct arrived a = {r->rx_bytes - c->step_bytes, arriving, arriving, false, false};
 
 	if (rec->is_copy)
 		return a;

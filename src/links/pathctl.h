@@ -78,6 +78,7 @@ struct pathctl {
 	bool is_wanted;	  /* somebody wanted to send more than was allowed, since the last step */
 	unsigned phase;
 	nsec_t phase_since, drain_since;
+	double drain_to; /* the capacity that the queue has shown */
 	nsec_t next_send;
 	/* rounds: one begins when what was sent before the last one began has arrived */
 	uint64_t round_begin, round_mark;

@@ -27,7 +27,7 @@ IDLE_SECONDS, WARM_UP_SECONDS = 1.5, 2
 STEP = 0.1  # of the series
 SMOOTH_STEPS = 3
 PROBE_BYTES = 100
-RATES = {True: 200, False: 1000}  # of the probe beside TCP, and alone, where a loss of a thousandth is to show
+RATE_BESIDE_TCP = 200  # of the probe; alone it is the scenario's
 CROSS_BYTES = 1472
 BACK_SHARE = 0.8  # of what can be had
 AGAIN_SHARE = 0.2  # of a link's rate, which makes it used
@@ -176,7 +176,8 @@ class Run:
     def measure(self):
         lead = IDLE_SECONDS + (WARM_UP_SECONDS if self.n_flows else 0)
         others = start_cross_traffic(self.tunnel, lead + self.seconds + 1, self.control)
-        probe = Probe(self.tunnel, RATES[bool(self.n_flows)], lead + self.seconds)
+        rate = RATE_BESIDE_TCP if self.n_flows else self.scenario.probe_rate
+        probe = Probe(self.tunnel, rate, lead + self.seconds)
         started = time.monotonic()
         time.sleep(IDLE_SECONDS)
         bulk = None

@@ -19,9 +19,11 @@
 
 /* When the pool of buffers was empty, the next try. */
 #define BUFFER_RETRY NSEC_PER_MSEC
-/* Messages that a worker takes at most, where others may take the next: 0.5 MB if coalesced. */
-#define SHARED_BATCH 8
-#define SHARED_BATCH_PLAIN 16
+/*
+ * What is received at once: it is to be opened and written while it is in the cache, the first of
+ * it is not to wait for the last, and there is to be something for other workers.
+ */
+#define BATCH_BYTES (256 << 10)
 /*
  * Batches under way for each worker: one that is not let run must not have the others fill all the
  * buffers with what comes after its own.
@@ -91,8 +93,7 @@ static void wake_another(struct link_worker *w)
 	for (uint32_t i = l->n_workers; i-- > 0;) {
 		struct waker *other = &l->workers[i].waker;
 
-		if (i != w->number &&
-		    atomic_load_explicit(&other->is_asleep, memory_order_relaxed)) {
+		if (i != w->number && waker_is_asleep(other)) {
 			waker_wake(other);
 			return;
 		}
@@ -124,12 +125,21 @@ static int fill_spare(struct link_worker *w, int max)
 	return n;
 }
 
+/* How many messages that is, if they are as long as the last ones were. */
 static int batch_size(const struct link *l)
 {
-	uint32_t shared = l->socket.has_gro ? SHARED_BATCH : SHARED_BATCH_PLAIN;
-	uint32_t size = l->sizes.receive_batch;
+	size_t n = l->message_bytes ? BATCH_BYTES / l->message_bytes + 1 : UDP_BATCH;
 
-	return (int)(l->n_workers > 1 && size > shared ? shared : size);
+	return (int)(n < l->sizes.receive_batch ? n : l->sizes.receive_batch);
+}
+
+static void note_lengths(struct link *l, struct burst *const *bursts, int n)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < n; i++)
+		bytes += bursts[i]->len;
+	l->message_bytes = bytes / (size_t)n;
 }
 
 static bool are_too_many_under_way(const struct link *l)
@@ -155,6 +165,7 @@ static int take_batch(struct link_worker *w)
 		link_tell_failure(l, 0, -got);
 	if (got <= 0)
 		return 0;
+	note_lengths(l, w->spare, got);
 	if (l->socket.overflow != overflow)
 		drops_add(&l->drops, DROP_rx_socket_overflow, l->socket.overflow - overflow);
 	return got;

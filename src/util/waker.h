@@ -24,5 +24,11 @@ void waker_sleep(struct waker *w);
 /* The owner: back at work; takes back what was written. */
 void waker_awake(struct waker *w);
 
+/* Any thread; it may have changed by the time that this returns. */
+static inline bool waker_is_asleep(const struct waker *w)
+{
+	return atomic_load_explicit(&w->is_asleep, memory_order_relaxed);
+}
+
 /* Any thread, after it has queued something. */
 void waker_wake(struct waker *w);

@@ -18,8 +18,8 @@ struct bond;
  * what a small packet's time goes into.)
  */
 #define REPORT_DELAY (2 * NSEC_PER_MSEC)
-/* So many bytes are told of at once: a fast path's sender waits for that (PATHCTL_FAST_BYTES). */
-#define REPORT_BYTES (256 << 10)
+/* So many are told of at once: a fast path's sender waits for it (PATHCTL_FAST_BYTES_SHARED). */
+#define REPORT_BYTES (64 << 10)
 /* A path that brought something so long ago still works, as far as we know. */
 #define REPORT_PATH_AGE (100 * NSEC_PER_MSEC)
 /* One report in so many goes over all active paths: one that brings may be unable to take. */

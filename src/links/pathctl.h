@@ -34,8 +34,8 @@
 #define PATHCTL_FAST_QUEUE (4 * NSEC_PER_MSEC)
 #define PATHCTL_FAST_BYTES (2 << 20)
 /* ... while there are some. */
-#define PATHCTL_FAST_QUEUE_SHARED NSEC_PER_MSEC
-#define PATHCTL_FAST_BYTES_SHARED (768 << 10)
+#define PATHCTL_FAST_QUEUE_SHARED (NSEC_PER_MSEC / 4)
+#define PATHCTL_FAST_BYTES_SHARED (256 << 10)
 /* Bursts are cut to this much of a path's rate. */
 #define PATHCTL_BURST (2 * NSEC_PER_MSEC)
 /* Bursts sent within this time share a record. */

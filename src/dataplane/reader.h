@@ -4,9 +4,12 @@
  * Reader: what a thread that reads a queue of the TUN interface works with. For tx.c and its parts:
  * pack.c makes sealed bursts of what is read, outlet.c finds a path for them, share.c has several
  * readers do so for one peer.
- * Owner: that thread.
+ * Owner: whoever has its turn. That is its thread while it is awake. While it sleeps, whoever has
+ * written to the interface may read in its place: tx_read_answer().
  */
 #pragma once
+
+#include <pthread.h>
 
 #include "dataplane/filling.h"
 #include "dataplane/outlet.h"
@@ -28,7 +31,7 @@ struct reader {
 	struct thread thread;
 	struct waker waker;
 	struct errands errands;
-	/* its own */
+	pthread_mutex_t turn; /* guards what follows */
 	nsec_t now;
 	struct parcel *read; /* what the queue is read into */
 	struct filling open; /* the burst that packets go into */
@@ -39,7 +42,7 @@ struct reader {
 	_Alignas(64) _Atomic bool has_kick;
 	_Atomic bool is_waiting; /* a report may be what it waits for */
 	_Atomic bool is_held_up; /* it reads no more until flow queues have room */
-	/* its own; read for status */
+	/* whoever has the turn; read for status */
 	_Atomic uint64_t packets, bytes; /* read: of these a super-packet is one */
 	_Atomic uint64_t waits;		 /* for another reader */
 };

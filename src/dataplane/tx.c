@@ -43,6 +43,7 @@ static int init_reader(struct tx *t, unsigned number)
 
 	r->network = n;
 	r->tx = t;
+	pthread_mutex_init(&r->turn, NULL);
 	r->number = number;
 	r->read_bytes = n->cell_room - sizeof(*r->read) - PARCEL_SLACK;
 	return waker_init(&r->waker);
@@ -94,6 +95,7 @@ void tx_free(struct tx *t)
 		if (r->read)
 			pool_give(t->network->bursts, r->read);
 		waker_deinit(&r->waker);
+		pthread_mutex_destroy(&r->turn);
 	}
 	free(t->readers);
 	ring_free(t->frames);
@@ -391,6 +393,18 @@ static bool has_work(struct reader *r, bool was_held_up)
 	return r->number == 0 && ring_used(t->frames) && is_any_waiting(t);
 }
 
+/* Without its turn. */
+static void sleep_until_work(struct reader *r, struct pollfd *fds)
+{
+	nsec_t left = nsec_max(next_retry(r) - r->now, 0);
+	struct timespec timeout = {.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
+	bool has_timeout = r->busy;
+
+	pthread_mutex_unlock(&r->turn);
+	ppoll(fds, 2, has_timeout ? &timeout : NULL, NULL);
+	pthread_mutex_lock(&r->turn);
+}
+
 static void wait_for_work(struct reader *r)
 {
 	bool was_held_up = is_held_up(r);
@@ -399,14 +413,12 @@ static void wait_for_work(struct reader *r)
 		{.fd = r->waker.fd, .events = POLLIN},
 		{.fd = is_reading ? r->fd : -1, .events = POLLIN},
 	};
-	nsec_t left = nsec_max(next_retry(r) - r->now, 0);
-	struct timespec timeout = {.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC};
 
 	atomic_store_explicit(&r->is_waiting, r->busy != NULL, memory_order_relaxed);
 	atomic_store_explicit(&r->is_held_up, was_held_up, memory_order_relaxed);
 	waker_sleep(&r->waker);
 	if (!has_work(r, was_held_up))
-		ppoll(fds, 2, r->busy ? &timeout : NULL, NULL);
+		sleep_until_work(r, fds);
 	waker_awake(&r->waker);
 	/* A vanished interface shows as an error condition that never goes away. */
 	if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
@@ -421,6 +433,7 @@ static void run(void *arg)
 
 	/* Pacing wants to wake up in time. */
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+	pthread_mutex_lock(&r->turn);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		r->now = clock_now();
 		errands_do(&r->errands);
@@ -444,6 +457,24 @@ static void run(void *arg)
 			network_fail(r->network, "the tunnel interface has vanished");
 		wait_for_work(r);
 	}
+	pthread_mutex_unlock(&r->turn);
+}
+
+void tx_read_answer(struct tx *t)
+{
+	struct reader *r = &t->readers[0];
+
+	/* Of several queues nobody knows which one it comes out of. */
+	if (t->n_readers > 1 || !waker_is_asleep(&r->waker) || pthread_mutex_trylock(&r->turn))
+		return;
+	if (!r->busy) {
+		r->now = clock_now();
+		read_tun(r);
+		pack_close(r);
+		if (r->busy)
+			waker_wake(&r->waker);
+	}
+	pthread_mutex_unlock(&r->turn);
 }
 
 static int start(struct reader *r)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-/* Several queues of the interface, each with its reader, and one peer behind them all. */
+/*
+ * Several queues of the interface, each with its reader, and one peer behind them all; or one
+ * queue, which others read in the reader's place while it sleeps.
+ */
 #include "check_main.h"
 
 #include <poll.h>
@@ -11,13 +14,16 @@
 #include "crypto/aead.h"
 #include "handmade.h"
 #include "tun/vnet.h"
+#include "util/thread.h"
 
 #define QUEUES 3
+#define HELPERS 2
 #define PACKETS 3000 /* of each queue */
 #define EARLY 40     /* of each queue, before there is a session */
 /* On their way at once: what the socket at the far end surely holds. */
 #define WINDOW 90
 
+static unsigned n_queues;
 static int far_ends[QUEUES]; /* of the queues */
 static int sink;	     /* where the peer is reached */
 static _Atomic unsigned n_fed, n_received;
@@ -76,12 +82,12 @@ static void open_queues(void)
 	int ends[2];
 
 	close(net.tun.fd);
-	for (unsigned i = 0; i < QUEUES; i++) {
+	for (unsigned i = 0; i < n_queues; i++) {
 		must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
 		*(i ? &net.more_queues[i - 1] : &net.tun.fd) = ends[0];
 		far_ends[i] = ends[1];
 	}
-	net.n_more_queues = QUEUES - 1;
+	net.n_more_queues = n_queues - 1;
 	tx_free(net.tx);
 	must(tx_new(&net.tx, &net) == 0);
 }
@@ -104,13 +110,25 @@ static void setup(void)
 	atomic_store(&has_session, false);
 }
 
+static void setup_several(void)
+{
+	n_queues = QUEUES;
+	setup();
+}
+
+static void setup_one(void)
+{
+	n_queues = 1;
+	setup();
+}
+
 static void teardown(void)
 {
 	handshaker_stop(net.handshaker);
 	tx_stop(net.tx);
 	link_stop(net.links[0]);
 	monitor_stop(net.monitor);
-	for (unsigned i = 0; i < QUEUES; i++)
+	for (unsigned i = 0; i < n_queues; i++)
 		close(far_ends[i]);
 	for (unsigned i = 0; i < net.n_more_queues; i++)
 		close(net.more_queues[i]);
@@ -148,32 +166,32 @@ static const struct ipv4_header *receive(uint64_t *ret_counter)
 }
 
 /* What waited for the session too: whoever takes it from the flow queues. */
-START_TEST(packets_of_all_queues_leave_once_and_in_order)
+static void carry_all(void)
 {
 	pthread_t feeders[QUEUES];
 	uint32_t next[QUEUES] = {0};
 	uint64_t last = 0;
 
-	for (unsigned i = 0; i < QUEUES; i++)
+	for (unsigned i = 0; i < n_queues; i++)
 		must(pthread_create(&feeders[i], NULL, feed, &far_ends[i]) == 0);
-	while (atomic_load(&n_fed) < QUEUES * EARLY)
+	while (atomic_load(&n_fed) < n_queues * EARLY)
 		poll(NULL, 0, 1);
 	handshaker_visit(net.handshaker, begin, NULL);
 	atomic_store(&has_session, true);
 	tx_kick(net.tx);
-	for (unsigned i = 0; i < QUEUES * PACKETS; i++) {
+	for (unsigned i = 0; i < n_queues * PACKETS; i++) {
 		uint64_t counter;
 		const struct ipv4_header *ip = receive(&counter);
 		uint32_t number;
 
 		memcpy(&number, ip + 1, sizeof(number));
-		ck_assert_uint_lt(ip->source[2], QUEUES);
+		ck_assert_uint_lt(ip->source[2], n_queues);
 		ck_assert_uint_eq(number, next[ip->source[2]]++);
 		ck_assert(i == 0 || counter > last);
 		last = counter;
 		atomic_fetch_add(&n_received, 1);
 	}
-	for (unsigned i = 0; i < QUEUES; i++) {
+	for (unsigned i = 0; i < n_queues; i++) {
 		struct queue_status status;
 
 		pthread_join(feeders[i], NULL);
@@ -181,16 +199,57 @@ START_TEST(packets_of_all_queues_leave_once_and_in_order)
 		ck_assert_uint_eq(status.packets, PACKETS);
 	}
 }
+
+START_TEST(packets_of_all_queues_leave_once_and_in_order)
+{
+	carry_all();
+}
 END_TEST
+
+static _Atomic bool is_over;
+
+static void help(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; !atomic_load(&is_over); i++) {
+		tx_read_answer(net.tx);
+		if (i % 8 == 0)
+			poll(NULL, 0, 1);
+	}
+}
+
+START_TEST(packets_that_others_read_leave_once_and_in_order)
+{
+	struct thread helpers[HELPERS];
+
+	atomic_store(&is_over, false);
+	for (unsigned i = 0; i < HELPERS; i++)
+		must(thread_start(&helpers[i], "helper", help, NULL) == 0);
+	carry_all();
+	atomic_store(&is_over, true);
+	for (unsigned i = 0; i < HELPERS; i++)
+		thread_join(&helpers[i]);
+}
+END_TEST
+
+static TCase *make_case(const char *name, void (*set_up)(void))
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, set_up, teardown);
+	tcase_set_timeout(tc, 60);
+	return tc;
+}
 
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("queues");
-	TCase *tc = tcase_create("queues");
+	TCase *several = make_case("several", setup_several);
+	TCase *one = make_case("one", setup_one);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, packets_of_all_queues_leave_once_and_in_order);
-	suite_add_tcase(s, tc);
+	tcase_add_test(several, packets_of_all_queues_leave_once_and_in_order);
+	suite_add_tcase(s, several);
+	tcase_add_test(one, packets_that_others_read_leave_once_and_in_order);
+	suite_add_tcase(s, one);
 	return s;
 }

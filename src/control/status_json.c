@@ -238,14 +238,15 @@ static struct json_object *add_array(struct json_object *o, const char *key)
 	return array;
 }
 
-static void add_allowed_ips(struct json_object *o, const struct peer_status *s)
+static void add_prefixes(struct json_object *o, const char *key, const struct prefix *prefixes,
+			 size_t n)
 {
-	struct json_object *array = add_array(o, "allowed_ips");
+	struct json_object *array = add_array(o, key);
 	char text[PREFIX_TEXT_MAX];
 
-	for (size_t i = 0; array && i < s->n_allowed_ips; i++)
-		json_object_array_add(
-			array, json_object_new_string(prefix_format(&s->allowed_ips[i], text)));
+	for (size_t i = 0; array && i < n; i++)
+		json_object_array_add(array,
+				      json_object_new_string(prefix_format(&prefixes[i], text)));
 }
 
 static void add_paths(struct json_object *o, const struct peer_status *s)
@@ -273,7 +274,7 @@ static struct json_object *peer_json(const struct peer_status *s)
 	add_count(o, "handshakes_begun", s->handshakes_begun);
 	add_age(o, "handshake_age_s", s->handshake_age);
 	add_count(o, "persistent_keepalive_s", s->persistent_keepalive);
-	add_allowed_ips(o, s);
+	add_prefixes(o, "allowed_ips", s->allowed_ips, s->n_allowed_ips);
 	add_count(o, "tx_packets", s->tx_packets);
 	add_count(o, "tx_bytes", s->tx_bytes);
 	add_count(o, "rx_packets", s->rx_packets);
@@ -376,6 +377,7 @@ struct json_object *status_json(const struct network_status *s)
 	add_text(o, "state", s->state);
 	add_text(o, "reason", s->why ? s->why : "");
 	add_text(o, "interface", s->interface);
+	add_prefixes(o, "addresses", s->addresses, s->n_addresses);
 	add_text(o, "mode", mode_names[s->mode]);
 	add_count(o, "mtu", s->mtu);
 	add_key(o, "public_key", s->public_key);

@@ -20,6 +20,7 @@ static const struct {
 	{"network", "enabled"},
 	{"network", "uapi"},
 	{"network", "address"},
+	{"network", "address_collision"},
 	{"network", "netmask"},
 	{"network", "destination"},
 	{"network", "mtu"},

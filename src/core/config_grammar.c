@@ -199,6 +199,7 @@ static const struct config_key network_keys[] = {
 	 .alias = "enable_wireguard"},
 	{KEY("interface", value_interface, network_draft, settings.interface)},
 	{.name = "address", .parse = parse_addresses, .is_list = true},
+	{KEY("address_collision", value_collision, network_draft, settings.takes_next_address)},
 	{KEY("netmask", value_netmask, network_draft, netmask_len)},
 	{KEY("destination", value_ip, network_draft, destination)},
 	{.name = "mtu", .parse = parse_mtu, .min = MTU_MIN, .max = MTU_MAX},

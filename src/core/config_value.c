@@ -144,6 +144,14 @@ int value_carrier(struct value *v, void *field)
 	return 0;
 }
 
+int value_collision(struct value *v, void *field)
+{
+	if (strcmp(v->text, "refuse") != 0 && strcmp(v->text, "next") != 0)
+		return value_expected(v, "refuse or next");
+	*(bool *)field = !strcmp(v->text, "next");
+	return 0;
+}
+
 /* The others of the names in rt_tables are nobody's business here: 0 and 255 are the kernel's. */
 int value_table(struct value *v, void *field)
 {

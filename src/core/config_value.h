@@ -33,6 +33,7 @@ value_parse value_u32;		    /* uint32_t, min..max */
 value_parse value_power_of_two;	    /* uint32_t, min..max */
 value_parse value_mark;		    /* uint32_t, decimal or after 0x hexadecimal */
 value_parse value_carrier;	    /* bool, is it "follow"? */
+value_parse value_collision;	    /* bool, is it "next"? */
 value_parse value_resolve_interval; /* nsec_t, at least 10 seconds, or 0 */
 value_parse value_table; /* uint32_t, the number of a routing table, or ROUTE_TABLE_AUTO; 0: off */
 value_parse value_seconds;	/* nsec_t, min..max */

@@ -9,12 +9,12 @@
 
 int observe_network(const struct network_slot *slot, struct network_status *ret)
 {
-	int r = 0;
+	int r;
 
 	if (slot->network)
 		r = network_status(slot->network, ret);
 	else
-		network_status_idle(slot->settings, ret);
+		r = network_status_idle(slot->settings, ret);
 	if (r < 0)
 		return r;
 	ret->state = network_state_name(slot->state);

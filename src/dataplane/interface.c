@@ -4,6 +4,10 @@
  * Addresses of a running interface: new ones come before old ones go, so that it is not without
  * one, which would cost it all its routes. Where an old one goes, the kernel may take others of
  * its subnet with it; these are put back.
+ *
+ * One that another interface has would have the kernel keep for itself what is for the tunnel, or
+ * the other way round. It is refused, or, if so configured, the next of its subnet is taken that is
+ * free. What is chosen once stays while the network runs.
  */
 #include "dataplane/interface.h"
 
@@ -11,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/bond.h"
 #include "dataplane/carrier.h"
 #include "dataplane/monitor.h"
 #include "dataplane/mtu.h"
@@ -18,39 +23,124 @@
 #include "dataplane/routes.h"
 #include "netlink/address.h"
 #include "util/log.h"
+#include "util/warnings.h"
 
-/* `may_be_there`: on this interface. */
-static int add_address(struct network *n, const struct interface_address *a, bool may_be_there)
+/* Of a subnet: where so many are taken, somebody has to look. */
+#define ADDRESS_TRIES 1024
+
+/* Other addresses of the network, and what its peers have of the same subnet. */
+static bool is_spoken_for(const struct network *n, const struct network_settings *s,
+			  const struct prefix *candidate)
 {
-	char text[PREFIX_TEXT_MAX];
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		const struct interface_address *a = &s->addresses[i];
+
+		if (prefix_is_address(&a->prefix, candidate) ||
+		    prefix_is_address(&a->in_force, candidate) ||
+		    prefix_is_address(&a->destination, candidate))
+			return true;
+	}
+	for (size_t i = 0; i < n->n_bonds; i++) {
+		const struct peer_settings *p = n->bonds[i]->settings;
+
+		for (size_t k = 0; k < p->n_allowed_ips; k++)
+			if (p->allowed_ips[k].len > candidate->len &&
+			    prefix_covers(&p->allowed_ips[k], candidate))
+				return true;
+	}
+	return false;
+}
+
+/* The same one at every start, if the same ones are taken. -EADDRINUSE: none is free. */
+static int choose_next(struct network *n, const struct network_settings *s,
+		       struct interface_address *a)
+{
+	struct prefix p = a->prefix;
+	char other[IFNAMSIZ];
+
+	for (unsigned i = 0; i < ADDRESS_TRIES; i++) {
+		int r;
+
+		prefix_next_host(&p);
+		if (prefix_is_address(&p, &a->prefix))
+			break;
+		if (is_spoken_for(n, s, &p))
+			continue;
+		r = netif_find_address(&p, n->tun.name, other);
+		if (r == -ENOENT)
+			a->in_force = p;
+		if (r != 0)
+			return r == -ENOENT ? 0 : r;
+	}
+	return -EADDRINUSE;
+}
+
+/* Takes the one that is configured, or another in its place. */
+static int choose_address(struct network *n, const struct network_settings *s,
+			  struct interface_address *a)
+{
+	char text[PREFIX_TEXT_MAX], chosen[PREFIX_TEXT_MAX];
 	char other[IFNAMSIZ];
 	int r = netif_find_address(&a->prefix, n->tun.name, other);
 
-	if (r == 0) {
-		log_error("network %s: address %s is taken by interface %s", n->settings->name,
-			  prefix_format(&a->prefix, text), other);
-		return -EADDRINUSE;
-	}
-	if (r != -ENOENT) {
-		log_error("network %s: cannot look for addresses of other interfaces: %s",
-			  n->settings->name, strerror(-r));
-		return r;
-	}
-	r = broker_add_address(n->broker, n->tun.name, &a->prefix, &a->destination);
-	if (r == -EEXIST && may_be_there)
+	if (r == -ENOENT) {
+		a->in_force = a->prefix;
 		return 0;
-	if (r < 0)
-		log_error("network %s: cannot add address %s to %s: %s", n->settings->name,
-			  prefix_format(&a->prefix, text), n->tun.name, strerror(-r));
+	}
+	prefix_format(&a->prefix, text);
+	if (r == 0)
+		r = s->takes_next_address ? choose_next(n, s, a) : -EADDRINUSE;
+	if (r == 0)
+		log_notice("network %s: address %s is taken by interface %s: it is %s", s->name,
+			   text, other, prefix_format(&a->in_force, chosen));
+	else if (r == -EADDRINUSE)
+		log_error("network %s: address %s is taken by interface %s%s", s->name, text, other,
+			  s->takes_next_address ? ", and none that follows is free" : "");
+	else
+		log_error("network %s: cannot look for addresses of other interfaces: %s", s->name,
+			  strerror(-r));
 	return r;
 }
 
-static int add_all(struct network *n, const struct network_settings *s, bool may_be_there)
+/* Of two interfaces in one subnet, only one gets what is sent there. */
+static void warn_of_same_subnet(const struct network *n, const struct prefix *address)
+{
+	char text[PREFIX_TEXT_MAX];
+	char other[IFNAMSIZ];
+
+	if (netif_find_subnet(address, n->tun.name, other) == 0)
+		warning_add("network %s: interface %s is in the subnet of %s as well: what is "
+			    "meant for the tunnel may go there",
+			    n->settings->name, other, prefix_format(address, text));
+}
+
+/* `may_be_there`: on this interface. */
+static int add_address(struct network *n, const struct network_settings *s,
+		       struct interface_address *a, bool may_be_there)
+{
+	const bool is_new = !a->in_force.family;
+	char text[PREFIX_TEXT_MAX];
+	int r = is_new ? choose_address(n, s, a) : 0;
+
+	if (r < 0)
+		return r;
+	r = broker_add_address(n->broker, n->tun.name, &a->in_force, &a->destination);
+	if (r == -EEXIST && may_be_there)
+		r = 0;
+	if (r < 0)
+		log_error("network %s: cannot add address %s to %s: %s", s->name,
+			  prefix_format(&a->in_force, text), n->tun.name, strerror(-r));
+	else if (is_new && !a->destination.family)
+		warn_of_same_subnet(n, &a->in_force);
+	return r;
+}
+
+static int add_all(struct network *n, struct network_settings *s, bool may_be_there)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->n_addresses; i++)
-		r = add_address(n, &s->addresses[i], may_be_there);
+		r = add_address(n, s, &s->addresses[i], may_be_there);
 	return r;
 }
 
@@ -60,12 +150,15 @@ int interface_add_addresses(struct network *n)
 	return add_all(n, n->settings, n->was_kept);
 }
 
-static bool has_address(const struct network_settings *s, const struct interface_address *a)
+/* The same one as configured; NULL: there is none. */
+static const struct interface_address *find_address(const struct network_settings *s,
+						    const struct interface_address *a)
 {
 	for (size_t i = 0; i < s->n_addresses; i++)
-		if (!memcmp(&s->addresses[i], a, sizeof(*a)))
-			return true;
-	return false;
+		if (!memcmp(&s->addresses[i].prefix, &a->prefix, sizeof(a->prefix)) &&
+		    !memcmp(&s->addresses[i].destination, &a->destination, sizeof(a->destination)))
+			return &s->addresses[i];
+	return NULL;
 }
 
 /* Those of `s` that `other` does not have. */
@@ -78,28 +171,36 @@ static void remove_others(struct network *n, const struct network_settings *s,
 		const struct interface_address *a = &s->addresses[i];
 		int r;
 
-		if (has_address(other, a))
+		if (!a->in_force.family || find_address(other, a))
 			continue;
-		r = broker_remove_address(n->broker, n->tun.name, &a->prefix, &a->destination);
+		r = broker_remove_address(n->broker, n->tun.name, &a->in_force, &a->destination);
 		if (r < 0 && r != -EADDRNOTAVAIL)
 			log_warn("network %s: cannot remove address %s: %s", n->settings->name,
-				 prefix_format(&a->prefix, text), strerror(-r));
+				 prefix_format(&a->in_force, text), strerror(-r));
 	}
 }
 
 static bool has_same_addresses(const struct network_settings *a, const struct network_settings *b)
 {
 	for (size_t i = 0; i < a->n_addresses; i++)
-		if (!has_address(b, &a->addresses[i]))
+		if (!find_address(b, &a->addresses[i]))
 			return false;
 	return a->n_addresses == b->n_addresses; /* each is there once */
 }
 
 /* From what is in force to that list. */
-static int move_addresses(struct network *n, const struct network_settings *wanted)
+static int move_addresses(struct network *n, struct network_settings *wanted)
 {
-	int r = add_all(n, wanted, true);
+	int r;
 
+	for (size_t i = 0; i < wanted->n_addresses; i++) {
+		struct interface_address *a = &wanted->addresses[i];
+		const struct interface_address *had = find_address(n->settings, a);
+
+		if (had)
+			a->in_force = had->in_force;
+	}
+	r = add_all(n, wanted, true);
 	if (r == 0) {
 		remove_others(n, n->settings, wanted);
 		r = add_all(n, wanted, true);
@@ -118,14 +219,17 @@ static int change_addresses(struct network *n, const struct network_settings *wa
 	struct interface_address *had = n->settings->addresses;
 	int r;
 
-	if (has_same_addresses(n->settings, wanted))
+	if (has_same_addresses(n->settings, wanted)) {
+		n->settings->takes_next_address = wanted->takes_next_address;
 		return 0;
+	}
 	r = network_settings_copy(&copy, wanted);
 	if (r == 0)
-		r = move_addresses(n, wanted);
+		r = move_addresses(n, copy);
 	if (r == 0) {
 		n->settings->addresses = copy->addresses;
 		n->settings->n_addresses = copy->n_addresses;
+		n->settings->takes_next_address = copy->takes_next_address;
 		copy->addresses = had;
 	}
 	network_settings_free(copy);

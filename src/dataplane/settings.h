@@ -42,6 +42,7 @@ struct peer_settings {
 struct interface_address {
 	struct prefix prefix;
 	struct prefix destination; /* point-to-point peer; family 0: none */
+	struct prefix in_force;	   /* what it is on the interface; family 0: not there yet */
 };
 
 /* How much a network holds at once: docs/design/small-machines.md. */
@@ -65,7 +66,8 @@ struct network_settings {
 	char interface[IFNAMSIZ];
 	struct interface_address *addresses;
 	size_t n_addresses;
-	uint32_t mtu; /* at the most, if it follows the paths */
+	bool takes_next_address; /* where an interface has one already */
+	uint32_t mtu;		 /* at the most, if it follows the paths */
 	bool is_mtu_auto;
 	bool mss_clamp;	       /* TCP connections are told of the MTU */
 	bool follows_carrier;  /* the interface has one while a peer can be reached */

@@ -179,9 +179,24 @@ static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
 	return fill_paths(bond->probe, ret, now);
 }
 
+/* Those in force; of a network that does not run those that are configured. */
+static int fill_addresses(const struct network_settings *s, struct network_status *ret)
+{
+	ret->addresses = calloc(s->n_addresses + 1, sizeof(*ret->addresses));
+	if (!ret->addresses)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		const struct interface_address *a = &s->addresses[i];
+
+		ret->addresses[i] = a->in_force.family ? a->in_force : a->prefix;
+	}
+	ret->n_addresses = s->n_addresses;
+	return 0;
+}
+
 int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 {
-	int r = 0;
+	int r;
 
 	memset(ret, 0, sizeof(*ret));
 	strcpy(ret->name, n->settings->name);
@@ -209,6 +224,7 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	ret->n_queues = tx_n_queues(n->tx);
 	for (unsigned i = 0; i < ret->n_queues; i++)
 		tx_queue_status(n->tx, i, &ret->queues[i]);
+	r = fill_addresses(n->settings, ret);
 	ret->links = calloc(n->n_links + 1, sizeof(*ret->links));
 	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));
 	if (!ret->links || !ret->peers)
@@ -224,7 +240,7 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	return r;
 }
 
-void network_status_idle(const struct network_settings *settings, struct network_status *ret)
+int network_status_idle(const struct network_settings *settings, struct network_status *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	strcpy(ret->name, settings->name);
@@ -236,6 +252,7 @@ void network_status_idle(const struct network_settings *settings, struct network
 	ret->uso = settings->uso;
 	ret->aead = aead_backend();
 	keys_public(ret->public_key, settings->private_key);
+	return fill_addresses(settings, ret);
 }
 
 void network_status_free(struct network_status *s)
@@ -246,5 +263,6 @@ void network_status_free(struct network_status *s)
 	}
 	free(s->peers);
 	free(s->links);
+	free(s->addresses);
 	memset(s, 0, sizeof(*s));
 }

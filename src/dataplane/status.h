@@ -102,6 +102,8 @@ struct network_status {
 	const char *state; /* "active", or what the daemon says; a constant */
 	const char *why;   /* of the state; NULL: nothing to tell. Whoever set it keeps it. */
 	char interface[IFNAMSIZ];
+	struct prefix *addresses; /* of the interface */
+	size_t n_addresses;
 	uint32_t mtu;
 	enum bond_mode mode;
 	uint8_t public_key[32];
@@ -120,6 +122,6 @@ struct network_status {
 	size_t n_peers;
 };
 
-/* That of one which does not run: nothing but what its settings say. */
-void network_status_idle(const struct network_settings *settings, struct network_status *ret);
+/* That of one which does not run: nothing but what its settings say. 0 or -ENOMEM. */
+int network_status_idle(const struct network_settings *settings, struct network_status *ret);
 void network_status_free(struct network_status *s);

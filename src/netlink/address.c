@@ -75,6 +75,7 @@ int netif_remove_address(const char *ifname, const struct prefix *p,
 
 struct search {
 	const struct prefix *wanted;
+	bool is_for_subnet;
 	unsigned except; /* 0: none */
 	unsigned found;	 /* 0: not yet */
 };
@@ -89,15 +90,18 @@ static void search_restart(void *ctx)
 static int search_message(void *ctx, const struct nlmsghdr *message)
 {
 	struct search *search = ctx;
-	const size_t len = search->wanted->family == AF_INET ? 4 : 16;
+	const struct prefix *wanted = search->wanted;
 	struct prefix address;
+	bool is_wanted;
 	unsigned ifindex;
 	int r = message_parse_address(message, &address, &ifindex);
 
 	if (r < 0)
 		return r;
-	if (address.family == search->wanted->family && ifindex != search->except &&
-	    !memcmp(address.bytes, search->wanted->bytes, len))
+	is_wanted = search->is_for_subnet ? message_subnet_len(message) == wanted->len &&
+						    prefix_covers(wanted, &address)
+					  : prefix_is_address(wanted, &address);
+	if (is_wanted && ifindex != search->except)
 		search->found = ifindex;
 	return 0;
 }
@@ -117,25 +121,40 @@ static int dump_addresses(uint8_t family, const struct exchange_dump *dump)
 	return r;
 }
 
-int netif_find_address(const struct prefix *p, const char *except, char ret_ifname[16])
+static int find(struct search *search, const char *except, char ret_ifname[16])
 {
-	struct search search = {.wanted = p, .except = except ? if_nametoindex(except) : 0};
 	const struct exchange_dump dump = {
 		.type = RTM_NEWADDR,
 		.restart = search_restart,
 		.each = search_message,
-		.ctx = &search,
+		.ctx = search,
 	};
 	char name[IF_NAMESIZE];
-	int r = dump_addresses(p->family, &dump);
+	int r;
 
+	search->except = except ? if_nametoindex(except) : 0;
+	r = dump_addresses(search->wanted->family, &dump);
 	if (r < 0)
 		return r;
 	/* It may have vanished since. */
-	if (!search.found || !if_indextoname(search.found, name))
+	if (!search->found || !if_indextoname(search->found, name))
 		return -ENOENT;
 	memcpy(ret_ifname, name, sizeof(name));
 	return 0;
+}
+
+int netif_find_address(const struct prefix *p, const char *except, char ret_ifname[16])
+{
+	struct search search = {.wanted = p};
+
+	return find(&search, except, ret_ifname);
+}
+
+int netif_find_subnet(const struct prefix *p, const char *except, char ret_ifname[16])
+{
+	struct search search = {.wanted = p, .is_for_subnet = true};
+
+	return find(&search, except, ret_ifname);
 }
 
 struct census {

@@ -304,6 +304,13 @@ int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, un
 	return 0;
 }
 
+uint8_t message_subnet_len(const struct nlmsghdr *message)
+{
+	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
+
+	return address->ifa_prefixlen;
+}
+
 /* An attribute of 32 bits. */
 static int take_u32(const struct nlattr *attr, uint32_t *ret)
 {

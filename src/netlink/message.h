@@ -81,6 +81,8 @@ int message_each(const void *datagram, size_t len, message_fn each, void *ctx);
  */
 int message_parse_address(const struct nlmsghdr *message, struct prefix *ret,
 			  unsigned *ret_ifindex);
+/* The length of its subnet, as the kernel gives it; only of one that could be parsed. */
+uint8_t message_subnet_len(const struct nlmsghdr *message);
 
 /* A rule, out of an RTM_NEWRULE: 1; 0 for one that is not of our protocol; -EBADMSG. */
 int message_parse_rule(const struct nlmsghdr *message, struct rule *ret);

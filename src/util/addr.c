@@ -273,3 +273,57 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b)
 	return a->family == b->family && a->len == b->len &&
 	       !memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16);
 }
+
+static unsigned address_bits(const struct prefix *p)
+{
+	return p->family == AF_INET ? 32 : 128;
+}
+
+static bool bit_of(const uint8_t *bytes, unsigned bit)
+{
+	return bytes[bit / 8] >> (7 - bit % 8) & 1;
+}
+
+bool prefix_covers(const struct prefix *p, const struct prefix *address)
+{
+	if (p->family != address->family)
+		return false;
+	for (unsigned bit = 0; bit < p->len; bit++)
+		if (bit_of(p->bytes, bit) != bit_of(address->bytes, bit))
+			return false;
+	return true;
+}
+
+bool prefix_is_address(const struct prefix *a, const struct prefix *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, address_bits(a) / 8);
+}
+
+/* Adds one to the bits of the host. */
+static void step_host(struct prefix *p)
+{
+	for (unsigned bit = address_bits(p); bit-- > p->len;) {
+		p->bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+		if (bit_of(p->bytes, bit))
+			return;
+	}
+}
+
+/* Are the bits of the host all zero, or, where IPv4 has a broadcast address, all one? */
+static bool is_of_no_host(const struct prefix *p)
+{
+	unsigned n_ones = 0;
+
+	if (p->len + 2U > address_bits(p))
+		return false;
+	for (unsigned bit = p->len; bit < address_bits(p); bit++)
+		n_ones += bit_of(p->bytes, bit);
+	return !n_ones || (p->family == AF_INET && n_ones == address_bits(p) - p->len);
+}
+
+void prefix_next_host(struct prefix *p)
+{
+	do
+		step_host(p);
+	while (is_of_no_host(p));
+}

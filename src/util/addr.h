@@ -62,3 +62,12 @@ int addr_split_host_port(const char *text, char *ret_host, size_t host_size, uin
 int prefix_parse(struct prefix *ret, const char *text);
 const char *prefix_format(const struct prefix *p, char buf[PREFIX_TEXT_MAX]);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
+/* Is an address, of which the length does not count, in the prefix, whose host bits do not? */
+bool prefix_covers(const struct prefix *p, const struct prefix *address);
+/* The same address, whatever the lengths? */
+bool prefix_is_address(const struct prefix *a, const struct prefix *b);
+/*
+ * From the address of a host to the next of its subnet, and from the last to the first; those that
+ * stand for the subnet, or for all of its hosts, are passed over.
+ */
+void prefix_next_host(struct prefix *p);

@@ -336,6 +336,61 @@ static void check_path(struct doctor *d, struct json_object *network, struct jso
 		check_mtu(d, interface, (unsigned)field_count(network, "mtu"));
 }
 
+/* Its address with the length of its subnet; false for other families. */
+static bool subnet_of(const struct ifaddrs *i, struct prefix *ret)
+{
+	struct addr own = {0}, mask = {0};
+	const uint8_t *bits;
+
+	if (!i->ifa_addr || !i->ifa_netmask ||
+	    (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+		return false;
+	memcpy(&own, i->ifa_addr,
+	       i->ifa_addr->sa_family == AF_INET ? sizeof(own.v4) : sizeof(own.v6));
+	memcpy(&mask, i->ifa_netmask, addr_len(&own));
+	if (!addr_host(&own, ret))
+		return false;
+	bits = ret->family == AF_INET ? (uint8_t *)&mask.v4.sin_addr
+				      : (uint8_t *)&mask.v6.sin6_addr;
+	for (unsigned n = ret->len / 8U; n-- > 0;)
+		ret->len = (uint8_t)(ret->len - (8 - __builtin_popcount(bits[n])));
+	return true;
+}
+
+/* An interface may have come into the tunnel's subnet after the start, by DHCP. */
+static void check_subnet(struct doctor *d, const char *interface, const struct prefix *subnet,
+			 const char *address)
+{
+	struct prefix other;
+	struct ifaddrs *all;
+
+	if (getifaddrs(&all) < 0)
+		return;
+	for (struct ifaddrs *i = all; i; i = i->ifa_next)
+		if (strcmp(i->ifa_name, interface) != 0 && subnet_of(i, &other) &&
+		    other.len == subnet->len && prefix_covers(subnet, &other))
+			doctor_find(d, RESULT_NOTE, "addresses",
+				    "another address = ... in [network], at both ends",
+				    "%s is in the subnet of %s of %s as well: what is meant for "
+				    "the tunnel may go there",
+				    i->ifa_name, address, interface);
+	freeifaddrs(all);
+}
+
+static void check_addresses(struct doctor *d, struct json_object *network)
+{
+	struct json_object *all = json_object_object_get(network, "addresses");
+	struct prefix subnet;
+
+	for (size_t i = 0;
+	     json_object_is_type(all, json_type_array) && i < json_object_array_length(all); i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(all, i));
+
+		if (text && prefix_parse(&subnet, text) == 0)
+			check_subnet(d, field_text(network, "interface", "").s, &subnet, text);
+	}
+}
+
 static void check_network(struct doctor *d, struct json_object *network)
 {
 	struct text name = field_text(network, "name", "-");
@@ -344,6 +399,7 @@ static void check_network(struct doctor *d, struct json_object *network)
 	if (strcmp(field_text(network, "state", "active").s, "error") == 0)
 		doctor_find(d, RESULT_BAD, "network", "the log has the details", "network %s: %s",
 			    name.s, field_text(network, "reason", "failed").s);
+	check_addresses(d, network);
 	for (size_t i = 0; (link = field_entry(network, "links", i)); i++)
 		check_link(d, network, link);
 	for (size_t i = 0; (peer = field_entry(network, "peers", i)); i++)

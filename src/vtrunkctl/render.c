@@ -214,18 +214,19 @@ static void render_peer_head(const struct screen *screen, struct json_object *pe
 }
 
 /* As many as fit into the line, and how many more there are. */
-static void render_allowed_ips(const struct screen *screen, struct json_object *peer)
+static void render_prefixes(const struct screen *screen, const char *label, struct json_object *o,
+			    const char *key)
 {
 	static const char tail[] = ", and 1000 more";
-	struct json_object *all = json_object_object_get(peer, "allowed_ips");
+	struct json_object *all = json_object_object_get(o, key);
 	size_t n = json_object_is_type(all, json_type_array) ? json_object_array_length(all) : 0;
-	unsigned used = (unsigned)strlen("  allowed");
+	unsigned used = (unsigned)strlen(label);
 	struct json_object *entry;
 	size_t shown;
 
 	if (!n)
 		return;
-	screen_print(screen, STYLE_FAINT, "  allowed");
+	screen_print(screen, STYLE_FAINT, "%s", label);
 	for (shown = 0; shown < n; shown++) {
 		entry = json_object_array_get_idx(all, shown);
 		if (!json_object_is_type(entry, json_type_string))
@@ -310,7 +311,7 @@ static void render_peer(const struct screen *screen, struct json_object *peer, c
 {
 	fputc('\n', screen->out);
 	render_peer_head(screen, peer);
-	render_allowed_ips(screen, peer);
+	render_prefixes(screen, "  allowed", peer, "allowed_ips");
 	render_paths(screen, peer);
 	render_reseq(screen, peer);
 	render_resend(screen, peer);
@@ -396,7 +397,9 @@ static void render_network(const struct screen *screen, struct json_object *netw
 		    field_bool(offloads, "uso") ? ", USO" : "");
 	prose_end(&p);
 	screen_print(screen, STYLE_FAINT, "  key %s", field_text(network, "public_key", "-").s);
-	fputs("\n\n", screen->out);
+	fputc('\n', screen->out);
+	render_prefixes(screen, "  address", network, "addresses");
+	fputc('\n', screen->out);
 	if (field_entry(network, "links", 0))
 		render_links(screen, network);
 	for (size_t i = 0; (peer = field_entry(network, "peers", i)); i++)

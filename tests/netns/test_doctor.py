@@ -55,6 +55,19 @@ def test_troubles_are_found_with_their_remedies(lab):
     assert [line for line in page.splitlines() if len(line) > 80 and str(pair.client.config) not in line] == []
 
 
+def test_an_interface_in_the_subnet_of_the_tunnel_is_found(lab):
+    pair = Pair(lab, rates=[None])
+    assert ("addresses", "note") not in findings(pair.client)
+    pair.client_node.ip("addr add 10.10.0.77/24 dev wan1")
+    assert "wan1 is in the subnet of 10.10.0.2/24 of tun0" in findings(pair.client)["addresses", "note"]
+    pair.client_node.ip("addr del 10.10.0.77/24 dev wan1")
+    pair.client_node.ip("addr add fd10::77/64 dev wan1 nodad")
+    assert "wan1 is in the subnet of fd10::2/64 of tun0" in findings(pair.client)["addresses", "note"]
+    pair.client_node.ip("addr del fd10::77/64 dev wan1")
+    pair.client_node.ip("addr add 10.10.0.77/16 dev wan1")
+    assert ("addresses", "note") not in findings(pair.client), "the tunnel's routes are the closer ones"
+
+
 def test_a_route_into_a_tunnel_is_found(lab):
     pair = Pair(lab, rates=[None])
     pair.client_node.ip(f"route add {pair.server_address(pair.cables[0])}/32 dev tun0")

@@ -16,7 +16,8 @@ import socket
 
 import pytest
 
-from bond import SERVER_IP, Keys, Pair, assert_no_key_was_told, network_section, new_psk
+from bond import (CLIENT_IP, CLIENT_IP6, SERVER_IP, Daemon, Keys, Pair, assert_no_key_was_told, network_section,
+                  new_psk)
 from lab import wait_until
 from traffic import PingTrain, is_listening, ping_lost, wait_for_ping
 
@@ -199,6 +200,58 @@ def test_an_address_of_another_interface_takes_all_back(lab):
     assert not routes_of(pair.client, 100)
     pair.client.wait_log("is taken by interface wan1")
     assert ping_lost(pair.client_node, SERVER_IP, 5) == 0
+
+
+def test_a_taken_address_gives_way_to_the_next_and_stays(lab):
+    pair = Pair(lab, start=False)
+    node, network = pair.client_node, pair.client.sections["network"]
+    node.ip("link add other type bridge")
+    node.ip("addr add 10.10.0.2/32 dev other")
+    node.ip("addr add 10.10.0.3/32 dev other")
+    network["address_collision"] = "next"
+    chosen = {"10.10.0.4/24", f"{CLIENT_IP6}/64"}
+    pair.start()
+    assert inner_addresses(pair.client) == sorted(pair.client.network()["addresses"]) == sorted(chosen)
+    pair.client.wait_log("address 10.10.0.2/24 is taken by interface other: it is 10.10.0.4/24")
+
+    node.ip("addr del 10.10.0.3/32 dev other")
+    network["address"] += ", 10.10.7.1/24"
+    assert pair.client.reload().returncode == 0
+    assert inner_addresses(pair.client) == sorted(chosen | {"10.10.7.1/24"}), "one that runs keeps what it has"
+    network["address"] = network["address"].replace(f"{CLIENT_IP}/24, ", "")
+    assert pair.client.reload().returncode == 0
+    assert inner_addresses(pair.client) == ["10.10.7.1/24", f"{CLIENT_IP6}/64"], "and gives it back"
+    network["address"] = f"{CLIENT_IP}/24, {CLIENT_IP6}/64"
+    assert pair.client.reload().returncode == 0
+    assert inner_addresses(pair.client) == ["10.10.0.3/24", f"{CLIENT_IP6}/64"]
+
+    network["address_collision"] = "refuse"
+    assert pair.client.reload().returncode == 0, "for what comes from now on"
+    assert "10.10.0.3/24" in inner_addresses(pair.client)
+    pair.client.stop()
+    assert "10.10.0.2/24 is taken by interface other" in pair.client.fails_to_start()
+
+
+def test_the_next_address_is_no_peers_and_the_same_after_a_crash(lab):
+    node = lab.node("server")
+    node.ip("link add other type bridge")
+    node.ip("addr add 10.10.0.1/32 dev other")
+    node.ip("addr add 10.10.0.6/24 dev other")
+    peers = {f"peer p{n}": {"public_key": Keys().public, "allowed_ips": f"10.10.0.{n}/32"} for n in (2, 3)}
+    daemon = Daemon(node, {"network": network_section("10.10.0.1", address_collision="next"),
+                           "wireguard": {"private_key": Keys().private}, "link wan": {}, **peers,
+                           "peer office": {"public_key": Keys().public, "allowed_ips": "10.10.0.4/31"}})
+    assert inner_addresses(daemon) == ["10.10.0.7/24"]
+    assert "interface other is in the subnet of 10.10.0.7/24" in daemon.control_answer().stdout
+
+    os.kill(daemon.processes()[1], signal.SIGKILL)
+    daemon.wait_log("started again")
+    wait_until(daemon.answers, 10, "it answers")
+    assert inner_addresses(daemon) == ["10.10.0.7/24"] == daemon.network()["addresses"]
+
+    daemon.stop()
+    daemon.sections["network"]["address"] = "10.10.0.1/32"
+    assert "10.10.0.1/32 is taken by interface other, and none that follows is free" in daemon.fails_to_start()
 
 
 def test_peers_come_and_go(lab):

@@ -188,6 +188,88 @@ START_TEST(malformed_host_and_port_are_refused)
 }
 END_TEST
 
+/* An address with its host bits, as interfaces have it. */
+static struct prefix host_prefix(const char *address, unsigned len)
+{
+	struct prefix p;
+
+	ck_assert_int_eq(prefix_parse(&p, address), 0);
+	p.len = (uint8_t)len;
+	return p;
+}
+
+START_TEST(next_host_stays_in_the_subnet_and_wraps)
+{
+	static const struct {
+		const char *address;
+		unsigned len;
+		const char *next;
+	} cases[] = {
+		{"10.10.0.2", 24, "10.10.0.3/24"},
+		{"10.10.0.254", 24, "10.10.0.1/24"}, /* not .255, not .0 */
+		{"10.10.0.255", 16, "10.10.1.0/16"},
+		{"10.255.255.254", 8, "10.0.0.1/8"},
+		{"10.0.0.126", 25, "10.0.0.1/25"},
+		{"10.0.0.5", 30, "10.0.0.6/30"},
+		{"10.0.0.6", 30, "10.0.0.5/30"},
+		{"10.0.0.4", 31, "10.0.0.5/31"},
+		{"10.0.0.5", 31, "10.0.0.4/31"},
+		{"10.0.0.5", 32, "10.0.0.5/32"},
+		{"fd10::2", 64, "fd10::3/64"},
+		{"fd10::ffff:ffff:ffff:ffff", 64, "fd10::1/64"},
+		{"fd10::ffff", 112, "fd10::1/112"},
+		{"fd10::1", 127, "fd10::/127"},
+		{"fd10::1", 128, "fd10::1/128"},
+	};
+	char buf[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct prefix p = host_prefix(cases[i].address, cases[i].len);
+
+		prefix_next_host(&p);
+		ck_assert_str_eq(prefix_format(&p, buf), cases[i].next);
+	}
+}
+END_TEST
+
+START_TEST(every_host_comes_once)
+{
+	struct prefix p = host_prefix("10.10.0.77", 24);
+	const struct prefix first = p;
+	unsigned n = 0;
+
+	do {
+		prefix_next_host(&p);
+		n++;
+		ck_assert(prefix_covers(&first, &p));
+	} while (!prefix_is_address(&p, &first) && n < 1000);
+	ck_assert_uint_eq(n, 254);
+}
+END_TEST
+
+START_TEST(prefix_covers_what_is_in_it)
+{
+	static const struct {
+		const char *address;
+		unsigned len;
+		const char *other;
+		bool is_covered;
+	} cases[] = {
+		{"10.1.2.3", 8, "10.255.0.1", true}, {"10.1.2.3", 9, "10.128.0.1", false},
+		{"10.1.2.3", 32, "10.1.2.3", true},  {"10.1.2.3", 32, "10.1.2.2", false},
+		{"0.0.0.0", 0, "192.0.2.1", true},   {"0.0.0.0", 0, "::1", false},
+		{"fd10::1", 64, "fd10::ffff", true}, {"fd10::1", 64, "fd10:0:0:1::1", false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct prefix p = host_prefix(cases[i].address, cases[i].len);
+		struct prefix other = host_prefix(cases[i].other, 1);
+
+		ck_assert_int_eq(prefix_covers(&p, &other), cases[i].is_covered);
+	}
+}
+END_TEST
+
 START_TEST(prefix_loses_its_host_bits)
 {
 	ck_assert_str_eq(reformat_prefix("10.1.2.3/8"), "10.0.0.0/8");
@@ -257,6 +339,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, mapped_address_is_unmapped_and_back);
 	tcase_add_test(t, host_and_port_are_split);
 	tcase_add_test(t, malformed_host_and_port_are_refused);
+	tcase_add_test(t, next_host_stays_in_the_subnet_and_wraps);
+	tcase_add_test(t, every_host_comes_once);
+	tcase_add_test(t, prefix_covers_what_is_in_it);
 	tcase_add_test(t, prefix_loses_its_host_bits);
 	tcase_add_test(t, bare_prefix_is_one_host);
 	tcase_add_test(t, malformed_prefix_is_refused);

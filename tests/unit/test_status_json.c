@@ -17,6 +17,8 @@ static struct prefix allowed[2];
 static struct peer_status peers[2];
 static struct link_status links[2];
 static struct network_status network;
+static struct prefix addresses[] = {{AF_INET, 24, {10, 10, 0, 2}},
+				    {AF_INET6, 64, {0xfd, 0x10, [15] = 2}}};
 
 static struct addr address(const char *text)
 {
@@ -127,6 +129,8 @@ static void make_network(void)
 		.state = "active",
 		.interface = "tun0",
 		.mtu = 1420,
+		.addresses = addresses,
+		.n_addresses = 2,
 		.mode = BOND_FAILOVER,
 		.aead = "openssl",
 		.can_tso = true,
@@ -183,7 +187,8 @@ START_TEST(network_tells_its_settings_and_totals)
 		      "\"reorder_packets\":512,\"handshake_queue\":128,\"event_queue\":64}");
 	json_object_put(sizes);
 	expect(o, "{\"name\":\"default\",\"state\":\"active\",\"reason\":null,\"interface\":"
-		  "\"tun0\",\"mode\":\"failover\",\"mtu\":1420,"
+		  "\"tun0\",\"addresses\":[\"10.10.0.2/24\",\"fd10::2/"
+		  "64\"],\"mode\":\"failover\",\"mtu\":1420,"
 		  "\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
 		  "\"totals\":{\"peers\":2,\"peers_active\":1,\"peers_healthy\":1,"
 		  "\"tx_packets\":10,\"tx_bytes\":101,\"rx_packets\":20,\"rx_bytes\":200},"

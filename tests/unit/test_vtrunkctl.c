@@ -17,7 +17,8 @@
 
 static const char status_text[] =
 	"{'schema':1,'version':'0.1.0','pid':1,'networks':[{"
-	"'name':'default','interface':'tun0','mode':'aggregate','mtu':1420,'aead':'ipsec-mb',"
+	"'name':'default','interface':'tun0','addresses':['10.10.0.2/24','fd10::2/"
+	"64'],'mode':'aggregate','mtu':1420,'aead':'ipsec-mb',"
 	"'offloads':{'tso':true,'uso':false},"
 	"'public_key':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=',"
 	"'drops':{'rx_bad_mac1':3,'rx_replay':0,'some_new_reason':1},"
@@ -53,6 +54,7 @@ static const char status_text[] =
 static const char expected_text[] =
 	"network default: tun0, aggregate, mtu 1420, AEAD ipsec-mb, TSO\n"
 	"  key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+	"  address 10.10.0.2/24, fd10::2/64\n"
 	"\n"
 	"  link    state   local               device  offload       tx       rx  last error\n"
 	"  fibre   open    192.168.1.20:40001  eth0    gso gro  1.21 GB  34.5 MB\n"

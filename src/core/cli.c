@@ -22,6 +22,7 @@ enum {
 	OPTION_PORT,
 	OPTION_LINKS,
 	OPTION_LOCK_FILE,
+	OPTION_SHOW,
 	OPTION_STATUS_FD,
 	OPTION_STATUS_FORMAT,
 };
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
 	{"lock-file", required_argument, NULL, OPTION_LOCK_FILE},
 	{"output", required_argument, NULL, 'o'},
 	{"port", required_argument, NULL, OPTION_PORT},
+	{"show", no_argument, NULL, OPTION_SHOW},
 	{"status-fd", required_argument, NULL, OPTION_STATUS_FD},
 	{"status-format", required_argument, NULL, OPTION_STATUS_FORMAT},
 	{"version", no_argument, NULL, 'V'},
@@ -52,7 +54,7 @@ static const struct option long_options[] = {
 
 static const struct command_line command_lines[] = {
 	{"config", COMMAND_CONFIG, (const int[]){'o', 'F', 'h', 0}, NULL},
-	{"check", COMMAND_CHECK, (const int[]){'c', 'h', 0}, NULL},
+	{"check", COMMAND_CHECK, (const int[]){'c', 'h', OPTION_SHOW, 0}, NULL},
 	{"genkey", COMMAND_GENKEY, (const int[]){'h', 0}, NULL},
 	{"pubkey", COMMAND_PUBKEY, (const int[]){'h', 0}, NULL},
 	{"genpsk", COMMAND_GENPSK, (const int[]){'h', 0}, NULL},
@@ -84,7 +86,8 @@ static const char help[] =
 	"\n"
 	"Commands:\n"
 	"  config -o FILE [--force]   write a commented configuration to begin with\n"
-	"  check [-c FILE]            check a configuration without starting\n"
+	"  check [-c FILE] [--show]   check a configuration without starting; show it\n"
+	"                             with all defaults, and without its keys\n"
 	"  genkey                     print a new private key\n"
 	"  pubkey                     print the public key of the private key on stdin\n"
 	"  genpsk                     print a new preshared key\n"
@@ -227,6 +230,9 @@ static int take_option(struct cli *cli, int option, const char *value)
 		return parse_links(cli, value);
 	case OPTION_LOCK_FILE:
 		cli->lock_file = value;
+		return 0;
+	case OPTION_SHOW:
+		cli->is_shown = true;
 		return 0;
 	case OPTION_STATUS_FD:
 		return parse_status_fd(cli, value);

@@ -29,6 +29,7 @@ struct cli {
 	enum command command;
 	const char *config;    /* of the daemon and of check */
 	const char *interface; /* of the daemon: set up by wg(8), not by a file; NULL */
+	bool is_shown;	       /* by check: the file with its defaults */
 	bool is_foreground;
 	bool is_debug;
 	const char *lock_file;		     /* NULL: as configured */

@@ -107,20 +107,28 @@ static void print_summary(const char *path, const struct config *c)
 	printf(")\n");
 }
 
+static int check(const struct cli *cli, struct config_errors *errors)
+{
+	struct config config;
+	int r = config_read(&config, cli->config, errors);
+
+	if (r < 0)
+		return r;
+	print_summary(cli->config, &config);
+	config_deinit(&config);
+	return 0;
+}
+
 static int run_check(const struct cli *cli)
 {
 	struct config_errors errors = {0};
-	struct config config;
-	int r = config_read(&config, cli->config, &errors);
+	int r = cli->is_shown ? config_print(stdout, cli->config, &errors) : check(cli, &errors);
 
-	if (r < 0) {
-		config_errors_print(&errors, stderr);
-		config_errors_deinit(&errors);
-		return EXIT_FAILURE;
-	}
-	print_summary(cli->config, &config);
-	config_deinit(&config);
-	return finish_output();
+	if (r == 0)
+		return finish_output();
+	config_errors_print(&errors, stderr);
+	config_errors_deinit(&errors);
+	return EXIT_FAILURE;
 }
 
 static int print_key(const uint8_t key[KEY_LEN])

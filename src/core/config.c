@@ -17,6 +17,7 @@
 #include "core/config_draft.h"
 #include "core/config_file.h"
 #include "core/config_secret.h"
+#include "core/config_show.h"
 #include "crypto/keys.h"
 
 /* Inline keys may be read by the group, so that an unprivileged daemon can. */
@@ -28,6 +29,7 @@ static void complete_addresses(struct network_draft *n)
 
 	if (n->netmask_len)
 		set->addresses[n->plain_ipv4].prefix.len = n->netmask_len;
+	n->netmask_len = 0;
 	for (size_t i = 0; i < set->n_addresses; i++)
 		if (set->addresses[i].prefix.family == n->destination.family)
 			set->addresses[i].destination = n->destination;
@@ -47,6 +49,19 @@ static int complete_single_peer(struct peer_settings *p)
 	return 0;
 }
 
+/* What follows from what is given; of a draft that is sound. */
+static int complete(struct config_draft *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->n_networks; i++) {
+		complete_addresses(&d->networks[i]);
+		if (network_draft_is_single(&d->networks[i]))
+			r = complete_single_peer(&d->networks[i].peer);
+	}
+	return r;
+}
+
 /* Moves a peer, and with it what it points to. */
 static void move_peer(struct network_settings *to, struct peer_settings *from)
 {
@@ -57,9 +72,6 @@ static void move_peer(struct network_settings *to, struct peer_settings *from)
 static int assemble_network(struct network_settings *to, struct config_draft *d,
 			    struct network_draft *n)
 {
-	bool is_single = network_draft_is_single(n);
-
-	complete_addresses(n);
 	*to = n->settings;
 	n->settings.addresses = NULL;
 	to->links = calloc(n->n_links + 1, sizeof(*to->links));
@@ -72,9 +84,7 @@ static int assemble_network(struct network_settings *to, struct config_draft *d,
 	for (size_t i = 0; i < d->n_peers; i++)
 		if (d->peers[i].network == n)
 			move_peer(to, &d->peers[i].settings);
-	if (is_single && complete_single_peer(&n->peer) < 0)
-		return -ENOMEM;
-	if (is_single)
+	if (network_draft_is_single(n))
 		move_peer(to, &n->peer);
 	return 0;
 }
@@ -142,21 +152,33 @@ static void check_file(const struct config_ini *ini, const struct stat *st,
 		config_errors_add(errors, 0, "%s", v.why);
 }
 
+static int read_draft(struct config_draft *ret, struct config_ini *ini, const struct stat *st,
+		      struct config_errors *errors)
+{
+	int r = config_draft_init(ret, ini, errors);
+
+	if (r < 0)
+		return r;
+	check_file(ini, st, errors);
+	r = config_check(ret, errors);
+	if (!r && config_errors_any(errors))
+		r = -EINVAL;
+	if (!r)
+		r = complete(ret);
+	if (r < 0)
+		config_draft_deinit(ret);
+	return r;
+}
+
 static int parse_draft(struct config *ret, struct config_ini *ini, const struct stat *st,
 		       struct config_errors *errors)
 {
 	struct config_draft draft;
-	int r;
+	int r = read_draft(&draft, ini, st, errors);
 
-	r = config_draft_init(&draft, ini, errors);
 	if (r < 0)
 		return r;
-	check_file(ini, st, errors);
-	r = config_check(&draft, errors);
-	if (!r && config_errors_any(errors))
-		r = -EINVAL;
-	if (!r)
-		r = assemble(ret, &draft);
+	r = assemble(ret, &draft);
 	config_draft_deinit(&draft);
 	return r;
 }
@@ -253,6 +275,40 @@ int config_read(struct config *ret, const char *path, struct config_errors *erro
 	if (r < 0)
 		return r;
 	r = parse(ret, text, len, &st, errors);
+	config_file_free(text);
+	return r;
+}
+
+static int show(FILE *out, char *text, size_t len, const struct stat *st,
+		struct config_errors *errors)
+{
+	struct config_draft draft;
+	struct config_ini ini;
+	int r = config_ini_parse(&ini, text, len, errors);
+
+	if (r < 0)
+		return r;
+	r = read_draft(&draft, &ini, st, errors);
+	if (r == 0) {
+		config_show(out, &draft);
+		config_draft_deinit(&draft);
+	}
+	config_ini_deinit(&ini);
+	return r;
+}
+
+int config_print(FILE *out, const char *path, struct config_errors *errors)
+{
+	struct stat st;
+	char *text;
+	size_t len;
+	int r = config_file_read(path, &text, &len, &st, errors);
+
+	if (r < 0)
+		return r;
+	r = show(out, text, len, &st, errors);
+	if (r == -ENOMEM)
+		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
 	config_file_free(text);
 	return r;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/config_errors.h"
 #include "core/config_ini.h"
@@ -58,6 +59,12 @@ struct config {
  * must live as long as `errors`.
  */
 int config_read(struct config *ret, const char *path, struct config_errors *errors);
+
+/*
+ * Writes a file as config_show() does, if there is nothing wrong with it; the same errors. What
+ * cannot be written is left to ferror().
+ */
+int config_print(FILE *out, const char *path, struct config_errors *errors);
 
 /* The same for `len` bytes of text, which are cut up; there must be room for a zero behind. */
 int config_parse(struct config *ret, char *text, size_t len, struct config_errors *errors);

@@ -50,7 +50,7 @@ static int add_dns(struct value *v, const void *item, void *list)
 }
 
 /* field: char[CONFIG_DNS_MAX] */
-static int parse_dns(struct value *v, void *field)
+int grammar_dns(struct value *v, void *field)
 {
 	struct prefix item;
 
@@ -83,7 +83,7 @@ static int add_address(struct value *v, const void *item, void *list)
 }
 
 /* field: struct network_draft */
-static int parse_addresses(struct value *v, void *field)
+int grammar_addresses(struct value *v, void *field)
 {
 	struct prefix item;
 
@@ -105,7 +105,7 @@ static int add_allowed_ip(struct value *v, const void *item, void *list)
 }
 
 /* field: struct peer_settings */
-static int parse_allowed_ips(struct value *v, void *field)
+int grammar_allowed_ips(struct value *v, void *field)
 {
 	struct prefix item;
 
@@ -113,7 +113,7 @@ static int parse_allowed_ips(struct value *v, void *field)
 }
 
 /* field: struct endpoint_name *, which few of many peers have */
-static int parse_peer_endpoint(struct value *v, void *field)
+int grammar_peer_endpoint(struct value *v, void *field)
 {
 	struct endpoint_name **endpoint = field;
 	struct endpoint_name e;
@@ -129,7 +129,7 @@ static int parse_peer_endpoint(struct value *v, void *field)
 }
 
 /* field: struct network_draft */
-static int parse_mtu(struct value *v, void *field)
+int grammar_mtu(struct value *v, void *field)
 {
 	struct network_draft *draft = field;
 
@@ -140,13 +140,13 @@ static int parse_mtu(struct value *v, void *field)
 }
 
 /* field: uint32_t; 0: by the machine's cores */
-static int parse_queues(struct value *v, void *field)
+int grammar_queues(struct value *v, void *field)
 {
 	return strcmp(v->text, "auto") ? value_u32(v, field) : 0;
 }
 
 /* field: uint32_t, of which 0 means that nothing is given; so little as 1 byte keeps nothing too */
-static int parse_repair_buffer(struct value *v, void *field)
+int grammar_repair_buffer(struct value *v, void *field)
 {
 	uint32_t *bytes = field;
 	int r = value_u32(v, bytes);
@@ -157,7 +157,7 @@ static int parse_repair_buffer(struct value *v, void *field)
 }
 
 /* field: struct network_draft. The supervisor writes the file when the key changes. */
-static int parse_private_key_file(struct value *v, void *field)
+int grammar_private_key_file(struct value *v, void *field)
 {
 	struct network_draft *draft = field;
 	int r = value_key_file(v, draft->settings.private_key);
@@ -198,11 +198,11 @@ static const struct config_key network_keys[] = {
 	{KEY("enabled", value_bool, network_draft, settings.is_enabled),
 	 .alias = "enable_wireguard"},
 	{KEY("interface", value_interface, network_draft, settings.interface)},
-	{.name = "address", .parse = parse_addresses, .is_list = true},
+	{.name = "address", .parse = grammar_addresses, .is_list = true},
 	{KEY("address_collision", value_collision, network_draft, settings.takes_next_address)},
 	{KEY("netmask", value_netmask, network_draft, netmask_len)},
 	{KEY("destination", value_ip, network_draft, destination)},
-	{.name = "mtu", .parse = parse_mtu, .min = MTU_MIN, .max = MTU_MAX},
+	{.name = "mtu", .parse = grammar_mtu, .min = MTU_MIN, .max = MTU_MAX},
 	{KEY("mss_clamp", value_bool, network_draft, settings.mss_clamp)},
 	{KEY("uapi", value_bool, network_draft, settings.has_uapi)},
 	{KEY("carrier", value_carrier, network_draft, settings.follows_carrier)},
@@ -210,7 +210,8 @@ static const struct config_key network_keys[] = {
 	{KEY("metric", value_u32, network_draft, settings.route_metric), .max = UINT32_MAX},
 	{KEY("buffer_size", value_u32, network_draft, settings.buffer_size), .min = MTU_MIN,
 	 .max = BUFFER_SIZE_MAX},
-	{KEY("queues", parse_queues, network_draft, settings.queues), .min = 1, .max = QUEUES_MAX},
+	{KEY("queues", grammar_queues, network_draft, settings.queues), .min = 1,
+	 .max = QUEUES_MAX},
 	{KEY("tso", value_offload, network_draft, settings.tso)},
 	{KEY("uso", value_offload, network_draft, settings.uso)},
 	{KEY("buffers", value_u32, network_draft, settings.sizes.buffers), .min = 16, .max = 4096},
@@ -222,13 +223,13 @@ static const struct config_key network_keys[] = {
 	 .max = 256},
 	{KEY("reorder_packets", value_u32, network_draft, settings.sizes.reorder_packets),
 	 .min = 64, .max = 65536},
-	{KEY("repair_buffer", parse_repair_buffer, network_draft, settings.sizes.repair_buffer),
+	{KEY("repair_buffer", grammar_repair_buffer, network_draft, settings.sizes.repair_buffer),
 	 .max = REPAIR_BUFFER_MAX},
 	{KEY("handshake_queue", value_power_of_two, network_draft, settings.sizes.handshake_queue),
 	 .min = 16, .max = 65536},
 	{KEY("event_queue", value_power_of_two, network_draft, settings.sizes.event_queue),
 	 .min = 32, .max = 65536},
-	{KEY("dns", parse_dns, network_draft, hooks.dns), .is_list = true},
+	{KEY("dns", grammar_dns, network_draft, hooks.dns), .is_list = true},
 #define X(key, event) {KEY(#key, value_path, network_draft, hooks.paths[HOOK_##key])},
 	HOOK_KINDS(X)
 #undef X
@@ -237,7 +238,9 @@ static const struct config_key network_keys[] = {
 
 static const struct config_key wireguard_keys[] = {
 	{KEY("private_key", value_key, network_draft, settings.private_key)},
-	{.name = "private_key_file", .parse = parse_private_key_file, .alias = "private_key_path"},
+	{.name = "private_key_file",
+	 .parse = grammar_private_key_file,
+	 .alias = "private_key_path"},
 	{KEY("bonding_mode", value_mode, network_draft, settings.mode)},
 	{KEY("scheduler", value_scheduler, network_draft, settings.scheduler)},
 	{KEY("max_spread_ms", value_milliseconds, network_draft, settings.max_spread), .min = 1,
@@ -271,7 +274,7 @@ static const struct config_key wireguard_keys[] = {
 	{KEY("peer_public_key", value_key, network_draft, peer.public_key)},
 	{KEY("preshared_key", value_key, network_draft, peer.preshared_key)},
 	{KEY("preshared_key_file", value_key_file, network_draft, peer.preshared_key)},
-	{KEY("allowed_ips", parse_allowed_ips, network_draft, peer), .is_list = true},
+	{KEY("allowed_ips", grammar_allowed_ips, network_draft, peer), .is_list = true},
 	{KEY("persistent_keepalive", value_keepalive, network_draft, peer.persistent_keepalive),
 	 .alias = "persistent_keepalive_secs"},
 	{KEY("multilink", value_multilink, network_draft, peer.multilink)},
@@ -304,8 +307,8 @@ static const struct config_key peer_keys[] = {
 	{KEY("public_key", value_key, peer_draft, settings.public_key)},
 	{KEY("preshared_key", value_key, peer_draft, settings.preshared_key)},
 	{KEY("preshared_key_file", value_key_file, peer_draft, settings.preshared_key)},
-	{KEY("allowed_ips", parse_allowed_ips, peer_draft, settings), .is_list = true},
-	{KEY("endpoint", parse_peer_endpoint, peer_draft, settings.endpoint)},
+	{KEY("allowed_ips", grammar_allowed_ips, peer_draft, settings), .is_list = true},
+	{KEY("endpoint", grammar_peer_endpoint, peer_draft, settings.endpoint)},
 	{KEY("persistent_keepalive", value_keepalive, peer_draft, settings.persistent_keepalive),
 	 .alias = "persistent_keepalive_secs"},
 	{KEY("multilink", value_multilink, peer_draft, settings.multilink)},

@@ -32,6 +32,10 @@ struct section_kind {
 	void *(*open)(struct config_draft *d, const struct config_section *s);
 };
 
+/* Parsers of single keys, each into what its comment in config_grammar.c says. */
+value_parse grammar_dns, grammar_addresses, grammar_allowed_ips, grammar_peer_endpoint, grammar_mtu,
+	grammar_queues, grammar_repair_buffer, grammar_private_key_file;
+
 /* Ends with a NULL kind. */
 extern const struct section_kind section_kinds[];
 

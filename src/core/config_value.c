@@ -22,11 +22,6 @@
 /* A key in base64 has 43 letters and a '='; a mistyped one a few less or more. */
 #define KEY_LIKE_MIN 38
 
-struct choice {
-	const char *name;
-	int value;
-};
-
 bool value_is_key_like(const char *text)
 {
 	size_t run = 0;
@@ -243,66 +238,70 @@ int value_bool(struct value *v, void *field)
 	return 0;
 }
 
+const struct choice choices_mode[] = {
+	{"aggregate", BOND_AGGREGATE},
+	{"bonding", BOND_AGGREGATE},
+	{"bonded", BOND_AGGREGATE},
+	{"redundant", BOND_REDUNDANT},
+	{"failover", BOND_FAILOVER},
+	{"auto", BOND_AUTO},
+	{NULL, 0},
+};
+
 int value_mode(struct value *v, void *field)
 {
-	static const struct choice choices[] = {
-		{"aggregate", BOND_AGGREGATE},
-		{"bonding", BOND_AGGREGATE},
-		{"bonded", BOND_AGGREGATE},
-		{"redundant", BOND_REDUNDANT},
-		{"failover", BOND_FAILOVER},
-		{"auto", BOND_AUTO},
-		{NULL, 0},
-	};
 	int choice;
 
-	if (!choose(v, choices, &choice))
+	if (!choose(v, choices_mode, &choice))
 		return -EINVAL;
 	*(enum bond_mode *)field = (enum bond_mode)choice;
 	return 0;
 }
 
+const struct choice choices_scheduler[] = {
+	{"adaptive", SCHEDULER_ADAPTIVE},
+	{"weight", SCHEDULER_WEIGHT},
+	{NULL, 0},
+};
+
 int value_scheduler(struct value *v, void *field)
 {
-	static const struct choice choices[] = {
-		{"adaptive", SCHEDULER_ADAPTIVE},
-		{"weight", SCHEDULER_WEIGHT},
-		{NULL, 0},
-	};
 	int choice;
 
-	if (!choose(v, choices, &choice))
+	if (!choose(v, choices_scheduler, &choice))
 		return -EINVAL;
 	*(enum bond_scheduler *)field = (enum bond_scheduler)choice;
 	return 0;
 }
 
+const struct choice choices_offload[] = {
+	{"auto", OFFLOAD_AUTO},
+	{"on", OFFLOAD_ON},
+	{"off", OFFLOAD_OFF},
+	{NULL, 0},
+};
+
 int value_offload(struct value *v, void *field)
 {
-	static const struct choice choices[] = {
-		{"auto", OFFLOAD_AUTO},
-		{"on", OFFLOAD_ON},
-		{"off", OFFLOAD_OFF},
-		{NULL, 0},
-	};
 	int choice;
 
-	if (!choose(v, choices, &choice))
+	if (!choose(v, choices_offload, &choice))
 		return -EINVAL;
 	*(enum offload *)field = (enum offload)choice;
 	return 0;
 }
 
+const struct choice choices_role[] = {
+	{"primary", LINK_PRIMARY},
+	{"backup", LINK_BACKUP},
+	{NULL, 0},
+};
+
 int value_role(struct value *v, void *field)
 {
-	static const struct choice choices[] = {
-		{"primary", LINK_PRIMARY},
-		{"backup", LINK_BACKUP},
-		{NULL, 0},
-	};
 	int choice;
 
-	if (!choose(v, choices, &choice))
+	if (!choose(v, choices_role, &choice))
 		return -EINVAL;
 	*(enum link_role *)field = (enum link_role)choice;
 	return 0;
@@ -331,31 +330,31 @@ int value_rate(struct value *v, void *field)
 	return value_expected(v, "0, or 100kbit..100gbit, as in 500kbit, 50mbit, 1gbit");
 }
 
+const struct choice choices_multilink[] = {
+	{"auto", MULTILINK_AUTO},
+	{"yes", MULTILINK_YES},
+	{"no", MULTILINK_NO},
+	{NULL, 0},
+};
+
 int value_multilink(struct value *v, void *field)
 {
-	static const struct choice choices[] = {
-		{"auto", MULTILINK_AUTO},
-		{"yes", MULTILINK_YES},
-		{"no", MULTILINK_NO},
-		{NULL, 0},
-	};
 	int choice;
 
-	if (!choose(v, choices, &choice))
+	if (!choose(v, choices_multilink, &choice))
 		return -EINVAL;
 	*(enum multilink *)field = (enum multilink)choice;
 	return 0;
 }
 
+const struct choice choices_log_level[] = {
+	{"error", LOG_ERR}, {"warning", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG},
+	{NULL, 0},
+};
+
 int value_log_level(struct value *v, void *field)
 {
-	static const struct choice choices[] = {
-		{"error", LOG_ERR}, {"warning", LOG_WARNING},
-		{"info", LOG_INFO}, {"debug", LOG_DEBUG},
-		{NULL, 0},
-	};
-
-	return choose(v, choices, field) ? 0 : -EINVAL;
+	return choose(v, choices_log_level, field) ? 0 : -EINVAL;
 }
 
 int value_aead(struct value *v, void *field)

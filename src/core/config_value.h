@@ -29,6 +29,16 @@ struct value {
 
 typedef int value_parse(struct value *v, void *field);
 
+/* A word and what it stands for; arrays of them end with a NULL name. */
+struct choice {
+	const char *name;
+	int value;
+};
+
+/* The first word for a value is its proper one. */
+extern const struct choice choices_mode[], choices_scheduler[], choices_offload[], choices_role[],
+	choices_multilink[], choices_log_level[];
+
 value_parse value_u32;		    /* uint32_t, min..max */
 value_parse value_power_of_two;	    /* uint32_t, min..max */
 value_parse value_mark;		    /* uint32_t, decimal or after 0x hexadecimal */

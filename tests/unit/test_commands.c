@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 
-#include "config_text.h"
+#include "config_shown.h"
 #include "core/cli.h"
 #include "core/commands.h"
 #include "core/config_grammar.h"
@@ -63,6 +63,7 @@ static void clear_directory(void)
 }
 
 /* Replaces each placeholder by a key of the line's kind; no two peers have the same. */
+/* It is good then, and the same when it is shown. */
 static void fill_in_keys(char *text)
 {
 	char filled[TEXT_MAX] = "";
@@ -85,6 +86,7 @@ static void fill_in_keys(char *text)
 		strcat(filled, "\n");
 	}
 	assert_good(filled);
+	assert_same_when_shown(filled);
 }
 
 START_TEST(starter_is_good_once_keys_are_in)
@@ -369,6 +371,9 @@ START_TEST(commands_are_understood)
 	ck_assert_int_eq(parse_line("vtrunkd check -c /x", &cli), 0);
 	ck_assert_int_eq(cli.command, COMMAND_CHECK);
 	ck_assert_str_eq(cli.config, "/x");
+	ck_assert(!cli.is_shown);
+	ck_assert_int_eq(parse_line("vtrunkd check --show -c /x", &cli), 0);
+	ck_assert(cli.is_shown);
 	ck_assert_int_eq(parse_line("vtrunkd genkey", &cli), 0);
 	ck_assert_int_eq(cli.command, COMMAND_GENKEY);
 	ck_assert_int_eq(parse_line("vtrunkd genpair /d", &cli), 0);
@@ -390,6 +395,7 @@ START_TEST(commands_are_understood)
 END_TEST
 
 static const char *const bad_lines[] = {
+	"vtrunkd --show",
 	"vtrunkd wg0 wg1",
 	"vtrunkd x -c /x",
 	"vtrunkd -c",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* One line at a time, good and bad, put into a file that is right without it. */
-#include "config_text.h"
+#include "config_shown.h"
+#include "core/config_show.h"
 
 /* The lines of the base files; a test puts one line more behind a header, or instead of one. */
 static const char *const single_form[] = {
@@ -145,6 +146,101 @@ START_TEST(good_line_is_accepted)
 
 	compose(text, c->base, c->section, c->line);
 	assert_good(text);
+	assert_same_when_shown(text);
+}
+END_TEST
+
+/* None has its default. */
+static const char every_key[] =
+	"[daemon]\ncontrol_socket = /tmp/x.sock\ncontrol_group = adm\npid_file = /run/x.pid\n"
+	"state_dir = /var/tmp\nlog_level = warning\nlock_file = /run/x.lock\nsandbox = off\n"
+	"user = _vpn-1\nfail_on_init_warnings = on\nrestart = off\nrestart_limit = 7\n"
+	"aead = openssl\nprofile = small\ncgroup = vpn/bond.1\nmemory_max = 64M\n"
+	"cpu_max = 150%\npids_max = 40\nmetrics_socket = /run/m.sock\n"
+	"metrics_listen = [::1]:9090\n"
+	"[network office]\nenabled = no\ninterface = tun7\naddress = 10.0.0.1\n"
+	"address_collision = next\nnetmask = 255.255.0.0\ndestination = 10.0.0.2\nmtu = 1400\n"
+	"mss_clamp = off\nuapi = off\ncarrier = follow\ntable = 77\nmetric = 8\n"
+	"buffer_size = 9000\nqueues = 3\ntso = off\nuso = off\nbuffers = 100\n"
+	"queue_buffers = 50\nreceive_batch = 7\nlink_queue = 64\nreorder_packets = 99\n"
+	"repair_buffer = 1000000\nhandshake_queue = 32\nevent_queue = 128\n"
+	"dns = 1.1.1.1, 2001:db8::1\non_up = /a\non_down = /b\non_link_up = /c\n"
+	"on_link_down = /d\non_peer_up = /e\non_peer_down = /f\n"
+	"[wireguard office]\nprivate_key = " ALICE "\nbonding_mode = failover\n"
+	"scheduler = weight\nmax_spread_ms = 50\nerror_backoff_secs = 9\n"
+	"resolve_interval_secs = 60\nhealth_check_interval_ms = 300\n"
+	"health_check_backup_interval_ms = 900\nhealth_check_timeout_ms = 2000\n"
+	"health_check_down = 2\nhealth_check_up = 4\nfailure_loss = 20\nrecovery_loss = 5\n"
+	"failure_latency_ms = 500\nrecovery_latency_ms = 200\nflap_hold_max_secs = 30\n"
+	"peer_public_key = " BOB_PUBLIC "\npreshared_key = " PRESHARED "\n"
+	"allowed_ips = 10.1.0.0/16, fd00::/8\npersistent_keepalive = 25\nmultilink = yes\n"
+	"[link a]\nnetwork = office\nbind = 10.9.9.9:55\ndevice = eth7\n"
+	"endpoint = vps.example.com:1\nweight = 5\nworkers = 2\nfwmark = 0x77\nrole = backup\n"
+	"rate = 1500kbit\ngso = off\ngro = off\nreceive_buffer = 200000\n"
+	"send_buffer = 300000\n"
+	"[link b]\nnetwork = office\nenabled = off\nport = 555\nendpoint = 10.1.1.1:2\n"
+	"rate = 2gbit\n"
+	"[network]\naddress = 10.7.0.1/24, fd07::1/64\nmtu = 1280\n"
+	"[wireguard]\nprivate_key = " PRESHARED "\n"
+	"[link c]\nnetwork = default\nbind = [::1]:7\n"
+	"[peer x]\nnetwork = default\npublic_key = " BOB_PUBLIC "\npreshared_key = " ALICE "\n"
+	"allowed_ips = 10.7.0.2/32\nallowed_ips = fd07::2\nendpoint = [2001:db8::7]:99\n"
+	"persistent_keepalive = off\nmultilink = no\n";
+
+START_TEST(every_key_is_the_same_when_shown)
+{
+	static const char *const others[] = {"private_key_file", "preshared_key_file"};
+
+	for (const struct section_kind *k = section_kinds; k->kind; k++) {
+		for (const struct config_key *key = k->keys; key->name; key++) {
+			char line[80];
+
+			snprintf(line, sizeof(line), "\n%s = ", key->name);
+			ck_assert_msg(strstr(every_key, line) || !strcmp(key->name, others[0]) ||
+					      !strcmp(key->name, others[1]),
+				      "%s is not tried here", key->name);
+			ck_assert_msg(config_show_knows(key), "%s cannot be shown", key->name);
+		}
+	}
+	assert_good(every_key);
+	assert_same_when_shown(every_key);
+}
+END_TEST
+
+START_TEST(key_files_are_shown_by_their_paths)
+{
+	char key_path[80];
+	char text[TEXT_MAX];
+	char *shown;
+	int fd;
+
+	snprintf(key_path, sizeof(key_path), "%s/key", directory);
+	fd = open(key_path, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_eq(write(fd, ALICE, strlen(ALICE)), (ssize_t)strlen(ALICE));
+	close(fd);
+	snprintf(text, sizeof(text),
+		 "[wireguard]\nprivate_key_path = %s\npeer_public_key = " BOB_PUBLIC
+		 "\npreshared_key_file = %s\n" LINK,
+		 key_path, key_path);
+	assert_good(text);
+	assert_same_when_shown(text);
+	shown = print_config(text);
+	ck_assert_ptr_null(strstr(shown, KEY_PLACEHOLDER));
+	free(shown);
+	unlink(key_path);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_not_shown)
+{
+	char *shown = NULL;
+	size_t len;
+	FILE *out = open_memstream(&shown, &len);
+
+	ck_assert_int_eq(config_print(out, "/nonexistent/file", &errors), -ENOENT);
+	fclose(out);
+	ck_assert_str_eq(shown, "");
+	free(shown);
 }
 END_TEST
 
@@ -370,6 +466,9 @@ static Suite *make_suite(void)
 	TCase *c = tcase_create("config lines");
 
 	tcase_add_checked_fixture(c, set_up, tear_down);
+	tcase_add_test(c, every_key_is_the_same_when_shown);
+	tcase_add_test(c, key_files_are_shown_by_their_paths);
+	tcase_add_test(c, what_is_wrong_is_not_shown);
 	tcase_add_loop_test(c, good_line_is_accepted, 0, sizeof(good_cases) / sizeof(*good_cases));
 	tcase_add_loop_test(c, bad_line_is_refused_with_place_and_range, 0,
 			    sizeof(bad_cases) / sizeof(*bad_cases));

@@ -10,12 +10,19 @@
 #define DECAY_SHIFT 5
 #define PATIENCE_MAX 2
 
+/* Asking is of use. */
+static void believe(struct repair *r)
+{
+	r->trust = REPAIR_TRUST;
+	r->pause = REPAIR_PAUSE_MIN;
+}
+
 void repair_init(struct repair *r)
 {
 	memset(r, 0, sizeof(*r));
 	r->longest = REPAIR_WAIT_START;
 	r->patience = 1;
-	r->trust = REPAIR_TRUST;
+	believe(r);
 }
 
 static struct repair_gap *gap_at(struct repair *r, unsigned at)
@@ -83,7 +90,7 @@ static void cut_gap(struct repair *r, unsigned at, uint64_t position)
  */
 static void learn(struct repair *r, const struct repair_gap *g, nsec_t now)
 {
-	r->trust = REPAIR_TRUST;
+	believe(r);
 	if (g->tries > 1) {
 		r->patience = r->patience < PATIENCE_MAX ? 2 * r->patience : PATIENCE_MAX;
 		return;
@@ -131,7 +138,7 @@ bool repair_late(struct repair *r, uint64_t position, nsec_t now)
 		if (!g->tries || position_is_before(position, g->begin) ||
 		    !position_is_before(position, g->end))
 			continue;
-		r->trust = REPAIR_TRUST;
+		believe(r);
 		r->paused_until = now;
 		r->longest = nsec_min(nsec_max(r->longest, now - g->since), REPAIR_WAIT_MAX);
 		r->has_measured = true;
@@ -168,7 +175,8 @@ uint64_t repair_give_up(struct repair *r, uint64_t position, nsec_t now)
 			r->trust--;
 	}
 	if (n && !r->trust) {
-		r->paused_until = now + REPAIR_PAUSE;
+		r->paused_until = now + r->pause;
+		r->pause = nsec_min(2 * r->pause, REPAIR_PAUSE_MAX);
 		r->trust = 1; /* then a single one shows whether it is of any use */
 	}
 	return n;

@@ -23,9 +23,10 @@
 #define REPAIR_WAIT_MIN (10 * NSEC_PER_MSEC)
 #define REPAIR_WAIT_START (80 * NSEC_PER_MSEC)
 #define REPAIR_WAIT_MAX (400 * NSEC_PER_MSEC)
-/* So many gaps in vain, and we do without for this time. */
+/* So many gaps in vain, and we do without for a time, which doubles until something is brought. */
 #define REPAIR_TRUST 8
-#define REPAIR_PAUSE (5 * NSEC_PER_SEC)
+#define REPAIR_PAUSE_MIN (250 * NSEC_PER_MSEC)
+#define REPAIR_PAUSE_MAX (5 * NSEC_PER_SEC)
 
 /* Missing: [begin, end). In their order; what has come since is cut off. */
 struct repair_gap {
@@ -48,6 +49,7 @@ struct repair {
 	nsec_t next_ask;
 	unsigned trust;
 	nsec_t paused_until;
+	nsec_t pause; /* the next one */
 };
 
 void repair_init(struct repair *r);

@@ -133,25 +133,44 @@ START_TEST(an_answer_to_who_knows_which_request_makes_patient)
 }
 END_TEST
 
-START_TEST(who_brings_nothing_is_not_asked_for_a_while)
+/* Gives up a gap that begins there; then nobody is asked for so long, and no longer. */
+static void give_up_one(uint64_t begin, nsec_t now, nsec_t pause)
 {
-	for (unsigned i = 0; i < REPAIR_TRUST; i++) {
-		ck_assert(repair_is_on(&r, T0));
-		add(i, i + 1);
-		repair_give_up(&r, i + 1, T0);
-	}
-	ck_assert(!repair_is_on(&r, T0));
-	ck_assert(repair_is_on(&r, T0 + REPAIR_PAUSE));
-	/* Then a single gap decides. */
-	add(100, 101);
-	repair_give_up(&r, 101, T0 + REPAIR_PAUSE);
-	ck_assert(!repair_is_on(&r, T0 + REPAIR_PAUSE));
-	add(102, 103);
-	ask(T0, 102);
-	ck_assert(repair_filled(&r, 102, T0 + MSEC));
-	add(104, 105);
-	repair_give_up(&r, 105, T0 + 2 * REPAIR_PAUSE);
-	ck_assert(repair_is_on(&r, T0 + 2 * REPAIR_PAUSE));
+	ck_assert(repair_is_on(&r, now));
+	add(begin, begin + 1);
+	repair_give_up(&r, begin + 1, now);
+	ck_assert(!pause || !repair_is_on(&r, now + pause - 1));
+	ck_assert(repair_is_on(&r, now + pause));
+}
+
+/* At first for a moment, since a path may just be handing over; then a single gap decides. */
+START_TEST(who_brings_nothing_is_asked_less_and_less)
+{
+	nsec_t now = T0;
+
+	for (unsigned i = 1; i < REPAIR_TRUST; i++)
+		give_up_one(i, now, 0);
+	for (nsec_t pause = REPAIR_PAUSE_MIN; pause < REPAIR_PAUSE_MAX; pause *= 2, now += pause)
+		give_up_one(100, now, pause);
+	give_up_one(101, now, REPAIR_PAUSE_MAX);
+	give_up_one(102, now + REPAIR_PAUSE_MAX, REPAIR_PAUSE_MAX);
+}
+END_TEST
+
+START_TEST(who_brings_something_is_asked_as_before)
+{
+	nsec_t now = T0;
+
+	for (unsigned i = 1; i < REPAIR_TRUST; i++)
+		give_up_one(i, now, 0);
+	give_up_one(100, now, REPAIR_PAUSE_MIN);
+	now += REPAIR_PAUSE_MIN;
+	give_up_one(101, now, 2 * REPAIR_PAUSE_MIN);
+	measure(MSEC);
+	now += 2 * REPAIR_PAUSE_MIN;
+	for (unsigned i = 1; i < REPAIR_TRUST; i++)
+		give_up_one(200 + i, now, 0);
+	give_up_one(300, now, REPAIR_PAUSE_MIN);
 }
 END_TEST
 
@@ -236,7 +255,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, the_wait_follows_what_it_takes);
 	tcase_add_test(t, nothing_is_asked_for_again_within_a_round_trip);
 	tcase_add_test(t, an_answer_to_who_knows_which_request_makes_patient);
-	tcase_add_test(t, who_brings_nothing_is_not_asked_for_a_while);
+	tcase_add_test(t, who_brings_nothing_is_asked_less_and_less);
+	tcase_add_test(t, who_brings_something_is_asked_as_before);
 	tcase_add_test(t, what_may_have_come_by_itself_teaches_nothing);
 	tcase_add_test(t, what_comes_within_a_round_trip_was_not_asked_for);
 	tcase_add_test(t, there_is_an_end_to_the_list);

@@ -73,7 +73,9 @@ def test_what_a_lossy_link_loses_is_repaired(lab):
     assert outcome.lost <= 3
     assert outcome.duplicates == 0
     assert pair.server.peer()["reseq"]["repaired"] >= 20
-    assert pair.client.peer()["resend"]["packets"] >= 20
+    resent = pair.client.peer()["resend"]
+    assert resent["packets"] >= 20
+    assert resent["bytes"] >= 200 * resent["packets"]
 
 
 def test_without_a_buffer_nothing_is_sent_again(lab):

@@ -293,6 +293,29 @@ START_TEST(window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow)
 }
 END_TEST
 
+/* Beyond max_spread: what is in order would wait for it. */
+START_TEST(much_longer_path_stands_by)
+{
+	FOR_SEEDS
+	{
+		nsec_t delay = 150 * MSEC + (nsec_t)(seed % 300) * MSEC;
+
+		ends_begin(seed, 2);
+		make_lines(0);
+		for (int end = NEAR; end <= FAR; end++)
+			ends_path(end, 1)->delay += delay;
+		add_flows();
+		warm_up(seed);
+		ends_run(SECONDS(2));
+		ck_assert_seed(far_bytes(1) < far_bytes(0) / 10);
+		for (unsigned i = 0; i < N_FLOWS; i++)
+			ck_assert_seed(sim.flows[i].longest <= LONGEST);
+		ends_stop(SECONDS(3));
+		ends_end();
+	}
+}
+END_TEST
+
 /* Its delay is longer by more than a queue may be, and its rate another one. */
 START_TEST(path_that_leads_elsewhere_is_learnt_anew)
 {
@@ -336,6 +359,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, weights_say_where_to_begin);
 	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
 	tcase_add_test(t, window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow);
+	tcase_add_test(t, much_longer_path_stands_by);
 	tcase_add_test(t, path_that_leads_elsewhere_is_learnt_anew);
 	suite_add_tcase(s, t);
 	return s;

@@ -136,12 +136,15 @@ class Uapi(Tunnel):
 
     def set_up(self):
         self.client, self.server = self.lab.node("client"), self.lab.node("server")
-        cable = self.lab.cable(self.client, self.server, "wan1")
+        cable = self.make_cable()
         keys, server_keys = Keys(), Keys()
         interface = self.run_end(self.server, SERVER_IP, server_keys, keys, CLIENT_IP)
         self.server_key, self.server_socket = server_keys.public, socket_of(interface)
         self.run_end(self.client, CLIENT_IP, keys, server_keys, SERVER_IP,
                      "endpoint", f"{cable.v4(self.server)}:{PORT}")
+
+    def make_cable(self):
+        return self.lab.cable(self.client, self.server, "wan1")
 
     def run_end(self, node, address, keys, peer_keys, peer_address, *peer_options):
         interface = self.start(node)

@@ -15,14 +15,15 @@ import time
 from bond import BUILD
 from environment import (
     FOREIGN_MAX, ForeignUse, available_controls, clean_up_on_signals, describe_environment, describe_foreign, doubts)
+from peer import find_wireguard_go
 from tunnels import vtrunkd_version
 from wan_loads import Run
 from wan_report import ALONE, BOND, markdown, plots
 from wan_scenarios import QUICK, QUICK_SECONDS, SCENARIOS
-from wan_tunnels import BondedVtrunkd, Foreign, Mptcp
+from wan_tunnels import BondedVtrunkd, Foreign, Mptcp, SingleLink
 
 FORMAT = 1  # of the JSON
-MPTCP = "mptcp"
+MPTCP, WIREGUARD_GO = "mptcp", "wireguard-go"  # of --peer; all else is a command
 PROBE_ONLY = "probe"
 SKIPPED = 77  # to meson
 
@@ -41,8 +42,9 @@ def parse_arguments(arguments):
                         help="only these, out of tcp1, tcp4, probe")
     parser.add_argument("--control", default="cubic", help="TCP's congestion control (cubic)")
     parser.add_argument("--no-alone", action="store_true", help="without the best link alone")
-    parser.add_argument("--peer", metavar="mptcp|'NAME=COMMAND'", action="append", default=[],
-                        help="beside it, the kernel's MPTCP or another tunnel")
+    parser.add_argument("--peer", metavar=f"{MPTCP}|{WIREGUARD_GO}|'NAME=COMMAND'", action="append", default=[],
+                        help="beside it, the kernel's MPTCP, wireguard-go over a single link of the sum's rate, or "
+                             "another tunnel")
     parser.add_argument("--output", metavar="DIR", type=pathlib.Path, help="for JSON, Markdown and plots")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.only if name not in names]
@@ -51,8 +53,8 @@ def parse_arguments(arguments):
     if options.control not in available_controls():
         parser.error(f"this kernel offers no {options.control}")
     for peer in options.peer:
-        if peer != MPTCP and not peer.partition("=")[2]:
-            parser.error(f"--peer {peer}: neither {MPTCP} nor NAME=COMMAND")
+        if peer not in (MPTCP, WIREGUARD_GO) and not peer.partition("=")[2]:
+            parser.error(f"--peer {peer}: neither {MPTCP}, {WIREGUARD_GO} nor NAME=COMMAND")
     return options
 
 
@@ -63,6 +65,20 @@ def choose_scenarios(options):
             loads = tuple(load for load in scenario.loads if load in (options.loads or scenario.loads))
             seconds = options.seconds or (QUICK_SECONDS if options.quick else scenario.seconds)
             yield dataclasses.replace(scenario, loads=loads, seconds=seconds)
+
+
+def wireguard_go():
+    """The command that makes the interface IFACE."""
+    program = find_wireguard_go()
+    assert program, "there is no wireguard-go"
+    return f"{program.path} IFACE"
+
+
+def sum_of(scenario):
+    """A link as the best one, but with the rate of all."""
+    best = scenario.wires[scenario.best]
+    total = sum(wire.capacity_mbps(1) for wire in scenario.wires)
+    return dataclasses.replace(best, settings=f"{best.settings} rate={total:.0f}mbit", schedule=())
 
 
 def subjects_of(scenario, options):
@@ -76,6 +92,9 @@ def subjects_of(scenario, options):
         name, _, command = peer.partition("=")
         if peer == MPTCP:
             yield MPTCP, scenario, lambda: Mptcp(scenario.wires), bulk
+        elif peer == WIREGUARD_GO:
+            single = dataclasses.replace(scenario, wires=(sum_of(scenario),))
+            yield WIREGUARD_GO, single, lambda single=single: SingleLink(single.wires, wireguard_go()), scenario.loads
         else:
             yield name, scenario, lambda command=command: Foreign(scenario.wires, command), scenario.loads
 
@@ -161,6 +180,9 @@ def write(document, directory):
 
 def run(options):
     environment, notes = describe_environment(), list(doubts())
+    if WIREGUARD_GO in options.peer and (program := find_wireguard_go()):
+        environment[WIREGUARD_GO] = program.version
+        notes += [program.note] if program.note else []
     bench = WanBench(list(choose_scenarios(options)), options)
     bench.run()
     write(bench.document(environment, notes),

@@ -11,7 +11,7 @@ import shlex
 
 from bond import CLIENT_IP, SERVER_IP
 from lab import wait_until
-from tunnels import MTU, Tunnel, Vtrunkd
+from tunnels import MTU, Tunnel, Uapi, Vtrunkd
 from wan import Wan, WanPair
 
 INTERFACE = "bond0"  # of the tunnels of --peer
@@ -75,6 +75,18 @@ class Mptcp(OverWires):
         for cable in cables[1:]:
             self.server.ip(f"mptcp endpoint add {cable.v4(self.server)} dev {cable.name} signal")
         self.address = cables[0].v4(self.server)
+
+
+class SingleLink(OverWires, Uapi):
+    """A WireGuard that knows of one link, which it has to itself."""
+
+    def __init__(self, wires, command):
+        self.wires = wires
+        Uapi.__init__(self, command)
+
+    def make_cable(self):
+        self.tune(self.client, self.server)
+        return Wan(self.client, self.server, "wan1", self.wires[0].settings)
 
 
 class Foreign(OverWires):

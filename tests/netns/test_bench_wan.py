@@ -2,12 +2,14 @@
 # Copyright (c) The vtrunkd authors
 """That scripts/bench wan measures, reports, and leaves nothing behind. Not what it measures."""
 import json
+import os
 import pathlib
 import signal
 import subprocess
 import sys
 import xml.dom.minidom
 
+from bond import VTRUNKD
 from lab import wait_until
 from test_bench import left_by
 
@@ -35,6 +37,22 @@ def test_it_measures_and_writes_what_it_found(tmp_path):
     assert "| S5 |" in (output / "wan.md").read_text()
     assert xml.dom.minidom.parse(str(output / "S5-tcp1.svg")).getElementsByTagName("path")
     assert not left_by(bench.pid)
+
+
+def test_other_tunnels_are_measured_beside_it(tmp_path):
+    output = tmp_path / "result"
+    other = pathlib.Path(__file__).with_name("other_tunnel.sh")
+    done = subprocess.run(
+        wan_command(output, "--only", "S2", "--loads", "tcp1", "--no-alone", "--peer", "wireguard-go",
+                    "--peer", f"other={other}"),
+        env={**os.environ, "VTRUNKD": str(VTRUNKD)}, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((output / "wan.json").read_text())["scenarios"]["S2"]["results"]["tcp1"]
+    assert set(results) == {"vtrunkd", "wireguard-go", "other"}
+    for [result] in results.values():
+        assert result["metrics"]["mbps"] > 0
+        assert result["metrics"]["cpu_percent"] > 0
 
 
 def test_a_tunnel_that_fails_is_told_and_the_others_are_measured(tmp_path):

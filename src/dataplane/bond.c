@@ -167,13 +167,15 @@ bool link_send_message(struct link *l, const struct endpoint *to, uint32_t path_
 	return is_sent;
 }
 
-bool bond_send_message_rcu(struct bond *bond, unsigned nth, const void *msg, size_t len)
+bool bond_send_message_rcu(struct bond *bond, unsigned nth, unsigned first, const void *msg,
+			   size_t len)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
-	const struct path_entry *e = set ? path_set_nth(set, nth) : NULL;
+	const struct path_entry *e;
 
-	if (!e)
+	if (!set || nth >= set->n)
 		return false;
+	e = path_set_nth(set, (nth + first) % set->n);
 	link_send_message(e->path->link, &e->to, e->path->id, msg, len);
 	return nth + 1 < set->n;
 }

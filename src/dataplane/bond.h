@@ -74,8 +74,12 @@ bool bond_send_control_rcu(struct bond *bond, const struct path_entry *path, con
 bool bond_send_mtu_probe_rcu(struct bond *bond, const struct path_entry *path, const void *payload,
 			     size_t len, size_t datagram, nsec_t now);
 
-/* Any thread: sends a handshake message over the `nth` path of the peer. True: it has more ... */
-bool bond_send_message_rcu(struct bond *bond, unsigned nth, const void *msg, size_t len);
+/*
+ * Any thread: sends a handshake message over the `nth` path of the peer, counted in a circle from
+ * the `first`. True: it has more ...
+ */
+bool bond_send_message_rcu(struct bond *bond, unsigned nth, unsigned first, const void *msg,
+			   size_t len);
 /* ... or over the one that is to be tried (trial_slot); inside a read section as well ... */
 void bond_send_trial_rcu(struct bond *bond, const void *msg, size_t len);
 /* ... or to one place, which need not be a path (`path_id` 0). False: no buffer, or no room. */

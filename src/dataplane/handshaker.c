@@ -100,7 +100,7 @@ static bool send_to_peer(void *ctx, struct peer *p, unsigned nth, const void *ms
 
 	(void)ctx;
 	rcu_begin();
-	has_more = bond_send_message_rcu(bond_of(p), nth, msg, len);
+	has_more = bond_send_message_rcu(bond_of(p), nth, p->n_unanswered, msg, len);
 	rcu_end();
 	return has_more;
 }

@@ -14,7 +14,10 @@
 
 /* Upward calls; all but `poke` on the handshake thread. None may fail or block. */
 struct device_calls {
-	/* Sends a handshake message over the peer's `nth` path, the best is 0. Are there more? */
+	/*
+	 * Sends an initiation over the peer's `nth` path; 0 is the best or, when n_unanswered have
+	 * got no answer, the one so many behind it. Are there more?
+	 */
 	bool (*send)(void *ctx, struct peer *p, unsigned nth, const void *msg, size_t len);
 	/* Sends it over the path that POKE_TRIAL was about. */
 	void (*send_trial)(void *ctx, struct peer *p, const void *msg, size_t len);

@@ -67,6 +67,7 @@ void handshake_complete(struct peer *p, nsec_t now)
 		count(p, true, now);
 	end_initiation(p);
 	p->n_attempts = 0;
+	p->n_unanswered = 0;
 	p->retransmit_at = NSEC_NEVER;
 	atomic_store_explicit(&p->last_handshake, now, memory_order_relaxed);
 	atomic_fetch_add_explicit(&p->n_handshakes, 1, memory_order_relaxed);
@@ -134,6 +135,7 @@ void handshake_retry(struct peer *p, nsec_t now)
 {
 	int r;
 
+	p->n_unanswered += p->is_initiating;
 	handshake_forget(p);
 	p->n_attempts++;
 	begin_attempt(p, now);

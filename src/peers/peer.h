@@ -82,6 +82,7 @@ struct peer {
 	unsigned n_copies;	       /* paths that have had it */
 	nsec_t copy_at;		       /* when the next one does; NSEC_NEVER: none */
 	unsigned n_attempts;	       /* initiations since a session was last asked for */
+	unsigned n_unanswered;	       /* in a row, before the present one */
 	nsec_t last_initiation_sent;
 	nsec_t last_initiation_received;
 	nsec_t retransmit_at; /* NSEC_NEVER: not armed */

@@ -269,6 +269,32 @@ def a_link_to_the_kernel_that_goes_silent_is_left_and_taken_again(lab):
 
 
 @scenario
+def a_link_that_wireguard_go_cannot_answer_on_is_not_taken_again(lab):
+    mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": "failover"})
+    mixed.connect()
+    wait_until(lambda: mixed.daemon.peer()["multilink"] is False, 15, "the peer is known as a stock one")
+    with PingTrain(mixed.client, SERVER_IP, 0.5):
+        mixed.client.nft("""
+            table inet deaf {
+                chain in {
+                    type filter hook input priority 0
+                    iifname "wan1" meta l4proto udp drop
+                }
+            }""")
+        wait_until(lambda: mixed.daemon.path("wan1")["state"] == "down",
+                   KEEPALIVE_TIMEOUT + 2 * REKEY_TIMEOUT + LATE, "the first link is left, by the second try")
+    begun = mixed.daemon.peer()["handshakes_begun"]
+    # Trials reach the peer, and lead it there; but it is led back.
+    with PingTrain(mixed.server, CLIENT_IP, 0.1) as train:
+        wait_until(lambda: mixed.daemon.peer()["handshakes_begun"] >= begun + 2, TRIAL_TIME, "two trials")
+        mark = len(train.read())
+        wait_until(lambda: len(train.read()) > mark + 50, 15, "pings after them")
+    assert mixed.daemon.path("wan1")["state"] == "down"
+    assert train.lost > 0, "none went astray, as they should"
+    assert train.longest_gap < LATE
+
+
+@scenario
 def a_link_to_wireguard_go_that_begins_all_handshakes_is_left_and_taken_again(lab):
     mixed = Mixed(lab, n_links=2, wireguard={"bonding_mode": "failover"})
     check_silent_link(mixed, lambda: becomes_the_initiator(mixed))

@@ -265,6 +265,41 @@ START_TEST(unproven_path_is_doubted_when_the_peer_is_known_as_a_stock_one)
 }
 END_TEST
 
+/* The links over which the copies of an initiation go, in their order; "" at the end. */
+static const char *order_of_copies(unsigned first)
+{
+	static char order[HANDMADE_LINKS + 1];
+	bool has_more = true;
+
+	memset(order, 0, sizeof(order));
+	for (unsigned nth = 0; has_more; nth++) {
+		struct link_tx tx;
+
+		rcu_begin();
+		has_more = bond_send_message_rcu(bond, nth, first, "initiation", 10);
+		rcu_end();
+		for (unsigned i = 0; i < net.n_links; i++) {
+			while (ring_pop(net.links[i]->tx, &tx)) {
+				order[nth] = (char)('0' + i);
+				burst_put(tx.burst);
+			}
+		}
+	}
+	return order;
+}
+
+/* The first copy that arrives is the only one a stock peer answers, maybe to where nobody hears. */
+START_TEST(each_unanswered_initiation_makes_another_path_the_first)
+{
+	begin(3, REMOTE, MULTILINK_NO);
+	take_sent();
+	ck_assert_str_eq(order_of_copies(0), "012");
+	ck_assert_str_eq(order_of_copies(1), "120");
+	ck_assert_str_eq(order_of_copies(2), "201");
+	ck_assert_str_eq(order_of_copies(3), "012");
+}
+END_TEST
+
 START_TEST(path_that_answers_or_was_not_used_is_no_dead_one)
 {
 	begin_stock(BOND_FAILOVER);
@@ -328,6 +363,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, path_that_brings_data_needs_no_handshake);
 	tcase_add_test(t, less_preferred_path_that_never_answered_is_left_alone);
 	tcase_add_test(t, unproven_path_is_doubted_when_the_peer_is_known_as_a_stock_one);
+	tcase_add_test(t, each_unanswered_initiation_makes_another_path_the_first);
 	tcase_add_test(t, path_that_answers_or_was_not_used_is_no_dead_one);
 	tcase_add_test(t, redundant_mode_leaves_no_path);
 	tcase_add_test(t, vtrunkd_is_judged_by_its_pongs_alone);

@@ -30,6 +30,24 @@ START_TEST(lost_response_is_asked_for_again_after_the_timeout)
 }
 END_TEST
 
+START_TEST(unanswered_initiations_in_a_row_are_counted)
+{
+	introduce(0, true);
+	sim.loses = loses_all;
+	device_start(a->device, sim.now);
+	for (unsigned i = 0; i < 20; i++) {
+		ck_assert_uint_eq(ab->peer.n_unanswered, ab->n_initiations - 1);
+		send_data(a, ab, "asks again and again");
+		run_for(SECONDS(1));
+	}
+	ck_assert_uint_ge(ab->peer.n_unanswered, 3);
+	sim.loses = NULL;
+	run_for(REKEY_TIMEOUT + JITTER);
+	ck_assert_same_session(ab, ba);
+	ck_assert_uint_eq(ab->peer.n_unanswered, 0);
+}
+END_TEST
+
 START_TEST(session_wanted_up_is_tried_for_ever)
 {
 	introduce(_i ? 25 : 0, !_i);
@@ -427,6 +445,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, session_wanted_up_is_tried_for_ever, 0, 2);
 	tcase_add_test(t, other_session_is_given_up_after_the_attempt_time);
 	tcase_add_test(t, initiations_keep_their_distance);
+	tcase_add_test(t, unanswered_initiations_in_a_row_are_counted);
 	tcase_add_test(t, wish_older_than_its_session_makes_no_other);
 	tcase_add_test(t, trial_that_is_answered_makes_a_session);
 	tcase_add_test(t, trial_that_is_not_answered_is_no_handshake_that_failed);

@@ -15,6 +15,7 @@ import tempfile
 import pytest
 
 from bond import Keys, ini
+from booted import Booted
 from lab import Lab, wait_until
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -163,3 +164,46 @@ def test_systemd_finds_no_fault_in_the_units(system):
                      "/lib/systemd/system/vtrunkd@home.service", check=False)
 
     assert (done.returncode, [line for line in done.stderr.splitlines() if "vtrunkd" in line]) == (0, [])
+
+
+def test_systemd_starts_reloads_watches_and_stops_it(system):
+    with contextlib.ExitStack() as stack:
+        machine = Booted(system, stack)
+        system.configure()
+        # Its own is 30 s.
+        drop_in = system.root / "etc/systemd/system/vtrunkd.service.d"
+        drop_in.mkdir()
+        (drop_in / "test.conf").write_text("[Service]\nWatchdogSec=4\nStandardError=append:/var/log/vtrunkd.log\n")
+        log = system.root / "var/log/vtrunkd.log"
+        machine.systemctl("daemon-reload")
+
+        def state():
+            return machine.show("vtrunkd", "ActiveState"), machine.show("vtrunkd", "SubState")
+
+        done = machine.systemctl("start", "vtrunkd")
+        assert done.returncode == 0, done.stderr + machine.systemctl("status", "vtrunkd").stdout + log.read_text()
+        assert state() == ("active", "running"), "READY=1 has come"
+        assert system.node.has_interface("tun0")
+        assert machine.show("vtrunkd", "Type") == "notify"
+        pid = machine.show("vtrunkd", "MainPID")
+
+        system.configure(mtu=1300)
+        assert machine.systemctl("reload", "vtrunkd").returncode == 0
+        wait_until(lambda: "mtu 1300" in system.node.ip("link show tun0").stdout, 5, "the new MTU is in force")
+        assert state() == ("active", "running") and machine.show("vtrunkd", "MainPID") == pid
+
+        machine.do("pkill", "-KILL", "--parent", pid, "vtrunkd")
+        wait_until(lambda: "started again" in log.read_text(), 5, "the engine is replaced")
+        wait_until(lambda: machine.do("vtrunkctl", "status").returncode == 0, 10, "it answers again")
+        assert state() == ("active", "running") and machine.show("vtrunkd", "MainPID") == pid
+        assert machine.show("vtrunkd", "NRestarts") == "0"
+
+        machine.do("kill", "-STOP", pid)
+        wait_until(lambda: machine.show("vtrunkd", "NRestarts") == "1", 40, "the watchdog has it started anew")
+        wait_until(lambda: state() == ("active", "running"), 20, "it runs again")
+        assert machine.show("vtrunkd", "MainPID") not in (pid, "0")
+
+        assert machine.systemctl("stop", "vtrunkd").returncode == 0
+        assert state() == ("inactive", "dead")
+        assert machine.show("vtrunkd", "Result") == "success"
+        assert not system.node.has_interface("tun0")

@@ -48,7 +48,7 @@ struct probe_path {
 	/* a stock peer's, once a second: when something had come, */
 	nsec_t heard_at;
 	uint64_t heard_received; /* and then: packets that had come, */
-	uint64_t heard_sent;	 /* content that had been sent */
+	int64_t heard_sent;	 /* content that had been sent */
 	/* its trials, while it is down for silence */
 	nsec_t trial_at;   /* the next one */
 	nsec_t trial_wait; /* what was waited for the last one */

@@ -23,12 +23,12 @@ static uint64_t packets(const struct path_count *c)
 	return atomic_load_explicit(&c->packets, memory_order_relaxed);
 }
 
-/* Bytes of what is answered: empty packets are not. */
-static uint64_t content(const struct path_count *c)
+/* Bytes of what is answered: empty packets are not. Less, while one is being counted. */
+static int64_t content(const struct path_count *c)
 {
 	uint64_t bytes = atomic_load_explicit(&c->bytes, memory_order_relaxed);
 
-	return bytes - MESSAGE_DATA_OVERHEAD * packets(c);
+	return (int64_t)(bytes - MESSAGE_DATA_OVERHEAD * packets(c));
 }
 
 void probe_stock_sample(struct probe_path *pp, nsec_t now)
@@ -104,14 +104,14 @@ static void plan_trial(struct probe_path *pp, nsec_t up_for, nsec_t now)
 	pp->call_at = NSEC_NEVER;
 }
 
-static void leave(struct probe_path *pp, const char *why, nsec_t now)
+static void leave(struct probe_path *pp, nsec_t now)
 {
 	nsec_t up_for = pp->health.state == HEALTH_UP ? now - pp->health.since : 0;
 
 	if (!health_unanswered(&pp->health, health_settings(pp), now))
 		return;
 	plan_trial(pp, up_for, now);
-	probe_path_announce(pp, why, now);
+	probe_path_announce(pp, "a handshake is answered on another path only", now);
 	probe_path_arm(pp);
 }
 
@@ -137,7 +137,7 @@ void probe_stock_doubt(struct probe *p, nsec_t now)
 			unproven[n++] = p->paths[e->path->slot];
 	}
 	for (unsigned i = 0; i < n_doubted; i++)
-		leave(unproven[i], "a handshake is answered on another path only", now);
+		leave(unproven[i], now);
 }
 
 /* In redundant mode all paths are used in any case. */
@@ -162,7 +162,7 @@ void probe_handshake(struct probe *p, const struct event *e)
 			answered(pp, e->at);
 	}
 	for (unsigned i = 0; i < n_dead; i++)
-		leave(dead[i], "a handshake is answered on another path only", e->at);
+		leave(dead[i], e->at);
 	if (p->is_known || p->bond->settings->multilink == MULTILINK_NO)
 		probe_stock_doubt(p, e->at);
 }

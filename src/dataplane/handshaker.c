@@ -15,8 +15,12 @@
 #define UNDER_LOAD_SHARE 8
 /* ... and stay so for a while. */
 #define UNDER_LOAD_LASTS NSEC_PER_SEC
-/* So long it then lets messages gather, so that it is not woken for each of a flood. */
+/*
+ * So long it then lets messages gather, so that it is not woken for each of a flood: a millisecond,
+ * and less with a queue that would be full before.
+ */
 #define UNDER_LOAD_PAUSE NSEC_PER_MSEC
+#define UNDER_LOAD_PAUSE_EACH (NSEC_PER_MSEC / 256)
 /* Messages between two looks at timers and pokes. */
 #define MESSAGES_PER_ROUND 16
 
@@ -208,9 +212,11 @@ void handshaker_take_pokes(struct handshaker *h)
 }
 
 /* Who has something for us does not wake us meanwhile. */
-static void pause_under_load(void)
+static void pause_under_load(const struct handshaker *h)
 {
-	const struct timespec pause = {.tv_nsec = UNDER_LOAD_PAUSE};
+	uint32_t room = h->network->settings->sizes.handshake_queue;
+	const struct timespec pause = {
+		.tv_nsec = nsec_min(UNDER_LOAD_PAUSE, room * UNDER_LOAD_PAUSE_EACH)};
 
 	ppoll(NULL, 0, &pause, NULL);
 }
@@ -243,7 +249,7 @@ static void run(void *arg)
 		if (ring_used(h->messages))
 			continue;
 		if (clock_now() < h->under_load_until)
-			pause_under_load();
+			pause_under_load(h);
 		else
 			wait_for_work(h, until);
 	}

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) The vtrunkd authors
 """What is done to a daemon with many peers, or that somebody wants to keep busy. wgpeers plays them."""
+import concurrent.futures
 import contextlib
 import signal
 import sys
 
 from bond import BUILD, PORT
 from lab import wait_until
+from traffic import iperf
 
 from loads import Tcp, gbps, ping, times
 
@@ -17,7 +19,9 @@ SINK_PORT = PORT + 1
 SINK = "import socket, sys, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); " \
        "s.bind((sys.argv[1], int(sys.argv[2]))); time.sleep(600)"
 FLOOD_BEGINS = 20000  # packets, from which on it is taken to flow
+STEADY_MBPS = 500  # what a line carries, and two cores have to spare
 PING_METRICS = ("median_us", "p99_us")
+LATENCY_METRICS = (*PING_METRICS, *(f"steady_{metric}" for metric in PING_METRICS))
 
 
 def outside(tunnel):
@@ -46,35 +50,62 @@ class Handshakes:
 
 
 class Flood:
-    """Pings, then TCP, while somebody sends as much as he can: first to nobody, then to the daemon."""
+    """Pings, a TCP flow, and pings during one at a steady rate; all that without a flood of this kind, then with it.
+
+    "Without" means that it goes to a socket that nobody reads: what it costs, wherever it goes, is no daemon's fault.
+    """
 
     def __init__(self, kind, title):
         self.kind = kind
         self.name, self.title = f"flood-{kind}", f"Flood, {title}"
-        self.tcp = Tcp(1, "cubic")
 
     def run(self, tunnel, seconds):
-        with sink(tunnel):
-            before = self.measure(tunnel, seconds, SINK_PORT)
-        flooded = self.measure(tunnel, seconds, PORT)
+        return self.compare(self.beside(tunnel, seconds), self.measure(tunnel, seconds, PORT))
+
+    def compare(self, before, flooded):
         return {"gbps": before["gbps"], "flooded_gbps": flooded["gbps"],
                 "kept_percent": 100 * flooded["gbps"] / before["gbps"],
-                **{metric: before[metric] for metric in PING_METRICS},
-                **{f"flooded_{metric}": flooded[metric] for metric in PING_METRICS},
+                **{metric: before[metric] for metric in LATENCY_METRICS},
+                **{f"flooded_{metric}": flooded[metric] for metric in (*LATENCY_METRICS, "steady_mbps")},
                 "flood_kpps": flooded["flood_kpps"]}
 
+    def beside(self, tunnel, seconds):
+        with sink(tunnel):
+            return self.measure(tunnel, seconds, SINK_PORT)
+
     def measure(self, tunnel, seconds, port):
-        process = tunnel.client.spawn(*wgpeers(tunnel, "flood", port, 2 * seconds + 30, 0, self.kind))
+        process = tunnel.client.spawn(*wgpeers(tunnel, "flood", port, 3 * seconds + 30, 0, self.kind))
         received = lambda: tunnel.server.counters(tunnel.lab.cables[0].name)["rx"]["packets"]  # noqa: E731
         goal = received() + FLOOD_BEGINS
         try:
             wait_until(lambda: received() > goal, 10, "the flood flows")
-            replies = ping(tunnel, seconds)
-            answer = self.tcp.transfer(tunnel, seconds)
+            figures = established(tunnel, seconds)
         finally:
             assert process.stop(signal.SIGINT) == 0, process.output()
         sent, flood_seconds = map(float, process.output().split())
-        return {**times(replies, 1e3, "us"), "gbps": gbps(answer), "flood_kpps": sent / flood_seconds / 1e3}
+        return {**figures, "flood_kpps": sent / flood_seconds / 1e3}
+
+
+class FloodBeside(Flood):
+    """The control of all floods: nothing at all, then a flood to that socket."""
+
+    def __init__(self):
+        super().__init__("good", "")
+        self.name, self.title = "flood-beside", "Flood, to a socket beside that nobody reads"
+
+    def run(self, tunnel, seconds):
+        return self.compare(established(tunnel, seconds), self.beside(tunnel, seconds))
+
+
+def established(tunnel, seconds):
+    """What a peer with a session has of the tunnel."""
+    figures = {**times(ping(tunnel, seconds), 1e3, "us"), "gbps": gbps(Tcp(1, "cubic").transfer(tunnel, seconds))}
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        steady = executor.submit(iperf, tunnel.client, tunnel.server, tunnel.address, seconds + 1,
+                                 "--congestion", "cubic", "--bitrate", f"{STEADY_MBPS}M")
+        during = times(ping(tunnel, seconds), 1e3, "us")
+    return {**figures, "steady_mbps": 1e3 * gbps(steady.result()),
+            **{f"steady_{metric}": during[metric] for metric in PING_METRICS}}
 
 
 @contextlib.contextmanager
@@ -89,6 +120,6 @@ def sink(tunnel):
 
 
 def many_loads():
-    return [Handshakes(), Flood("known", "initiations of a peer, replayed"),
+    return [Handshakes(), FloodBeside(), Flood("known", "initiations of a peer, replayed"),
             Flood("good", "initiations of nobody, mac1 right"), Flood("bad", "initiations, mac1 wrong"),
             Flood("garbage", "random bytes")]

@@ -114,7 +114,7 @@ static void sample_tick(struct timer *t, nsec_t now)
 	}
 	for (size_t i = 0; i < m->network->n_links; i++) {
 		if (m->uplinks[i].link)
-			uplink_sample(&m->uplinks[i]);
+			uplink_sample(&m->uplinks[i], now);
 	}
 	tell_refused(m, "tso", &m->network->is_tso_refused, &m->has_told_tso);
 	tell_refused(m, "uso", &m->network->is_uso_refused, &m->has_told_uso);

@@ -159,6 +159,19 @@ void news_link_gso(struct network *n, const struct link *l)
 	     "link's device does not cut bursts (UDP_SEGMENT): datagrams are sent one by one", &r);
 }
 
+void news_link_flood(struct network *n, const struct link *l, bool is_flooded)
+{
+	struct record r;
+
+	begin_link(&r, is_flooded ? "link_flooded" : "link_flood_over", n, l, "open");
+	record_number(&r, "kept_back", "%llu",
+		      (unsigned long long)drops_get(&l->drops, DROP_rx_flood));
+	tell(n, is_flooded ? LOG_WARNING : LOG_NOTICE,
+	     is_flooded ? "link is flooded with handshake messages: most of them are kept back"
+			: "link is not flooded any more",
+	     &r);
+}
+
 void news_tun_refused(struct network *n, const char *what)
 {
 	struct record r;

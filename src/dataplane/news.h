@@ -24,6 +24,8 @@ void news_link_closed(struct network *n, const struct link *l, const char *reaso
 void news_link_carrier(struct network *n, const struct link *l, bool has_carrier);
 /* Its device refuses to cut bursts. */
 void news_link_gso(struct network *n, const struct link *l);
+/* The kernel has begun to keep a flood of handshake messages from it; or it is over. */
+void news_link_flood(struct network *n, const struct link *l, bool is_flooded);
 /* The tunnel interface refuses super-packets of that kind: "tso" or "uso". */
 void news_tun_refused(struct network *n, const char *what);
 

@@ -20,6 +20,8 @@
  */
 #define PATIENCE_MIN (15 * NSEC_PER_SEC)
 #define PATIENCE_MAX (300 * NSEC_PER_SEC)
+/* When nothing has been kept back for so long. */
+#define FLOOD_IS_OVER (10 * NSEC_PER_SEC)
 
 static bool is_open(const struct uplink *u)
 {
@@ -376,7 +378,22 @@ int uplink_reopen(struct uplink *u, bool is_other_way, nsec_t now)
 	return r;
 }
 
-void uplink_sample(struct uplink *u)
+static void tell_flood(struct uplink *u, nsec_t now)
+{
+	uint64_t kept_back = drops_get(&u->link->drops, DROP_rx_flood);
+
+	if (kept_back != u->flood_told) {
+		u->flood_told = kept_back;
+		if (!u->flooded_at)
+			news_link_flood(u->network, u->link, true);
+		u->flooded_at = now;
+	} else if (u->flooded_at && now - u->flooded_at >= FLOOD_IS_OVER) {
+		u->flooded_at = 0;
+		news_link_flood(u->network, u->link, false);
+	}
+}
+
+static void tell_gso(struct uplink *u)
 {
 	uint64_t refused = atomic_load_explicit(&u->link->gso_refused, memory_order_relaxed);
 
@@ -385,6 +402,12 @@ void uplink_sample(struct uplink *u)
 	if (!u->gso_told)
 		news_link_gso(u->network, u->link);
 	u->gso_told = refused;
+}
+
+void uplink_sample(struct uplink *u, nsec_t now)
+{
+	tell_gso(u);
+	tell_flood(u, now);
 }
 
 void uplink_failed(struct uplink *u, int error, nsec_t now)

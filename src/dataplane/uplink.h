@@ -23,6 +23,8 @@ struct uplink {
 	int last_error;	     /* what has been reported */
 	const char *refused; /* the offload that must be and cannot be had; NULL: none */
 	uint64_t gso_told;   /* refusals that have been told of */
+	uint64_t flood_told; /* messages that a flood has kept back, when last looked at */
+	nsec_t flooded_at;   /* when that last grew; 0: there is no flood */
 	nsec_t opened;
 	nsec_t patience; /* without any answer, before another source port is tried */
 };
@@ -49,7 +51,8 @@ int uplink_reopen(struct uplink *u, bool is_other_way, nsec_t now);
 void uplink_netif(struct uplink *u, const struct netif_change *change, nsec_t now);
 /* Changes were missed: looks for itself. */
 void uplink_look(struct uplink *u, nsec_t now);
-/* Now and then: tells, the first time, that the device refuses to cut bursts. */
-void uplink_sample(struct uplink *u);
+/* Now and then: tells that the device refuses to cut bursts, the first time; that a flood has begun
+ * or is over. */
+void uplink_sample(struct uplink *u, nsec_t now);
 /* Sending or receiving on the socket has failed. */
 void uplink_failed(struct uplink *u, int error, nsec_t now);

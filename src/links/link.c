@@ -107,6 +107,7 @@ static void adopt_socket(struct link *l)
 		close(l->socket.fd);
 	l->socket = *u;
 	free(u);
+	memset(&l->sieve, 0, sizeof(l->sieve));
 	l->may_read = l->socket.fd >= 0;
 	atomic_store_explicit(&l->has_gso, l->socket.has_gso, memory_order_relaxed);
 	atomic_store_explicit(&l->has_gro, l->socket.has_gro, memory_order_relaxed);

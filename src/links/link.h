@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "links/sieve.h"
 #include "links/socket.h"
 #include "links/turnstile.h"
 #include "util/drops.h"
@@ -87,7 +88,8 @@ struct link {
 	struct udp_socket socket; /* fd -1: none */
 	/* whoever has the lead */
 	bool may_read;
-	size_t message_bytes;	/* on average, of those received last; 0: none yet */
+	size_t message_bytes; /* on average, of those received last; 0: none yet */
+	struct sieve sieve;
 	struct turnstile order; /* of the batches, where there are several workers */
 	/* whoever has the turn to send */
 	struct link_tx pending; /* its burst being partly sent; NULL: none */

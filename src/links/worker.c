@@ -147,6 +147,13 @@ static bool are_too_many_under_way(const struct link *l)
 	return turnstile_used(&l->order) >= BATCHES_PER_WORKER * l->n_workers;
 }
 
+/* The kernel has one counter, for what did not fit and for what a filter has dropped. */
+static void count_overflow(struct link *l, uint32_t n)
+{
+	drops_add(&l->drops, l->sieve.may_have_dropped ? DROP_rx_flood : DROP_rx_socket_overflow,
+		  n);
+}
+
 /* The worker that leads: as many messages as it gets, into the front of w->spare. */
 static int take_batch(struct link_worker *w)
 {
@@ -167,7 +174,7 @@ static int take_batch(struct link_worker *w)
 		return 0;
 	note_lengths(l, w->spare, got);
 	if (l->socket.overflow != overflow)
-		drops_add(&l->drops, DROP_rx_socket_overflow, l->socket.overflow - overflow);
+		count_overflow(l, l->socket.overflow - overflow);
 	return got;
 }
 
@@ -220,6 +227,7 @@ static int receive_some(struct link_worker *w)
 	if (!got)
 		return 0;
 	now = clock_now();
+	sieve_look(&l->sieve, l->socket.fd, w->spare, got, now);
 	if (l->n_workers == 1) {
 		deliver(w, work_on(w, got, now));
 		return got;
@@ -319,6 +327,8 @@ static void run(void *arg)
 			got = receive_some(w);
 		now = clock_now();
 		until = l->calls->batch_done(l->ctx, w, now);
+		if (w->is_leading)
+			until = nsec_min(until, sieve_lift(&l->sieve, l->socket.fd, now));
 		if (!may_send && !got)
 			wait_for_work(w, until, now);
 	}

@@ -14,6 +14,7 @@
 	X(rx_malformed, "datagram too short, too long or of unknown type")                         \
 	X(rx_bad_mac1, "handshake message not meant for this key")                                 \
 	X(rx_socket_overflow, "no room in the socket's receive buffer")                            \
+	X(rx_flood, "handshake message, or rubbish, kept back in the kernel during a flood")       \
 	X(rx_handshake_queue, "handshake message beyond the queue's length")                       \
 	X(rx_handshake_rejected, "handshake message refused (key, timestamp, pace or cookie)")     \
 	X(rx_unknown_index, "data for no session of ours")                                         \

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) The vtrunkd authors
 """vtrunkd in a Lab: configurations, daemons and what they say of themselves."""
+import contextlib
 import json
 import os
 import pathlib
@@ -106,6 +107,18 @@ class Daemon:
         """As a power cut would."""
         self.is_expected = False
         self.process.kill()
+
+    @contextlib.contextmanager
+    def held(self):
+        """Within its block the engine stands still, and what comes waits in the sockets."""
+        children = self.processes()[1:]
+        for pid in children:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in children:
+                os.kill(pid, signal.SIGCONT)
 
     def problem(self):
         """At the end of a test: what is wrong with a daemon that should have been running, or None."""

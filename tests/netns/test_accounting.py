@@ -6,8 +6,6 @@
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
       wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
 """
-import os
-import signal
 import socket
 import struct
 import threading
@@ -87,16 +85,6 @@ class Sink:
         return len(self.numbers)
 
 
-def stop(daemon):
-    for pid in daemon.processes()[1:]:
-        os.kill(pid, signal.SIGSTOP)
-
-
-def resume(daemon):
-    for pid in daemon.processes()[1:]:
-        os.kill(pid, signal.SIGCONT)
-
-
 def flood(source, address, count, pause_every=None):
     sender = source.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sender.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 16 << 20)
@@ -160,9 +148,8 @@ def test_full_sockets_are_counted(lab):
     pair.start()
     books = Books(pair.client, pair.server)
     sink = Sink(pair.server_node)
-    stop(pair.server)
-    flood(pair.client_node, sink.address, 3000)
-    resume(pair.server)
+    with pair.server.held():
+        flood(pair.client_node, sink.address, 3000)
     missing = 3000 - sink.received()
     wait_until(lambda: lost_of(books.read()) >= missing, 5, f"{missing} are accounted for: {books.read()}")
     counted = books.read()

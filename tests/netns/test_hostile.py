@@ -18,6 +18,7 @@ from lab import wait_until
 from traffic import PingTrain, ping_lost
 
 LOG_BYTES_MAX = 1 << 20
+FLOOD_SAMPLE = 3500  # messages at once that are taken for a flood
 
 
 class Target:
@@ -123,3 +124,26 @@ def test_under_load_an_initiation_is_answered_by_a_cookie(lab):
 
     answer = target.socket.recv(2000)
     assert len(answer) == 64 and answer[:4] == bytes([3, 0, 0, 0])
+
+
+def test_the_kernel_keeps_a_flood_back(lab):
+    """On a machine of any speed: held, the daemon finds a whole flood at once."""
+    pair = Pair(lab, rates=[None])
+    server = pair.server
+    sham = forged_initiation(base64.b64decode(pair.server_keys.public))
+    flooder = targets(pair)[0].socket
+
+    def is_kept_back():
+        with server.held():
+            for _ in range(FLOOD_SAMPLE):
+                flooder.send(sham)
+        for _ in range(FLOOD_SAMPLE):
+            flooder.send(sham)
+        return server.dropped("rx_flood") > FLOOD_SAMPLE
+
+    with PingTrain(pair.client_node, SERVER_IP) as train:
+        wait_until(is_kept_back, 20, "most of it stays in the kernel")
+    assert train.lost == 0
+    server.wait_log("link is flooded")
+    malformed = server.dropped("rx_malformed")
+    wait_until(lambda: flooder.send(b"?") and server.dropped("rx_malformed") > malformed, 5, "the filter is gone")

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "links/link.h"
+#include "wire/wg.h"
 
 #define CELLS 512 /* all workers may hold a whole batch */
 #define QUEUE 32
@@ -17,6 +18,8 @@
 #define MANY 20000
 /* Datagrams on their way at a time: no more than the smallest receive buffer holds. */
 #define IN_FLIGHT_MAX 100
+/* In a datagram, behind the type: what is no data may be taken for a flood. */
+#define NUMBER_AT sizeof(struct le32)
 
 /* A link, and what its worker told. */
 struct end {
@@ -49,7 +52,7 @@ static struct burst *received(void *ctx, struct link_worker *w, struct burst *b)
 	ck_assert_ptr_eq(w->link, &e->link);
 	ck_assert_ptr_eq(b->link, w->link);
 	/* so that one that came later is often ready first */
-	if (n_workers > 1 && burst_datagram(b, 0)[0] % 3 == 0)
+	if (n_workers > 1 && burst_datagram(b, 0)[NUMBER_AT] % 3 == 0)
 		sched_yield();
 	b->next = NULL;
 	return b;
@@ -68,7 +71,7 @@ static void deliver(void *ctx, struct link_worker *w, struct burst *b, nsec_t no
 	for (; b; b = next) {
 		next = b->next;
 		for (uint32_t i = 0; i < b->n; i++) {
-			memcpy(&number, burst_datagram(b, i), sizeof(number));
+			memcpy(&number, burst_datagram(b, i) + NUMBER_AT, sizeof(number));
 			if (number <= e->last)
 				atomic_fetch_add(&e->n_disorder, 1);
 			e->last = number;
@@ -184,17 +187,20 @@ static struct endpoint open_end(struct end *e)
 	return at;
 }
 
-/* A burst of numbered datagrams, the first number being `first`. */
+/* A burst of numbered datagrams of data, the first number being `first`. */
 static struct burst *make_burst(uint32_t first, uint32_t n, uint32_t stride)
 {
+	const struct le32 type = le32_make(MESSAGE_DATA);
 	struct burst *b = burst_take(pool);
 
 	ck_assert_ptr_nonnull(b);
 	b->stride = stride;
 	b->n = n;
 	b->len = n * stride;
-	for (uint32_t i = 0; i < n; i++, first++)
-		memcpy(burst_datagram(b, i), &first, sizeof(first));
+	for (uint32_t i = 0; i < n; i++, first++) {
+		memcpy(burst_datagram(b, i), &type, sizeof(type));
+		memcpy(burst_datagram(b, i) + NUMBER_AT, &first, sizeof(first));
+	}
 	return b;
 }
 

@@ -15,9 +15,9 @@
 
 /* The same peer is told of so seldom, */
 #define TELL_INTERVAL (50 * NSEC_PER_MSEC)
-/* and one of all so often: the supervisor takes about 20 us each time, and we wait for it. */
+/* and one of all so often: we wait for the supervisor's answer, which takes 20 to 50 us. */
 #define TELL_STEP NSEC_PER_MSEC
-/* Between the handshakes that are begun, of which each takes us about 0.2 ms. */
+/* Between the handshakes that are begun: with a thousand peers within a second. */
 #define HANDSHAKE_STEP NSEC_PER_MSEC
 
 void recall_note(struct probe *p)
@@ -80,23 +80,21 @@ void recall_tick(struct timer *t, nsec_t now)
 		if (is_authentic(p->paths[path->path->slot]))
 			add(&e, path);
 	}
+	if (!e.n)
+		return; /* it is nowhere now; where it was is better than nothing */
 	tell(p->network, &e, p->bond->settings->name);
 	p->recalled_at = now;
 	p->bond->is_recalled = true;
 }
 
-static void forget(const struct bond *bond)
+void recall_forget(const struct bond *bond)
 {
 	struct broker_endpoints e;
 
+	if (!bond->is_recalled)
+		return;
 	begin(&e, bond);
 	tell(bond->network, &e, bond->settings->name);
-}
-
-void recall_forget(const struct bond *bond)
-{
-	if (bond->is_recalled)
-		forget(bond);
 }
 
 static int latest_first(const void *a, const void *b)
@@ -106,24 +104,39 @@ static int latest_first(const void *a, const void *b)
 	return (x->session_at < y->session_at) - (x->session_at > y->session_at);
 }
 
-/* False: none of the links is there any more, or no memory. */
+/* NULL: there are no links. */
+static struct link *first_link(const struct network *n)
+{
+	for (size_t i = 0; i < n->n_links; i++)
+		if (n->links[i])
+			return n->links[i];
+	return NULL;
+}
+
+/* The peer may be reached over another link as well, if its own has gone or has another name. */
+static void make_path(struct probe *p, const struct broker_endpoint *e, nsec_t now)
+{
+	struct link *l = network_link_find(p->network, e->link);
+	struct endpoint to = {.remote = e->remote};
+
+	if (l)
+		to.local = e->local;
+	else
+		l = first_link(p->network);
+	if (l)
+		probe_recall_path(p, l, &to, now);
+}
+
+/* False without memory. */
 static bool make_paths(const struct probe_context *c, struct bond *bond,
 		       const struct broker_endpoints *e, nsec_t now)
 {
-	bool is_known = false;
-
 	bond->is_recalled = true;
 	if (!bond->probe && probe_new(&bond->probe, c, bond, now) < 0)
 		return false;
-	for (uint32_t i = 0; i < e->n; i++) {
-		const struct endpoint to = {.remote = e->list[i].remote, .local = e->list[i].local};
-		struct link *l = network_link_find(c->network, e->list[i].link);
-
-		if (l)
-			probe_recall_path(bond->probe, l, &to, now);
-		is_known |= l != NULL;
-	}
-	return is_known;
+	for (uint32_t i = 0; i < e->n; i++)
+		make_path(bond->probe, &e->list[i], now);
+	return true;
 }
 
 /* The latest first, since who has just lost a session needs another one soonest. */

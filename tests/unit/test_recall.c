@@ -121,6 +121,22 @@ START_TEST(peer_that_does_not_change_is_not_told_of_again)
 }
 END_TEST
 
+START_TEST(peer_whose_paths_have_all_gone_is_where_it_was)
+{
+	struct broker_endpoints e;
+
+	begin_counted(1, "");
+	hear(0, FROM);
+	shake_hands();
+	run_for(SECONDS(1));
+	probe_remove_link(probe, net.links[0]);
+	ck_assert_uint_eq(n_paths(), 0);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(load(&e), 1);
+	ck_assert_uint_eq(addr_port(&e.list[0].remote), 4000);
+}
+END_TEST
+
 START_TEST(peer_that_is_removed_is_forgotten)
 {
 	struct broker_endpoints e;
@@ -225,11 +241,25 @@ START_TEST(what_is_gone_from_the_configuration_is_passed_over)
 
 	prepare_network();
 	keep(stranger, "link 0", T0);
-	keep_peer(0, "no such link", T0);
+	keep_peer(0, "link 0", T0);
 	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
-	ck_assert_int_eq(net.bonds[0]->peer.retransmit_at, NSEC_NEVER);
 	ck_assert_uint_eq(load(&e), 1);
 	ck_assert_mem_eq(e.public_key, net.bonds[0]->settings->public_key, sizeof(e.public_key));
+	handmade_end();
+}
+END_TEST
+
+START_TEST(peer_of_a_link_that_is_gone_is_called_over_another)
+{
+	const struct path_set *set;
+
+	prepare_network();
+	keep_peer(0, "no such link", T0);
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	ck_assert_int_eq(net.bonds[0]->peer.retransmit_at, T0);
+	set = rcu_own(&net.bonds[0]->paths);
+	ck_assert_uint_eq(set->n, 1);
+	ck_assert_ptr_eq(set->entries[0].path->link, net.links[0]);
 	handmade_end();
 }
 END_TEST
@@ -245,12 +275,14 @@ static Suite *make_suite(void)
 	tcase_add_test(telling, configured_endpoint_is_told_when_something_comes_from_there);
 	tcase_add_test(telling, peer_whose_endpoint_changes_all_the_time_is_told_of_seldom);
 	tcase_add_test(telling, peer_that_does_not_change_is_not_told_of_again);
+	tcase_add_test(telling, peer_whose_paths_have_all_gone_is_where_it_was);
 	tcase_add_test(telling, peer_that_is_removed_is_forgotten);
 	tcase_add_test(telling, name_leads_to_where_it_led_until_it_is_looked_up);
 	suite_add_tcase(s, telling);
 	tcase_add_test(asking, handshakes_begin_with_the_latest_session_and_one_after_the_other);
 	tcase_add_test(asking, peer_that_is_called_anyhow_is_not_called_twice);
 	tcase_add_test(asking, what_is_gone_from_the_configuration_is_passed_over);
+	tcase_add_test(asking, peer_of_a_link_that_is_gone_is_called_over_another);
 	suite_add_tcase(s, asking);
 	return s;
 }

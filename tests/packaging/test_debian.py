@@ -103,11 +103,12 @@ def test_lintian_finds_no_fault(built):
 
 def test_installed_it_starts_and_stops_and_purged_it_leaves_nothing(system):
     assert system.do("id", "vtrunkd").returncode == 0
-    system.configure()
+    system.configure(table=100)
 
     assert system.service("start").returncode == 0
     assert system.shows()
     assert system.node.has_interface("tun0")
+    assert "proto vtrunkd" in system.do("ip", "route", "show", "table", "100").stdout, "iproute2 knows our number"
     assert system.service("stop").returncode == 0
     assert not system.node.has_interface("tun0")
 

@@ -285,8 +285,7 @@ static void measure_delay(struct pathctl *c, const struct pathctl_record *rec,
 	nsec_t span = nsec_max(pathctl_round_trip(c), STANDING_SPAN_MIN);
 
 	if (rec->is_copy) {
-		/* Should it be the original, late, that has come: that must not make the path
-		 * shorter. */
+		/* It may be the original that has come, late: that makes no path shorter. */
 		if (!c->has_delay)
 			return;
 		delay = nsec_max(delay, min_get(&c->base));

@@ -13,6 +13,8 @@
 #define DNS_PORT 53
 /* RFC 4594: signalling; above it are telephony and what keeps the network going. */
 #define DSCP_CS5 40
+#define EXTENSIONS_MAX 8
+#define IPV6_FRAGMENT_LEN 8
 
 static int parse_ipv4(struct inner *ret, const uint8_t *packet, size_t len)
 {
@@ -84,24 +86,78 @@ struct transport {
 	uint8_t protocol;
 };
 
+/* The length of an extension header that is passed over; 0: it is none. */
+static size_t extension_len(uint8_t type, const uint8_t *header)
+{
+	switch (type) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_MH:
+		return (header[1] + 1U) * 8;
+	case IPPROTO_AH:
+		return (header[1] + 2U) * 4; /* RFC 4302, section 2.2 */
+	default:
+		return 0;
+	}
+}
+
+/* Behind the extension headers (RFC 8200, section 4); true for what is part of a packet only. */
+static bool skip_extensions(const uint8_t *packet, size_t len, size_t *offset, uint8_t *protocol)
+{
+	for (int i = 0; i < EXTENSIONS_MAX && *offset + IPV6_FRAGMENT_LEN <= len; i++) {
+		const uint8_t *header = packet + *offset;
+		size_t skipped = extension_len(*protocol, header);
+		bool is_fragment = *protocol == IPPROTO_FRAGMENT;
+
+		if (is_fragment)
+			skipped = IPV6_FRAGMENT_LEN;
+		if (!skipped)
+			return false;
+		*protocol = header[0];
+		*offset += skipped;
+		/* The offset, and whether more follow; a packet in one fragment is whole. */
+		if (is_fragment && (header[2] || header[3] & 0xf9))
+			return true;
+	}
+	return false;
+}
+
 static struct transport find_transport(const struct inner *inner, const uint8_t *packet, size_t len)
 {
 	const struct ipv4_header *v4 = (const void *)packet;
 	const struct ipv6_header *v6 = (const void *)packet;
 	struct transport t = {.protocol = v6->next_header};
 	size_t offset = sizeof(*v6);
-	bool is_fragment = false;
+	bool is_fragment;
 
 	if (inner->family == AF_INET) {
 		t.protocol = v4->protocol;
 		offset = ipv4_header_len(v4);
 		is_fragment = be16_get(v4->flags_fragment) & 0x3fff;
+	} else {
+		is_fragment = skip_extensions(packet, len, &offset, &t.protocol);
 	}
 	if (!is_fragment && offset < len) {
 		t.header = packet + offset;
 		t.len = len - offset;
 	}
 	return t;
+}
+
+/* They begin with the source and destination ports. */
+static bool has_ports(const struct transport *t)
+{
+	switch (t->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+	case IPPROTO_UDPLITE:
+		return t->len >= 4;
+	default:
+		return false;
+	}
 }
 
 uint64_t inner_flow(const uint8_t *packet, size_t len, uint64_t key)
@@ -114,7 +170,7 @@ uint64_t inner_flow(const uint8_t *packet, size_t len, uint64_t key)
 		return 0;
 	t = find_transport(&inner, packet, len);
 	h = mix(key ^ t.protocol, inner.source, inner.family == AF_INET ? 8 : 32);
-	if ((t.protocol == IPPROTO_TCP || t.protocol == IPPROTO_UDP) && t.len >= 4)
+	if (has_ports(&t))
 		h = mix(h, t.header, 4);
 	h *= 0xff51afd7ed558ccdULL;
 	return h ^ h >> 33;
@@ -140,12 +196,27 @@ bool inner_is_urgent(const uint8_t *packet, size_t len)
 {
 	struct inner inner;
 	struct transport t;
-	uint8_t traffic_class;
 
 	if (inner_parse(&inner, packet, len) < 0)
 		return false;
-	traffic_class =
-		inner.family == AF_INET ? packet[1] : (uint8_t)(packet[0] << 4 | packet[1] >> 4);
 	t = find_transport(&inner, packet, len);
-	return traffic_class >> 2 >= DSCP_CS5 || is_dns(&t) || is_tcp_begin(&t);
+	return inner_dscp(packet) >= DSCP_CS5 || is_dns(&t) || is_tcp_begin(&t);
+}
+
+void inner_read_key(struct inner_key *ret, const uint8_t *packet, size_t len)
+{
+	const struct udp_header *ports;
+	struct transport t;
+
+	*ret = (struct inner_key){.dscp = inner_dscp(packet)};
+	if (inner_parse(&ret->inner, packet, len) < 0)
+		return;
+	t = find_transport(&ret->inner, packet, len);
+	ret->protocol = t.protocol;
+	ret->has_ports = has_ports(&t);
+	if (!ret->has_ports)
+		return;
+	ports = (const void *)t.header;
+	ret->source_port = be16_get(ports->source_port);
+	ret->destination_port = be16_get(ports->destination_port);
 }

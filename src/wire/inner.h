@@ -21,6 +21,27 @@ int inner_parse(struct inner *ret, const uint8_t *packet, size_t len);
 /* A hash of the flow: addresses, protocol and, where they lie in the packet, ports. */
 uint64_t inner_flow(const uint8_t *packet, size_t len, uint64_t key);
 
+/* What rules recognise a packet by. */
+struct inner_key {
+	struct inner inner;
+	uint8_t dscp;
+	uint8_t protocol; /* the transport's; of a fragment, what its header says */
+	bool has_ports; /* no fragment has: only the first could, and the others would go astray */
+	uint16_t source_port, destination_port;
+};
+
+/* Of a well-formed packet: its DSCP (RFC 2474). */
+static inline uint8_t inner_dscp(const uint8_t *packet)
+{
+	uint8_t class =
+		packet[0] >> 4 == 4 ? packet[1] : (uint8_t)(packet[0] << 4 | packet[1] >> 4);
+
+	return class >> 2;
+}
+
+/* `packet` is well-formed. */
+void inner_read_key(struct inner_key *ret, const uint8_t *packet, size_t len);
+
 /*
  * Is it said to be urgent, or known to be: DSCP CS5, EF and above (RFC 4594), the first packet of a
  * TCP connection or its answer, DNS? `packet` is well-formed.

@@ -16,6 +16,7 @@ static void check_inside(const uint8_t *field, size_t len, const uint8_t *data, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct inner_key key;
 	struct inner inner;
 	size_t address_len;
 
@@ -28,5 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	check_inside(inner.source, address_len, data, inner.len);
 	check_inside(inner.destination, address_len, data, inner.len);
+	inner_read_key(&key, data, size);
+	inner_flow(data, size, 0);
+	inner_is_urgent(data, size);
 	return 0;
 }

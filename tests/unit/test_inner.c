@@ -179,6 +179,90 @@ START_TEST(marked_packets_are_urgent)
 }
 END_TEST
 
+static struct inner_key key;
+
+/* A packet over IPv6 with these bytes behind its header, of which the first is `type`'s. */
+static const struct inner_key *key_behind(uint8_t type, const uint8_t *bytes, size_t len)
+{
+	memset(v6 + 40, 0, sizeof(v6) - 40);
+	memcpy(v6 + 40, bytes, len);
+	v6[5] = (uint8_t)len;
+	v6[6] = type;
+	inner_read_key(&key, v6, 40 + len);
+	return &key;
+}
+
+static void must_have_ports(uint8_t protocol, uint16_t source, uint16_t destination)
+{
+	ck_assert_uint_eq(key.protocol, protocol);
+	ck_assert(key.has_ports);
+	ck_assert_uint_eq(key.source_port, source);
+	ck_assert_uint_eq(key.destination_port, destination);
+}
+
+START_TEST(key_has_the_ports_of_both_families)
+{
+	put_transport(IPPROTO_TCP, 443, 0);
+	v4[20] = v6[40] = 0x12;
+	v4[1] = 46 << 2;
+	inner_read_key(&key, v4, 40);
+	must_have_ports(IPPROTO_TCP, 0x1200, 443);
+	ck_assert_uint_eq(key.dscp, 46);
+	ck_assert_ptr_eq(key.inner.source, v4 + 12);
+	inner_read_key(&key, v6, 60);
+	must_have_ports(IPPROTO_TCP, 0x1200, 443);
+	v4[9] = IPPROTO_ESP;
+	inner_read_key(&key, v4, 40);
+	ck_assert_uint_eq(key.protocol, IPPROTO_ESP);
+	ck_assert(!key.has_ports);
+}
+END_TEST
+
+START_TEST(extension_headers_are_passed_over)
+{
+	static const uint8_t udp[] = {IPPROTO_UDP, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 0, 8, 0, 0};
+	static const uint8_t two[] = {IPPROTO_AH, 0, 0, 0, 0, 0, 0, 0, IPPROTO_UDP, 1, 0, 0,
+				      0,	  0, 0, 0, 0, 0, 0, 0, 1,	    2, 3, 4};
+	static const uint8_t too_long[] = {IPPROTO_UDP, 9, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4};
+
+	key_behind(IPPROTO_DSTOPTS, udp, sizeof(udp));
+	must_have_ports(IPPROTO_UDP, 0x102, 0x304);
+	key_behind(IPPROTO_HOPOPTS, two, sizeof(two));
+	must_have_ports(IPPROTO_UDP, 0x102, 0x304);
+	ck_assert(!key_behind(IPPROTO_HOPOPTS, too_long, sizeof(too_long))->has_ports);
+	ck_assert(!key_behind(IPPROTO_HOPOPTS, udp, 4)->has_ports);
+}
+END_TEST
+
+/* All fragments of a packet look alike, or they would take different paths. */
+START_TEST(no_fragment_has_ports)
+{
+	uint8_t fragment[] = {IPPROTO_UDP, 0, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4, 0, 8, 0, 0};
+
+	put_transport(IPPROTO_UDP, 5060, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint8_t offsets[3][2] = {{0x20, 0}, {0x20, 9}, {0, 9}};
+
+		memcpy(v4 + 6, offsets[i], 2);
+		inner_read_key(&key, v4, 40);
+		ck_assert_uint_eq(key.protocol, IPPROTO_UDP);
+		ck_assert(!key.has_ports);
+		fragment[2] = i == 0 ? 0 : 1;
+		fragment[3] = i < 2;
+		key_behind(IPPROTO_FRAGMENT, fragment, sizeof(fragment));
+		ck_assert_uint_eq(key.protocol, IPPROTO_UDP);
+		ck_assert(!key.has_ports);
+	}
+	fragment[2] = fragment[3] = 0; /* RFC 6946: the only one */
+	key_behind(IPPROTO_FRAGMENT, fragment, sizeof(fragment));
+	must_have_ports(IPPROTO_UDP, 0x102, 0x304);
+	v4[6] = 0x40; /* not to be fragmented */
+	v4[7] = 0;
+	inner_read_key(&key, v4, 40);
+	ck_assert(key.has_ports);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("inner");
@@ -197,6 +281,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, names_and_the_first_packets_of_a_connection_are_urgent);
 	tcase_add_test(tc, fragment_has_no_ports_to_be_urgent_by);
 	tcase_add_test(tc, marked_packets_are_urgent);
+	tcase_add_test(tc, key_has_the_ports_of_both_families);
+	tcase_add_test(tc, extension_headers_are_passed_over);
+	tcase_add_test(tc, no_fragment_has_ports);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -161,8 +161,10 @@ static struct pathctl_record *record_at(struct pathctl *c, unsigned position)
 
 static bool continues(const struct pathctl_record *last, const struct pathctl_record *next)
 {
-	return last->session == next->session && last->end <= next->first &&
-	       last->is_copy == next->is_copy && next->at - last->at <= PATHCTL_RECORD;
+	bool is_next = next->is_apart ? last->end == next->first : last->end <= next->first;
+
+	return last->session == next->session && is_next && last->is_copy == next->is_copy &&
+	       last->is_apart == next->is_apart && next->at - last->at <= PATHCTL_RECORD;
 }
 
 /*
@@ -214,6 +216,18 @@ void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_
 					   .session = session});
 }
 
+void pathctl_sent_apart(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
+			uint64_t bytes, nsec_t now)
+{
+	c->has_apart = true;
+	record(c, &(struct pathctl_record){.first = counter,
+					   .end = counter + packets,
+					   .bytes = bytes,
+					   .at = now,
+					   .session = session,
+					   .is_apart = true});
+}
+
 void pathctl_sent_again(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
 			uint64_t bytes, nsec_t now)
 {
@@ -231,15 +245,32 @@ static bool holds(const struct pathctl_record *rec, const struct pathctl_report 
 }
 
 /*
+ * The place of the record with a reported packet; c->head: there is none. One of what stands apart
+ * has just its own counters; others may span a block of these, which they have nothing of.
+ */
+static unsigned find_record(struct pathctl *c, const struct pathctl_report *r)
+{
+	unsigned found = c->head;
+
+	for (unsigned at = c->tail; at != c->head; at++) {
+		if (!holds(record_at(c, at), r))
+			continue;
+		if (!c->has_apart || record_at(c, at)->is_apart)
+			return at;
+		if (found == c->head)
+			found = at;
+	}
+	return found;
+}
+
+/*
  * Finds the record of a reported packet and forgets those before it; NULL if there is none.
- * Counters grow from record to record but where something was sent again.
+ * Counters grow from record to record but where something was sent again, or stands apart.
  */
 static const struct pathctl_record *acknowledge(struct pathctl *c, const struct pathctl_report *r)
 {
-	unsigned at = c->tail;
+	unsigned at = find_record(c, r);
 
-	while (at != c->head && !holds(record_at(c, at), r))
-		at++;
 	if (at == c->head)
 		return NULL;
 	c->tail = at;

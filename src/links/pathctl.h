@@ -57,6 +57,7 @@ struct pathctl_record {
 	nsec_t at;
 	uint32_t session;
 	bool is_copy;
+	bool is_apart; /* its counters are a block's, and all in a row */
 };
 
 /* The minimum of the last one to two spans. */
@@ -112,6 +113,7 @@ struct pathctl {
 	/* All that was sent up to there left before more was wanted: it shows no limit. */
 	uint64_t idle_mark;
 	nsec_t last_sent;
+	bool has_apart;	 /* some record of these */
 	bool is_blocked; /* by the window, since something was sent */
 	/* records, oldest at tail */
 	struct pathctl_record records[PATHCTL_RECORDS];
@@ -127,6 +129,10 @@ bool pathctl_is_fast(const struct pathctl *c);
 /* Data was given to the path. */
 void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
 		  uint64_t bytes, nsec_t now);
+/* The same for data that stands apart from the order: its counters are behind those of other data.
+ */
+void pathctl_sent_apart(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
+			uint64_t bytes, nsec_t now);
 /* The same for what was sent before, over whatever path: its arrival times nothing. */
 void pathctl_sent_again(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
 			uint64_t bytes, nsec_t now);

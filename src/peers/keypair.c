@@ -93,3 +93,22 @@ bool keypair_take_apart(struct keypair *k, uint64_t *ret_counter, bool *ret_new)
 	*ret_new = true;
 	return true;
 }
+
+bool keypair_take_bound(struct keypair *k, uint32_t n, uint64_t *ret_first, bool *ret_new)
+{
+	uint64_t newest = atomic_load_explicit(&k->tx_counter, memory_order_relaxed);
+
+	*ret_new = k->bound_left < n || newest - k->bound_next >= KEYPAIR_BLOCK_AGE;
+	if (*ret_new) {
+		if (!keypair_take_counters(k, KEYPAIR_BOUND_BLOCK, &k->bound_next)) {
+			k->bound_left = 0;
+			return false;
+		}
+		k->bound_next++;
+		k->bound_left = KEYPAIR_BOUND_BLOCK - 1;
+	}
+	*ret_first = k->bound_next;
+	k->bound_next += n;
+	k->bound_left -= n;
+	return true;
+}

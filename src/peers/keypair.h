@@ -33,6 +33,9 @@ struct keypair {
 	_Atomic uint64_t apart;	   /* the block in use: its next counter << 8 | how many are left */
 	_Atomic bool is_confirmed; /* the peer has proven that it has the session too */
 	_Atomic bool has_asked_rekey; /* the one request for a successor, repeated by the timers */
+	/* the TUN reader, or whoever has the lock of the peer's share */
+	uint64_t bound_next; /* of a block for bound packets, of which so many are left */
+	uint32_t bound_left;
 	/* receive lane */
 	_Alignas(64) struct replay *replay; /* made with the first packet, so that idle is small */
 	uint32_t rx_session; /* the resequencer's session number; 0: nothing came yet */
@@ -89,3 +92,9 @@ static inline bool keypair_take_counters(struct keypair *k, uint32_t n, uint64_t
  * returned, which is the block's first. False: limit reached.
  */
 bool keypair_take_apart(struct keypair *k, uint64_t *ret_counter, bool *ret_new);
+
+/* Packets that are bound to paths stand apart, too, and are as many as other data. */
+#define KEYPAIR_BOUND_BLOCK 512
+
+/* The same for `n` of these in a row, KEYPAIR_BOUND_BLOCK - 1 at the most. */
+bool keypair_take_bound(struct keypair *k, uint32_t n, uint64_t *ret_first, bool *ret_new);

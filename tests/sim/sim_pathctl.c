@@ -529,6 +529,28 @@ START_TEST(a_dead_path_is_silent_soon_and_costs_no_more_than_its_window)
 }
 END_TEST
 
+/* A report of it is not taken for one of the data that left before it with counters around it. */
+START_TEST(data_apart_is_known_by_its_own_counters)
+{
+	struct pathctl *c = malloc(sizeof(*c));
+	nsec_t at = NSEC_PER_SEC;
+
+	ck_assert_ptr_nonnull(c);
+	pathctl_init(c, 1, 1, at);
+	pathctl_sent(c, 1, 90, 10, 10000, at);
+	pathctl_sent(c, 1, 612, 10, 10000, at + 1000); /* both in a record, 100 to 611 between */
+	pathctl_sent_apart(c, 1, 100, 10, 10000, at + 2000);
+	pathctl_sent(c, 1, 630, 10, 10000, at + NSEC_PER_MSEC);
+	ck_assert(pathctl_report(c, &(struct pathctl_report){1, 104, 25000, at + 5000}, at + 9000));
+	ck_assert_uint_eq(pathctl_inflight(c), 15000);
+	ck_assert(
+		!pathctl_report(c, &(struct pathctl_report){1, 300, 25000, at + 5000}, at + 9000));
+	ck_assert(pathctl_report(c, &(struct pathctl_report){1, 639, 40000, at + 6000}, at + 9500));
+	ck_assert_uint_eq(pathctl_inflight(c), 0);
+	free(c);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("pathctl");
@@ -548,6 +570,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, who_wants_little_more_than_the_path_gives_fills_no_queue);
 	tcase_add_loop_test(t, a_path_that_becomes_longer_is_filled_again, 0, 4);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);
+	tcase_add_test(t, data_apart_is_known_by_its_own_counters);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -53,6 +53,36 @@ START_TEST(a_block_that_has_fallen_behind_is_left)
 }
 END_TEST
 
+static uint64_t take_bound(uint32_t n, bool expects_new)
+{
+	uint64_t counter;
+	bool is_new;
+
+	ck_assert(keypair_take_bound(k, n, &counter, &is_new));
+	ck_assert_int_eq(is_new, expects_new);
+	return counter;
+}
+
+START_TEST(bound_packets_have_blocks_of_their_own_in_a_row)
+{
+	uint64_t counter;
+
+	ck_assert_uint_eq(take_bound(64, true), 1);
+	ck_assert_uint_eq(take(true), KEYPAIR_BOUND_BLOCK + 1);
+	ck_assert_uint_eq(take_bound(1, false), 65);
+	ck_assert_uint_eq(take_bound(KEYPAIR_BOUND_BLOCK - 66, false), 66);
+	ck_assert_uint_eq(take_bound(2, true), KEYPAIR_BOUND_BLOCK + KEYPAIR_BLOCK + 1);
+	ck_assert(keypair_take_counters(k, KEYPAIR_BLOCK_AGE, &counter));
+	take_bound(2, true);
+	/* What is left of a block is not enough. */
+	take_bound(KEYPAIR_BOUND_BLOCK - 4, false);
+	take_bound(2, true);
+	atomic_store(&k->tx_counter, REJECT_AFTER_MESSAGES - 1);
+	k->bound_left = 0;
+	ck_assert(!keypair_take_bound(k, 1, &counter, &(bool){false}));
+}
+END_TEST
+
 START_TEST(there_are_no_counters_beyond_the_limit)
 {
 	uint64_t counter;
@@ -71,6 +101,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, counters_apart_come_in_blocks);
 	tcase_add_test(t, a_block_that_has_fallen_behind_is_left);
+	tcase_add_test(t, bound_packets_have_blocks_of_their_own_in_a_row);
 	tcase_add_test(t, there_are_no_counters_beyond_the_limit);
 	suite_add_tcase(s, t);
 	return s;

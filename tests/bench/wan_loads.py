@@ -72,12 +72,12 @@ def _lines(process):
 class Bulk:
     """TCP flows from client to server."""
 
-    def __init__(self, tunnel, n_flows, control, seconds):
+    def __init__(self, tunnel, n_flows, control, seconds, lower_effort=0):
         kind = [tunnel.flow_kind]
         self.sink = tunnel.server.spawn(TCPSTREAM, "sink", ANY, TCP_PORT, n_flows, int(STEP * 500), *kind)
         wait_until(lambda: is_listening(tunnel.server, TCP_PORT), 5, "the sink listens")
         self.source = tunnel.client.spawn(TCPSTREAM, "source", tunnel.address, TCP_PORT, n_flows, seconds,
-                                          control, *kind)
+                                          control, *kind, f"le={lower_effort}")
         wait_until(lambda: self.sink.output() or not self.source.is_running(), 10, "the flows have begun")
         self.times, self.bytes = [], []
 
@@ -182,7 +182,8 @@ class Run:
         time.sleep(IDLE_SECONDS)
         bulk = None
         if self.n_flows:
-            bulk = Bulk(self.tunnel, self.n_flows, self.control, WARM_UP_SECONDS + self.seconds + STEP)
+            bulk = Bulk(self.tunnel, self.n_flows, self.control, WARM_UP_SECONDS + self.seconds + STEP,
+                        self.scenario.lower_effort)
         self.bulk_start = time.monotonic()
         self.begin = self.bulk_start + (WARM_UP_SECONDS if bulk else 0)
         self.end = self.begin + self.seconds

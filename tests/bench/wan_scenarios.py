@@ -67,6 +67,7 @@ class Scenario:
     loads: tuple = ("tcp1", "tcp4")
     mode: str = "aggregate"
     probe_rate: int = 1000  # of the probe alone, packets a second: where a loss of a thousandth is to show
+    lower_effort: int = 0  # so many of the flows are marked so
     one_flow_on_best: bool = False  # the others are too far off for one flow to gain by them
     goals: dict = dataclasses.field(default_factory=dict)  # by load: {metric: limit}
 
@@ -101,6 +102,8 @@ SCENARIOS = (
              goals={"tcp1": {"mbps": 222, "rtt_added_ms": 10, "rtt_added_p99_ms": 20}, "tcp4": {"mbps": 222}}),
     Scenario("S3", "300 Mbit/s 10 ms + 100 Mbit/s 600 ms", (_line(300, 10), _line(100, 600)), seconds=15,
              one_flow_on_best=True, goals={"tcp1": {"mbps": 272}, "tcp4": {"mbps": 330}}),
+    Scenario("S3le", "S3, one of the flows marked as lower effort", (_line(300, 10), _line(100, 600)), seconds=15,
+             loads=("tcp4",), lower_effort=1, goals={"tcp4": {"mbps": 330}}),
     Scenario("S4", "2 x 100 Mbit/s, 20 and 40 ms, 1 % loss on the second", (_line(100, 20), _line(100, 40, "loss=1%")),
              goals={"tcp1": {"mbps": 170, "rtt_added_ms": 15, "rtt_added_p99_ms": 40}, "tcp4": {"mbps": 170}}),
     Scenario("S5", "S1, the second dark from 5 to 15 s", (S1[0], _line(100, 20, schedule=DARK)), seconds=20,

@@ -62,6 +62,15 @@ static const struct family queue_families[] = {
 	{NULL},
 };
 
+static const struct family rule_families[] = {
+	{"rule_packets", "Packets to be sent that have met the rule", FIELD_COUNT,
+	 FIELD(rule_status, packets)},
+	{"rule_bytes", "Bytes of these", FIELD_COUNT, FIELD(rule_status, bytes)},
+	{"rule_elsewhere_bytes", "Of these, what came while none of the rule's links worked",
+	 FIELD_COUNT, FIELD(rule_status, elsewhere_bytes)},
+	{NULL},
+};
+
 static const struct family link_families[] = {
 	{"link_open", "Whether the link has a socket", FIELD_FLAG, FIELD(link_status, is_open)},
 	{"link_carrier", "Whether its interface has a carrier, as far as is known", FIELD_FLAG,
@@ -335,6 +344,17 @@ static void put_queue_samples(struct writer *w, const struct family *f)
 		}
 }
 
+static void put_rule_samples(struct writer *w, const struct family *f)
+{
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t j = 0; j < w->networks[i].n_rules; j++) {
+			struct labels l = network_labels(&w->networks[i]);
+
+			add_label(&l, "rule", w->networks[i].rules[j].name);
+			put_sample(w, f, &l, &w->networks[i].rules[j]);
+		}
+}
+
 static void put_link_samples(struct writer *w, const struct family *f)
 {
 	for (size_t i = 0; i < w->n; i++)
@@ -468,6 +488,7 @@ int metrics_write(struct buffer *out, const struct network_status *networks, siz
 	put_infos(&w);
 	put_families(&w, network_families, put_network_samples);
 	put_families(&w, queue_families, put_queue_samples);
+	put_families(&w, rule_families, put_rule_samples);
 	put_families(&w, link_families, put_link_samples);
 	put_families(&w, peer_families, put_peer_samples);
 	put_families(&w, path_families, put_path_samples);

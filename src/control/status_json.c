@@ -366,6 +366,19 @@ static struct json_object *queue_json(const struct queue_status *s)
 	return o;
 }
 
+static struct json_object *rule_json(const struct rule_status *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (!o)
+		return NULL;
+	add_text(o, "name", s->name);
+	add_count(o, "packets", s->packets);
+	add_count(o, "bytes", s->bytes);
+	add_count(o, "elsewhere_bytes", s->elsewhere_bytes);
+	return o;
+}
+
 struct json_object *status_json(const struct network_status *s)
 {
 	struct json_object *o = json_object_new_object();
@@ -387,6 +400,9 @@ struct json_object *status_json(const struct network_status *s)
 	array = add_array(o, "queues");
 	for (size_t i = 0; array && i < s->n_queues; i++)
 		json_object_array_add(array, queue_json(&s->queues[i]));
+	array = add_array(o, "rules");
+	for (size_t i = 0; array && i < s->n_rules; i++)
+		json_object_array_add(array, rule_json(&s->rules[i]));
 	array = add_array(o, "links");
 	for (size_t i = 0; array && i < s->n_links; i++)
 		json_object_array_add(array, link_json(&s->links[i]));

@@ -76,8 +76,12 @@ static int assemble_network(struct network_settings *to, struct config_draft *d,
 	n->settings.addresses = NULL;
 	to->links = calloc(n->n_links + 1, sizeof(*to->links));
 	to->peers = calloc(n->n_peers + 1, sizeof(*to->peers));
-	if (!to->links || !to->peers)
+	to->rules = calloc(n->n_rules + 1, sizeof(*to->rules));
+	if (!to->links || !to->peers || !to->rules)
 		return -ENOMEM;
+	for (size_t i = 0; i < d->n_rules; i++)
+		if (d->rules[i].network == n)
+			to->rules[to->n_rules++] = d->rules[i].settings;
 	for (size_t i = 0; i < d->n_links; i++)
 		if (d->links[i].network == n && d->links[i].is_enabled)
 			to->links[to->n_links++] = d->links[i].settings;
@@ -319,6 +323,7 @@ static void network_deinit(struct network_settings *n)
 		peer_settings_deinit(&n->peers[i]);
 	free(n->peers);
 	free(n->links);
+	free(n->rules);
 	free(n->addresses);
 	keys_wipe(n->private_key, sizeof(n->private_key));
 }

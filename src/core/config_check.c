@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config_rule.h"
 #include "crypto/keys.h"
 #include "netlink/route.h"
 #include "util/thread.h"
@@ -452,7 +453,7 @@ static const char *list_networks(const struct config_draft *d, char *buf, size_t
 	return buf;
 }
 
-/* The network that a link or peer names, or the only one; NULL after an error. */
+/* The network that a link, peer or rule names, or the only one; NULL after an error. */
 static struct network_draft *find_network(struct check *c, const struct config_section *s,
 					  const char *name)
 {
@@ -485,6 +486,16 @@ static void assign_networks(struct check *c)
 			l->network->n_links++;
 		else
 			c->has_stray_links = true;
+	}
+	for (size_t i = 0; i < c->d->n_rules; i++) {
+		struct rule_draft *r = &c->d->rules[i];
+
+		r->network = find_network(c, r->section, r->network_name);
+		if (r->network && ++r->network->n_rules == RULES_MAX + 1)
+			config_errors_add(c->errors, r->section->line,
+					  "%s: one too many, allowed: at most %d rules of a "
+					  "network",
+					  r->section->label, RULES_MAX);
 	}
 	for (size_t i = 0; i < c->d->n_peers; i++) {
 		struct peer_draft *p = &c->d->peers[i];
@@ -557,5 +568,8 @@ int config_check(struct config_draft *d, struct config_errors *errors)
 	}
 	for (size_t i = 0; i < d->n_peers; i++)
 		check_peer(&c, &d->peers[i]);
+	for (size_t i = 0; i < d->n_rules; i++)
+		if (d->rules[i].network)
+			config_check_rule(d, &d->rules[i], errors);
 	return check_peer_keys(&c);
 }

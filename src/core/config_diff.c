@@ -51,6 +51,7 @@ static const struct {
 	{"wireguard", "flap_hold_max_secs"},
 	{"link", NULL},
 	{"peer", NULL},
+	{"rule", NULL},
 };
 
 /* Of what a NULL key stands for, what a link cannot change while it lives. */

@@ -120,7 +120,7 @@ static int read_section(struct config_draft *d, struct config_section *s,
 		config_errors_add(errors, s->line,
 				  "%s: unknown section, allowed: [daemon], [network], "
 				  "[network NAME], [wireguard], [wireguard NAME], [link NAME], "
-				  "[peer NAME]",
+				  "[peer NAME], [rule NAME]",
 				  s->label);
 		return 0;
 	}
@@ -210,6 +210,16 @@ static void apply_profile(struct config_draft *d)
 		d->daemon.aead = AEAD_SMALL;
 }
 
+/* They are large, and few where there are many sections. */
+static size_t count_rules(const struct config_ini *ini)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ini->n_sections; i++)
+		n += !strcmp(ini->sections[i].kind, "rule");
+	return n;
+}
+
 int config_draft_init(struct config_draft *ret, struct config_ini *ini,
 		      struct config_errors *errors)
 {
@@ -217,6 +227,7 @@ int config_draft_init(struct config_draft *ret, struct config_ini *ini,
 		.networks = calloc(ini->n_sections + 1, sizeof(*d.networks)),
 		.links = calloc(ini->n_sections + 1, sizeof(*d.links)),
 		.peers = calloc(ini->n_sections + 1, sizeof(*d.peers)),
+		.rules = calloc(count_rules(ini) + 1, sizeof(*d.rules)),
 		.daemon = {.control_socket = RUN_DIR "/vtrunkd.sock",
 			   .state_dir = STATE_DIR,
 			   .is_sandboxed = true,
@@ -227,7 +238,7 @@ int config_draft_init(struct config_draft *ret, struct config_ini *ini,
 	};
 	int r = -ENOMEM;
 
-	if (d.networks && d.links && d.peers)
+	if (d.networks && d.links && d.peers && d.rules)
 		r = read_sections(&d, ini, errors);
 	if (r == 0)
 		apply_profile(&d);
@@ -251,6 +262,7 @@ void config_draft_deinit(struct config_draft *d)
 	free(d->networks);
 	free(d->links);
 	free(d->peers);
+	free(d->rules);
 	*d = (struct config_draft){0};
 }
 

@@ -20,7 +20,7 @@ struct network_draft {
 	uint8_t netmask_len;	   /* 0: not given */
 	struct prefix destination; /* family 0: not given */
 	struct peer_settings peer; /* of [wireguard] in the single-peer form */
-	size_t n_links, n_peers;   /* how many say that they belong to it */
+	size_t n_links, n_peers, n_rules; /* how many say that they belong to it */
 };
 
 struct link_draft {
@@ -38,7 +38,14 @@ struct peer_draft {
 	struct peer_settings settings;
 };
 
-/* The arrays have room for one element per section of the file, so that none ever moves. */
+struct rule_draft {
+	const struct config_section *section;
+	char network_name[NETWORK_NAME_MAX + 1];
+	struct network_draft *network; /* NULL: unknown */
+	struct rule_settings settings;
+};
+
+/* The arrays have room for one element per section that fills in one, so that none ever moves. */
 struct config_draft {
 	struct network_draft *networks;
 	size_t n_networks;
@@ -46,6 +53,8 @@ struct config_draft {
 	size_t n_links;
 	struct peer_draft *peers;
 	size_t n_peers;
+	struct rule_draft *rules;
+	size_t n_rules;
 	struct daemon_settings daemon;
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config_rule.h"
 #include "core/config_secret.h"
 #include "links/socket.h"
 
@@ -315,6 +316,23 @@ static const struct config_key peer_keys[] = {
 	{NULL},
 };
 
+static const struct config_key rule_keys[] = {
+	{KEY("network", value_network, rule_draft, network_name)},
+	{KEY("dscp", value_rule_dscps, rule_draft, settings), .is_list = true},
+	{KEY("protocol", value_rule_protocols, rule_draft, settings), .is_list = true},
+	{KEY("source", value_rule_sources, rule_draft, settings), .is_list = true},
+	{KEY("destination", value_rule_destinations, rule_draft, settings), .is_list = true},
+	{KEY("port", value_rule_ports, rule_draft, settings), .is_list = true},
+	{KEY("source_port", value_rule_source_ports, rule_draft, settings), .is_list = true},
+	{KEY("destination_port", value_rule_destination_ports, rule_draft, settings),
+	 .is_list = true},
+	{KEY("links", value_rule_links, rule_draft, settings), .is_list = true},
+	{KEY("peer_links", value_rule_peer_links, rule_draft, settings), .is_list = true},
+	{KEY("fallback", value_rule_fallback, rule_draft, settings.is_strict)},
+	{KEY("redundant", value_rule_redundant, rule_draft, settings.is_redundant)},
+	{NULL},
+};
+
 const char *section_network_name(const struct config_section *s)
 {
 	return *s->name ? s->name : DEFAULT_NETWORK;
@@ -456,11 +474,21 @@ static void *open_peer(struct config_draft *d, const struct config_section *s)
 	return p;
 }
 
+static void *open_rule(struct config_draft *d, const struct config_section *s)
+{
+	struct rule_draft *r = &d->rules[d->n_rules++];
+
+	*r = (struct rule_draft){.section = s};
+	strcpy(r->settings.name, s->name);
+	return r;
+}
+
 const struct section_kind section_kinds[] = {
 	{"daemon", NAME_REFUSED, 0, daemon_keys, open_daemon},
 	{"network", NAME_NETWORK, NETWORK_NAME_MAX, network_keys, open_network},
 	{"wireguard", NAME_NETWORK, NETWORK_NAME_MAX, wireguard_keys, open_wireguard},
 	{"link", NAME_REQUIRED, LINK_NAME_MAX, link_keys, open_link},
 	{"peer", NAME_REQUIRED, PEER_NAME_MAX, peer_keys, open_peer},
+	{"rule", NAME_REQUIRED, RULE_NAME_MAX, rule_keys, open_rule},
 	{NULL},
 };

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/config_rule.h"
 #include "core/config_secret.h"
 #include "crypto/keys.h"
 #include "netlink/route.h"
@@ -299,6 +300,30 @@ static void print_key_file(struct place *p, const void *field)
 		line(p, "%s", e->value);
 }
 
+/* Lists of a rule, which have no defaults. */
+static void print_as_written(struct place *p, const void *field)
+{
+	const struct config_section *s = p->section;
+
+	(void)field;
+	for (size_t i = 0; i < s->n_entries; i++)
+		if (!strcmp(s->entries[i].known_as, p->key->name))
+			line(p, "%s", s->entries[i].value);
+}
+
+/* Where there are no links the key is out of place. */
+static void print_fallback(struct place *p, const void *field)
+{
+	if (config_section_has(p->section, p->key->name))
+		line(p, *(const bool *)field ? "drop" : "any");
+}
+
+static void print_redundant(struct place *p, const void *field)
+{
+	if (config_section_has(p->section, p->key->name))
+		line(p, *(const bool *)field ? "true" : "false");
+}
+
 static const struct {
 	value_parse *parse;
 	print_value *print;
@@ -340,6 +365,17 @@ static const struct {
 	{value_netmask, print_nothing},
 	{value_key, print_key},
 	{value_key_file, print_key_file},
+	{value_rule_dscps, print_as_written},
+	{value_rule_protocols, print_as_written},
+	{value_rule_sources, print_as_written},
+	{value_rule_destinations, print_as_written},
+	{value_rule_source_ports, print_as_written},
+	{value_rule_destination_ports, print_as_written},
+	{value_rule_ports, print_as_written},
+	{value_rule_links, print_as_written},
+	{value_rule_peer_links, print_as_written},
+	{value_rule_fallback, print_fallback},
+	{value_rule_redundant, print_redundant},
 	{grammar_dns, print_dns},
 	{grammar_addresses, print_addresses},
 	{grammar_allowed_ips, print_allowed_ips},
@@ -414,6 +450,10 @@ static void show_network(FILE *out, const struct config_draft *d, const struct n
 		if (d->peers[i].network == n)
 			show_section(out, "peer", d->peers[i].settings.name, d->peers[i].section,
 				     NULL, &d->peers[i]);
+	for (size_t i = 0; i < d->n_rules; i++)
+		if (d->rules[i].network == n)
+			show_section(out, "rule", d->rules[i].settings.name, d->rules[i].section,
+				     NULL, &d->rules[i]);
 }
 
 void config_show(FILE *out, const struct config_draft *d)

@@ -167,7 +167,9 @@ int network_diff(const struct network_settings *from, const struct network_setti
 		.peers = calloc(from->n_peers + to->n_peers + 1, sizeof(*d.peers)),
 		.prefixes = calloc(count_prefixes(to) + 1, sizeof(*d.prefixes)),
 		.has_tuning = from->mode != to->mode || from->scheduler != to->scheduler ||
-			      from->max_spread != to->max_spread ||
+			      from->max_spread != to->max_spread || from->n_rules != to->n_rules ||
+			      (to->n_rules && memcmp(from->rules, to->rules,
+						     to->n_rules * sizeof(*to->rules)) != 0) ||
 			      memcmp(&from->health, &to->health, sizeof(to->health)) != 0,
 	};
 

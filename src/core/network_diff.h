@@ -7,7 +7,7 @@
 
 struct network_diff {
 	struct network_change change;
-	bool has_tuning; /* mode, scheduler or health differ: network_tune() */
+	bool has_tuning; /* mode, scheduler, health or rules differ: network_tune() */
 	/* its arrays */
 	struct link_change *links;
 	struct peer_change *peers;

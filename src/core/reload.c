@@ -78,7 +78,7 @@ static int change(const struct reload *l, const struct network_settings *from,
 	if (r == 0)
 		r = network_change(slot->network, &d.change);
 	if (r == 0 && d.has_tuning)
-		network_tune(slot->network, to);
+		r = network_tune(slot->network, to);
 	network_diff_deinit(&d);
 	return r;
 }

@@ -69,21 +69,45 @@ static bool push_control(const struct path_set *set, const struct path_entry *pa
 	return is_sent;
 }
 
-/* Tells the peer over all active paths of a block of counters that it need not wait for. */
+/*
+ * Tells the peer of a block of counters that it need not wait for: over all active paths, and those
+ * that what is bound may take first, so that it comes before any of the block.
+ */
 static void tell_block(struct bond *bond, const struct path_set *set, struct keypair *k,
-		       uint64_t first)
+		       uint64_t first, uint32_t n, const struct path_binding *binding)
 {
-	const struct frame f = {.type = FRAME_APART, .apart = {first, KEYPAIR_BLOCK}};
+	const struct frame f = {.type = FRAME_APART, .apart = {first, n}};
 	uint8_t payload[FRAME_PACKET_MAX];
 	int len = frame_write(&f, payload, sizeof(payload));
 	struct burst *b = len > 0 ? make_control(bond, payload, (size_t)len,
 						 wg_padded_len((size_t)len, FRAME_PACKET_MAX))
 				  : NULL;
 
-	if (b && seal_in_place(b, k, first))
+	if (b && seal_in_place(b, k, first)) {
 		push_control(set, NULL, b);
+		for (unsigned i = 0; binding && i < binding->n; i++) {
+			if (!path_set_is_active(set, binding->entries[i]))
+				path_push(&set->entries[binding->entries[i]], b);
+		}
+	}
 	if (b)
 		burst_put(b);
+}
+
+bool bond_take_bound_rcu(struct bond *bond, struct keypair *k, uint8_t binding, uint32_t n,
+			 uint64_t *ret_first)
+{
+	const struct path_set *set = rcu_read(&bond->paths);
+	bool is_new;
+
+	if (!set || !set->is_multilink)
+		return keypair_take_counters(k, n, ret_first);
+	if (!keypair_take_bound(k, n, ret_first, &is_new))
+		return false;
+	if (is_new)
+		tell_block(bond, set, k, *ret_first - 1, KEYPAIR_BOUND_BLOCK,
+			   &set->bindings[binding]);
+	return true;
 }
 
 /*
@@ -101,7 +125,7 @@ static bool seal_control(struct bond *bond, const struct path_set *set, struct b
 	if (!keypair_take_apart(k, &counter, &is_new))
 		return false;
 	if (is_new)
-		tell_block(bond, set, k, counter - 1);
+		tell_block(bond, set, k, counter - 1, KEYPAIR_BLOCK, NULL);
 	return seal_in_place(b, k, counter);
 }
 

@@ -60,6 +60,14 @@ bool bond_seal_next(struct burst *b, const struct keypair *k, uint64_t counter, 
 		    size_t len);
 
 /*
+ * Inside a read section, the TUN reader or whoever has the lock of the share: counters in a row for
+ * packets bound to paths. Another vtrunkd is told that they stand apart from the order. False: the
+ * session is used up.
+ */
+bool bond_take_bound_rcu(struct bond *bond, struct keypair *k, uint8_t binding, uint32_t n,
+			 uint64_t *ret_first);
+
+/*
  * Any thread, inside a read section: sends one control packet or keepalive (`len` 0) over
  * `path`, or, when that is NULL, over all active ones. False if there is no session,
  * buffer or room.

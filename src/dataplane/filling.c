@@ -17,6 +17,7 @@ bool filling_open(struct filling *f, struct bond *bond, struct keypair *k, uint6
 	f->burst->session = keypair_get(k);
 	f->burst->is_urgent = kind.is_urgent;
 	f->burst->ecn = kind.ecn;
+	f->burst->binding = kind.binding;
 	f->limit_bytes = limit_bytes;
 	return true;
 }
@@ -44,8 +45,8 @@ bool filling_takes(const struct filling *f, const struct bond *bond, const struc
 	const struct burst *b = f->burst;
 
 	return b && b->bond == bond && b->session == k && b->is_urgent == kind.is_urgent &&
-	       b->ecn == kind.ecn && len <= b->stride && b->n < BURST_DATAGRAMS &&
-	       b->len + len <= f->limit_bytes;
+	       b->ecn == kind.ecn && b->binding == kind.binding && len <= b->stride &&
+	       b->n < BURST_DATAGRAMS && b->len + len <= f->limit_bytes;
 }
 
 bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,

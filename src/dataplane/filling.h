@@ -19,6 +19,7 @@ struct keypair;
 struct filling_kind {
 	bool is_urgent;
 	uint8_t ecn;
+	uint8_t binding; /* BINDING_NONE */
 };
 
 struct filling {

@@ -403,6 +403,11 @@ bool flowq_is_full(const struct flowq *q)
 	return q && (q->bytes >= FLOWQ_BYTES_FULL || q->n_cells + CELLS_SPARE >= q->cells_max);
 }
 
+size_t flowq_cells(const struct flowq *q)
+{
+	return q ? q->n_cells : 0;
+}
+
 struct flowq_stats flowq_take_stats(struct flowq *q)
 {
 	struct flowq_stats s = q->stats;

@@ -86,5 +86,7 @@ void flowq_expire(struct flowq *q, nsec_t now, nsec_t age);
 bool flowq_is_empty(const struct flowq *q); /* NULL is */
 /* Is it time to hold the sender up? */
 bool flowq_is_full(const struct flowq *q);
+/* Of the pool, with what waits; NULL has none. */
+size_t flowq_cells(const struct flowq *q);
 /* What happened since it was last asked. */
 struct flowq_stats flowq_take_stats(struct flowq *q);

@@ -241,10 +241,34 @@ static void open_timestamp(struct network *n)
 			    n->settings->name, strerror(load < 0 ? -load : -r));
 }
 
+/* Of rules that come: what has the number of one that is gone counts anew. */
+static void reset_counts(struct network *n, const struct rules *next)
+{
+	for (unsigned i = 0; i < next->n; i++) {
+		if (!rules_is_known(rcu_own(&n->rules), next->list[i].name))
+			rule_count_reset(&n->rule_counts[next->numbers[i]]);
+	}
+}
+
+/* Monitor, or nobody yet. */
+static void take_rules(struct network *n, struct rules *next)
+{
+	struct rules *old = rcu_own(&n->rules);
+
+	reset_counts(n, next);
+	rcu_publish(&n->rules, next);
+	rules_retire(old);
+}
+
 static int make_parts(struct network *n, const struct network_settings *settings)
 {
-	int r = make_pools(n, settings);
+	struct rules *rules;
+	int r = rules_new(&rules, settings->rules, settings->n_rules, NULL);
 
+	if (r == 0) {
+		take_rules(n, rules);
+		r = make_pools(n, settings);
+	}
 	atomic_init(&n->mtu, settings->mtu);
 	atomic_init(&n->clamps_mss, settings->mss_clamp);
 	if (r == 0)
@@ -345,6 +369,7 @@ void network_stop(struct network *n)
 		device_unlink_peer(n->device, &n->bonds[i]->peer);
 	handshaker_free(n->handshaker);
 	allowedips_retire(rcu_own(&n->allowed_ips));
+	rules_retire(rcu_own(&n->rules));
 	rcu_drain();
 	for (size_t i = 0; i < n->n_bonds; i++)
 		bond_free(n->bonds[i]);
@@ -409,6 +434,7 @@ const struct link_settings *network_find_link(const struct network *n, const cha
 struct tuning {
 	struct network *network;
 	const struct network_settings *wanted;
+	struct rules *rules;
 };
 
 static void tune(void *arg)
@@ -419,14 +445,18 @@ static void tune(void *arg)
 	t->network->settings->scheduler = t->wanted->scheduler;
 	t->network->settings->max_spread = t->wanted->max_spread;
 	t->network->settings->health = t->wanted->health;
+	take_rules(t->network, t->rules);
 	monitor_retune(t->network->monitor);
 }
 
-void network_tune(struct network *n, const struct network_settings *wanted)
+int network_tune(struct network *n, const struct network_settings *wanted)
 {
-	struct tuning t = {n, wanted};
+	struct tuning t = {.network = n, .wanted = wanted};
+	int r = rules_new(&t.rules, wanted->rules, wanted->n_rules, rcu_own(&n->rules));
 
-	monitor_visit(n->monitor, tune, &t);
+	if (r == 0)
+		monitor_visit(n->monitor, tune, &t);
+	return r;
 }
 
 uint32_t network_mtu_most(const struct network *n)

@@ -45,8 +45,11 @@ int network_status(struct network *n, struct network_status *ret);
  * millisecond, and for each new peer about 0.1 ms.
  */
 int network_change(struct network *n, const struct network_change *change);
-/* Mode, scheduler, spread and health checks are those of `wanted` from now on. Main thread. */
-void network_tune(struct network *n, const struct network_settings *wanted);
+/*
+ * Mode, scheduler, spread, health checks and rules are those of `wanted` from now on. Main thread.
+ * 0 or -ENOMEM.
+ */
+int network_tune(struct network *n, const struct network_settings *wanted);
 /*
  * Addresses, MTU (network_mtu_most() at the most), carrier, and the place of the routes are those
  * of `wanted` from now on. 0; or -errno, the cause being logged, and nothing has changed. Main

@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "dataplane/bond.h"
 #include "dataplane/network.h"
+#include "dataplane/rules.h"
 #include "peers/allowedips.h"
 #include "peers/device.h"
 #include "peers/timestamp.h"
@@ -51,6 +52,10 @@ struct network {
 	_Atomic size_t n_bonds;
 	/* RCU; the main thread writes: struct bond by inner address */
 	RCU_SLOT(struct allowedips) allowed_ips;
+	/* RCU; the monitor writes */
+	RCU_SLOT(struct rules) rules; /* NULL: none */
+	/* any reader; by binding, of those that have a name now */
+	struct rule_count rule_counts[PATH_BINDINGS];
 	/* each the own of the thread it is named after; of a link's workers `user` is the struct rx
 	 */
 	struct tx *tx;

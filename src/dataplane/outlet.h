@@ -16,9 +16,11 @@
 
 /*
  * A burst that finds no room for so long is dropped: the path is as good as dead. Nor may there
- * be a path yet: a peer that has just been heard for the first time waits for the monitor.
+ * be a path yet: a peer that has just been heard for the first time waits for the monitor. One that
+ * is bound may have to wait for its path's queue, or for what went over a longer one.
  */
 #define OUTLET_WAITING_MAX (200 * NSEC_PER_MSEC)
+#define OUTLET_BOUND_WAITING_MAX NSEC_PER_SEC
 
 struct bond;
 struct reader;
@@ -31,6 +33,19 @@ struct outlet_place {
 	nsec_t retry_at; /* when to look again, while it is busy */
 };
 
+/*
+ * What cannot leave now, in its order. What is bound to certain paths has a line for each binding,
+ * so that no path is waited for by what does not take it.
+ */
+struct line {
+	struct flowq *queue;   /* made when needed */
+	struct burst *waiting; /* sealed, but no path has room: oldest first */
+	struct burst **waiting_end;
+	nsec_t waiting_since; /* the oldest */
+	nsec_t retry_at;      /* when a path may have room */
+	uint8_t binding;      /* BINDING_NONE */
+};
+
 struct outlet {
 	/* constant */
 	struct bond *bond;
@@ -38,12 +53,12 @@ struct outlet {
 	struct share *share; /* NULL: there is one reader */
 	unsigned n_places;   /* one for each reader */
 	/* the reader, or whoever has the lock */
-	struct flowq *queue;   /* what cannot leave now; made when needed */
-	struct burst *waiting; /* sealed, but no path has room: oldest first */
-	struct burst **waiting_end;
-	nsec_t waiting_since; /* the oldest */
-	bool is_resending;    /* there was no room even for what is to be sent again */
-	nsec_t retry_at;      /* when a path may have room for either */
+	struct line main;
+	struct line *bound;	/* of all bindings; made with the first packet that has one */
+	uint64_t waiting_bound; /* a bit for each of these in which something waits */
+	bool is_main_first;	/* they take turns at the paths */
+	bool is_resending;	/* there was no room even for what is to be sent again */
+	nsec_t resend_at;	/* when a path may have room for that */
 	struct outlet_place places[];
 };
 
@@ -51,31 +66,57 @@ int outlet_new(struct outlet **ret, struct bond *bond, unsigned n_readers); /* 0
 /* Drops what waits; NULL is fine. */
 void outlet_free(struct outlet *o);
 
-/* Does nothing wait that what comes now would overtake? With a share also without the lock. */
-static inline bool outlet_is_clear(const struct outlet *o)
+static inline bool line_is_clear(const struct line *l)
 {
-	if (o->share)
+	return !l->waiting && flowq_is_empty(l->queue);
+}
+
+/*
+ * Does nothing wait that what comes now, and has that binding, would overtake? With a share also
+ * without the lock.
+ */
+static inline bool outlet_is_clear(const struct outlet *o, uint8_t binding)
+{
+	bool is_main = binding == BINDING_NONE;
+
+	if (o->share && is_main)
 		return !atomic_load_explicit(&o->share->is_backed_up, memory_order_relaxed);
-	return !o->waiting && flowq_is_empty(o->queue);
+	if (is_main)
+		return line_is_clear(&o->main);
+	if (o->share)
+		return !(atomic_load_explicit(&o->share->waiting_bound, memory_order_relaxed) >>
+				 binding &
+			 1);
+	return !(o->waiting_bound >> binding & 1);
 }
 
 static inline bool outlet_is_waiting(const struct outlet *o)
 {
-	return o->is_resending || o->waiting || !flowq_is_empty(o->queue);
+	return o->is_resending || o->waiting_bound || !line_is_clear(&o->main);
 }
 
-/* Queues what is left of the read, and cannot leave now. */
-void outlet_enqueue(struct outlet *o, struct reader *r);
+/* The line of that binding; the main one without memory for it. */
+struct line *outlet_line(struct outlet *o, uint8_t binding);
+/* The lines with a bit in `bits`, one after the other, each of which that takes away; NULL. */
+struct line *outlet_next_line(struct outlet *o, uint64_t *bits);
+
+/* Queues what is left of the read, has that binding, and cannot leave now. */
+void outlet_enqueue(struct outlet *o, struct reader *r, uint8_t binding);
+/* Inside a read section: counters in a row for what has that binding. False: used up. */
+bool outlet_take_counters_rcu(struct outlet *o, struct keypair *k, uint8_t binding, uint32_t n,
+			      uint64_t *ret_first);
 /* Inside a read section: sends a sealed burst, or keeps it; either way it is the outlet's. */
 void outlet_send_rcu(struct outlet *o, struct reader *r, struct burst *b);
 /* Tries once more what found no room; true if nothing of it waits any more. */
-bool outlet_send_waiting(struct outlet *o, struct reader *r);
+bool outlet_send_waiting(struct outlet *o, struct reader *r, struct line *l);
+/* May packets be taken from the line's flow queues? */
+bool outlet_may_send_rcu(struct outlet *o, struct reader *r, struct line *l);
 /* What is to be sent again comes before all that waits; false if there is no room for it. */
 bool outlet_send_again(struct outlet *o, struct reader *r);
-/* How many bytes the next burst may have. */
-uint64_t outlet_burst_bytes(struct outlet *o, const struct reader *r);
+/* How many bytes the next burst of that binding may have. */
+uint64_t outlet_burst_bytes(struct outlet *o, const struct reader *r, uint8_t binding);
 /* Before packets are taken from the flow queues: turn and timing, by what the paths are now. */
-void outlet_tune_queue(struct outlet *o, const struct reader *r);
+void outlet_tune_queue(struct outlet *o, const struct reader *r, struct line *l);
 /* Would more only fill the flow queues further? */
 bool outlet_is_full(const struct outlet *o, const struct reader *r);
 /* There is no session: drops what has waited for one too long. */
@@ -83,4 +124,4 @@ void outlet_expire(struct outlet *o, struct reader *r);
 /* Counts what the flow queues have dropped. */
 void outlet_count_queue(struct outlet *o, struct reader *r);
 /* When to look again at what waits, if nothing tells before; NSEC_NEVER: nothing does. */
-nsec_t outlet_retry_at(const struct outlet *o, const struct reader *r);
+nsec_t outlet_retry_at(struct outlet *o, const struct reader *r);

@@ -32,6 +32,18 @@ static uint8_t outer_ecn(const struct path_set *paths, const uint8_t *packet)
 	return paths && paths->is_multilink ? ecn_of(packet) : ECN_NOT_ECT;
 }
 
+/* Where what is bound may go now. False: nowhere. */
+static bool bind_rcu(const struct path_set *paths, struct item *i)
+{
+	const struct path_binding *b;
+
+	i->kind.binding = spread_binding_rcu(paths, i->kind.binding);
+	if (i->kind.binding == BINDING_NONE)
+		return true;
+	b = &paths->bindings[i->kind.binding];
+	return b->n || !b->is_strict;
+}
+
 /* False: it has been dropped. */
 static bool prepare_rcu(struct reader *r, struct outlet *o, struct item *i)
 {
@@ -44,6 +56,10 @@ static bool prepare_rcu(struct reader *r, struct outlet *o, struct item *i)
 	i->kind.is_urgent =
 		spread_is_urgent_rcu(paths, &o->places[r->number].flows, i->packet, i->len, r->now);
 	i->kind.ecn = outer_ecn(paths, i->packet);
+	if (!bind_rcu(paths, i)) {
+		drops_add(&n->drops, DROP_tx_rule, 1);
+		return false;
+	}
 	if (network_clamps_mss(n))
 		mss_clamp(i->packet, i->len, mtu);
 	if (i->datagram <= n->burst_bytes)
@@ -55,7 +71,7 @@ static bool prepare_rcu(struct reader *r, struct outlet *o, struct item *i)
 static bool open_burst(struct reader *r, struct outlet *o, struct keypair *k,
 		       struct filling_kind kind)
 {
-	if (filling_open(&r->open, o->bond, k, outlet_burst_bytes(o, r), kind))
+	if (filling_open(&r->open, o->bond, k, outlet_burst_bytes(o, r, kind.binding), kind))
 		return true;
 	drops_add(&r->network->drops, DROP_tx_no_buffer, 1);
 	return false;
@@ -97,7 +113,7 @@ static void seal_into_open_rcu(struct reader *r, struct outlet *o, struct keypai
 	struct network *n = r->network;
 	uint64_t counter;
 
-	if (!keypair_take_counters(k, 1, &counter)) {
+	if (!outlet_take_counters_rcu(o, k, i->kind.binding, 1, &counter)) {
 		drops_add(&n->drops, DROP_tx_no_session, 1);
 		return;
 	}
@@ -114,10 +130,10 @@ static void seal_into_open_rcu(struct reader *r, struct outlet *o, struct keypai
 		pack_close(r); /* only the last may be shorter */
 }
 
-void pack_add_rcu(struct reader *r, struct outlet *o, struct keypair *k, uint8_t *packet,
-		  size_t len)
+void pack_add_rcu(struct reader *r, struct outlet *o, struct keypair *k, uint8_t binding,
+		  uint8_t *packet, size_t len)
 {
-	struct item i = {.packet = packet, .len = len};
+	struct item i = {.packet = packet, .len = len, .kind = {.binding = binding}};
 	struct burst *full;
 
 	if (!o->share) {
@@ -125,15 +141,15 @@ void pack_add_rcu(struct reader *r, struct outlet *o, struct keypair *k, uint8_t
 			seal_into_open_rcu(r, o, k, &i);
 		return;
 	}
-	full = pack_gather_rcu(r, o, k, packet, len);
+	full = pack_gather_rcu(r, o, k, binding, packet, len);
 	if (full)
 		share_send_rcu(full->bond->outlet, r, full);
 }
 
 struct burst *pack_gather_rcu(struct reader *r, struct outlet *o, struct keypair *k,
-			      uint8_t *packet, size_t len)
+			      uint8_t binding, uint8_t *packet, size_t len)
 {
-	struct item i = {.packet = packet, .len = len};
+	struct item i = {.packet = packet, .len = len, .kind = {.binding = binding}};
 	struct burst *full = NULL;
 
 	if (!prepare_rcu(r, o, &i))

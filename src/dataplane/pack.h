@@ -16,9 +16,12 @@ struct keypair;
 struct outlet;
 struct reader;
 
-/* Inside a read section: puts an inner packet into the open burst, or drops it. */
-void pack_add_rcu(struct reader *r, struct outlet *o, struct keypair *k, uint8_t *packet,
-		  size_t len);
+/*
+ * Inside a read section: puts an inner packet, which has that binding, into the open burst, or
+ * drops it.
+ */
+void pack_add_rcu(struct reader *r, struct outlet *o, struct keypair *k, uint8_t binding,
+		  uint8_t *packet, size_t len);
 /* Sends the open burst, if there is one. */
 void pack_close(struct reader *r);
 
@@ -28,7 +31,7 @@ void pack_close(struct reader *r);
  * another one; NULL.
  */
 struct burst *pack_gather_rcu(struct reader *r, struct outlet *o, struct keypair *k,
-			      uint8_t *packet, size_t len);
+			      uint8_t binding, uint8_t *packet, size_t len);
 /* The open burst, which then is the caller's; NULL. */
 struct burst *pack_take(struct reader *r);
 /* Seals a chain of bursts so gathered. Returns it without those that libcrypto has refused. */

@@ -34,8 +34,10 @@ static void note_remote_link(struct probe_path *pp, const struct frame_hello *he
 {
 	uint32_t weight = !pp->name && hello->weight ? hello->weight : pp->weight;
 
-	if (weight == pp->weight && hello->is_backup == pp->is_remote_backup)
+	if (weight == pp->weight && hello->is_backup == pp->is_remote_backup &&
+	    !strcmp(pp->remote_link, hello->link_name))
 		return;
+	memcpy(pp->remote_link, hello->link_name, sizeof(pp->remote_link));
 	pp->weight = weight;
 	pp->is_remote_backup = hello->is_backup;
 	probe_publish(pp->probe);
@@ -50,7 +52,6 @@ void probe_handle_hello(struct probe *p, const struct event *e)
 	if (!pp)
 		return;
 	pp->is_introduced = true;
-	memcpy(pp->remote_link, hello->link_name, sizeof(pp->remote_link));
 	note_remote_link(pp, hello);
 	if (hello->wants_answer) {
 		answer = probe_path_hello(pp, false);

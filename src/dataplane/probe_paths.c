@@ -35,6 +35,7 @@ bool probe_path_is_backup(const struct probe_path *pp)
 
 bool probe_publish(struct probe *p)
 {
+	const char *remote_links[PATHS_MAX];
 	struct path_set *set = calloc(1, sizeof(*set));
 	struct path_set *old = rcu_own(&p->bond->paths);
 
@@ -52,6 +53,7 @@ bool probe_publish(struct probe *p)
 
 		if (!pp || !addr_is_set(&pp->to.remote))
 			continue;
+		remote_links[set->n] = pp->remote_link;
 		set->entries[set->n++] = (struct path_entry){
 			.path = pp->path,
 			.to = pp->to,
@@ -66,6 +68,7 @@ bool probe_publish(struct probe *p)
 		};
 	}
 	path_set_choose(set, p->is_multilink);
+	rules_bind(rcu_own(&p->network->rules), set, remote_links, p->is_multilink);
 	probe_stand_by(p, set);
 	rcu_publish(&p->bond->paths, set);
 	path_set_retire(old);

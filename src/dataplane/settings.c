@@ -86,6 +86,8 @@ int network_settings_copy(struct network_settings **ret, const struct network_se
 	*copy = *s;
 	copy->peers = NULL;
 	copy->links = NULL;
+	copy->rules = NULL;
+	copy->n_rules = 0;
 	copy->n_peers = copy->n_links = 0;
 	if (copy_array(&copy->addresses, s->addresses, s->n_addresses, sizeof(*s->addresses)) < 0) {
 		keys_wipe(copy, sizeof(*copy));

@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <stddef.h>
 
+#include "dataplane/rules.h"
 #include "links/settings.h"
 #include "util/addr.h"
 
@@ -82,6 +83,8 @@ struct network_settings {
 	enum bond_scheduler scheduler;
 	nsec_t max_spread; /* of the one-way delays of paths that share a flow */
 	struct health_settings health;
+	struct rule_settings *rules; /* RULES_MAX at the most; the first that is met counts */
+	size_t n_rules;
 	struct link_settings *links;
 	size_t n_links;
 	struct peer_settings *peers;
@@ -94,6 +97,6 @@ int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s
 void peer_settings_deinit(struct peer_settings *s);
 /* Wipes and frees it; NULL is fine. */
 void peer_settings_free(struct peer_settings *s);
-/* Of what a network is as a whole: without its peers and links. The same errors. */
+/* Of what a network is as a whole: without its rules, peers and links. The same errors. */
 int network_settings_copy(struct network_settings **ret, const struct network_settings *s);
 void network_settings_free(struct network_settings *s);

@@ -15,6 +15,8 @@
 #define LOCK_TRIES 100
 /* Full bursts taken from the flow queues at once, where no flow's turn ends before. */
 #define COLLECT_MAX 2
+/* What is bound begins with bursts of so many bytes. */
+#define BOUND_BURST_START 8192
 
 int share_new(struct share **ret, unsigned n_readers)
 {
@@ -38,6 +40,31 @@ void share_free(struct share *s)
 	pthread_cond_destroy(&s->has_passed);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+uint64_t share_burst_bytes(const struct share *s, uint8_t binding)
+{
+	uint32_t bound;
+
+	if (binding == BINDING_NONE)
+		return atomic_load_explicit(&s->burst_bytes, memory_order_relaxed);
+	bound = atomic_load_explicit(&s->bound_burst_bytes[binding], memory_order_relaxed);
+	return bound ? bound : BOUND_BURST_START;
+}
+
+/* With the lock: a burst of that binding has been sent. */
+static void note_burst_bytes_rcu(struct outlet *o, const struct reader *r, uint8_t binding)
+{
+	struct share *s = o->share;
+	uint64_t bytes =
+		spread_burst_bytes_rcu(o->spread, rcu_read(&o->bond->paths), binding, r->now);
+
+	if (binding == BINDING_NONE)
+		atomic_store_explicit(&s->burst_bytes, bytes, memory_order_relaxed);
+	else
+		atomic_store_explicit(&s->bound_burst_bytes[binding],
+				      bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX,
+				      memory_order_relaxed);
 }
 
 static void lock(struct share *s, struct reader *r)
@@ -75,7 +102,9 @@ void share_unlock_rcu(struct outlet *o, struct reader *r)
 	s->unsent.n = 0;
 	was_full = atomic_load_explicit(&s->is_full, memory_order_relaxed);
 	is_full = outlet_is_waiting(o) && outlet_is_full(o, r);
-	set(&s->is_backed_up, o->waiting || !flowq_is_empty(o->queue));
+	set(&s->is_backed_up, !line_is_clear(&o->main));
+	if (atomic_load_explicit(&s->waiting_bound, memory_order_relaxed) != o->waiting_bound)
+		atomic_store_explicit(&s->waiting_bound, o->waiting_bound, memory_order_relaxed);
 	set(&s->is_full, is_full);
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < unsent.n; i++)
@@ -97,9 +126,9 @@ static void pass(void *ctx, struct burst *b)
 }
 
 /* With the lock: the burst's counters. False: the session is used up, and the burst is dropped. */
-static bool draw(struct reader *r, struct burst *b)
+static bool draw_rcu(struct reader *r, struct burst *b)
 {
-	if (keypair_take_counters(b->session, b->n, &b->first))
+	if (outlet_take_counters_rcu(b->bond->outlet, b->session, b->binding, b->n, &b->first))
 		return true;
 	pack_drop(r, b, DROP_tx_no_session);
 	return false;
@@ -127,6 +156,7 @@ static void seal_and_pass_rcu(struct outlet *o, struct reader *r, struct burst *
 {
 	struct share *s = o->share;
 	uint64_t ticket = turnstile_enter(&s->order);
+	uint8_t binding = chain->binding;
 	bool had_room;
 
 	share_unlock_rcu(o, r);
@@ -136,22 +166,21 @@ static void seal_and_pass_rcu(struct outlet *o, struct reader *r, struct burst *
 	turnstile_leave(&s->order, ticket, chain, pass, r);
 	if (!had_room)
 		pthread_cond_broadcast(&s->has_passed);
-	atomic_store_explicit(&s->burst_bytes,
-			      spread_burst_bytes_rcu(o->spread, rcu_read(&o->bond->paths), r->now),
-			      memory_order_relaxed);
+	note_burst_bytes_rcu(o, r, binding);
 }
 
 void share_send_rcu(struct outlet *o, struct reader *r, struct burst *b)
 {
 	lock(o->share, r);
 	wait_for_room(o->share, r);
-	if (draw(r, b))
+	if (draw_rcu(r, b))
 		seal_and_pass_rcu(o, r, b);
 	share_unlock_rcu(o, r);
 }
 
 /* With the lock: takes a flow's turn from the flow queues, with all its counters. */
-static struct burst *collect_rcu(struct outlet *o, struct reader *r, struct keypair *k)
+static struct burst *collect_rcu(struct outlet *o, struct reader *r, struct line *l,
+				 struct keypair *k)
 {
 	struct burst *first = NULL;
 	struct burst **end = &first;
@@ -160,42 +189,63 @@ static struct burst *collect_rcu(struct outlet *o, struct reader *r, struct keyp
 	uint8_t *packet;
 	size_t len;
 
-	while ((packet = flowq_pop(o->queue, r->now, &len))) {
-		b = pack_gather_rcu(r, o, k, packet, len);
-		if (b && draw(r, b)) {
+	while ((packet = flowq_pop(l->queue, r->now, &len))) {
+		b = pack_gather_rcu(r, o, k, l->binding, packet, len);
+		if (b && draw_rcu(r, b)) {
 			*end = b;
 			end = &b->next;
 			n++;
 		}
-		if (flowq_is_turn_over(o->queue) || n == COLLECT_MAX)
+		if (flowq_is_turn_over(l->queue) || n == COLLECT_MAX)
 			break;
 	}
 	b = pack_take(r);
-	if (b && draw(r, b))
+	if (b && draw_rcu(r, b))
 		*end = b;
 	return first;
+}
+
+/* With the lock: sends what of a line may be sent now. */
+static void send_line_rcu(struct outlet *o, struct reader *r, struct line *l, struct keypair *k)
+{
+	struct burst *chain;
+
+	for (;;) {
+		wait_for_room(o->share, r);
+		if (l == &o->main && !outlet_send_again(o, r))
+			return;
+		if (!outlet_may_send_rcu(o, r, l) || !k)
+			return;
+		outlet_tune_queue(o, r, l);
+		chain = collect_rcu(o, r, l, k);
+		if (chain)
+			seal_and_pass_rcu(o, r, chain);
+	}
+}
+
+static void send_bound_rcu(struct outlet *o, struct reader *r, struct keypair *k)
+{
+	uint64_t bits = o->waiting_bound;
+	struct line *l;
+
+	while ((l = outlet_next_line(o, &bits)))
+		send_line_rcu(o, r, l, k);
 }
 
 /* With the lock: sends what may be sent now. */
 static void send_some_rcu(struct outlet *o, struct reader *r)
 {
 	struct keypair *k = peer_send_session_rcu(&o->bond->peer, r->now);
-	struct burst *chain;
+	bool is_main_first = o->is_main_first;
 
-	for (;;) {
-		wait_for_room(o->share, r);
-		if (!outlet_send_again(o, r) || !outlet_send_waiting(o, r) ||
-		    flowq_is_empty(o->queue))
-			return;
-		if (!k) {
-			outlet_expire(o, r);
-			return;
-		}
-		outlet_tune_queue(o, r);
-		chain = collect_rcu(o, r, k);
-		if (chain)
-			seal_and_pass_rcu(o, r, chain);
-	}
+	o->is_main_first = !is_main_first;
+	if (!is_main_first)
+		send_bound_rcu(o, r, k);
+	send_line_rcu(o, r, &o->main, k);
+	if (is_main_first)
+		send_bound_rcu(o, r, k);
+	if (!k)
+		outlet_expire(o, r);
 }
 
 /* With the lock: who looks after it, if it is not yet looked after in time? */

@@ -29,13 +29,18 @@ struct share {
 	struct reader *keeper; /* looks at the outlet when its time has come; NULL: no need */
 	nsec_t keeper_at;
 	/* atomic: written by whoever has the lock */
-	_Atomic bool is_backed_up; /* something waits that must not be overtaken */
+	_Atomic bool is_backed_up;	/* something waits that must not be overtaken */
+	_Atomic uint64_t waiting_bound; /* the same of what is bound, a bit for each binding */
 	_Atomic bool is_full;
 	_Atomic uint64_t burst_bytes;
+	_Atomic uint32_t bound_burst_bytes[PATH_BINDINGS]; /* 0: not known yet */
 };
 
 int share_new(struct share **ret, unsigned n_readers); /* 0 or -ENOMEM */
 void share_free(struct share *s);		       /* NULL is fine */
+
+/* How many bytes the next burst of that binding may have; UINT64_MAX if it does not matter. */
+uint64_t share_burst_bytes(const struct share *s, uint8_t binding);
 
 /*
  * Inside a read section, in both: with a share, takes the lock; tells links and readers what there

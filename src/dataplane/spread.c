@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-#include "dataplane/spread.h"
+#include "dataplane/spread_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +30,8 @@ int spread_new(struct spread **ret, struct pool *sent)
 	if (!s)
 		return -ENOMEM;
 	resend_init(&s->resend, sent);
+	for (unsigned i = 0; i < PATH_BINDINGS; i++)
+		s->bound[i].slot = PATH_SLOT_NONE;
 	*ret = s;
 	return 0;
 }
@@ -45,7 +47,7 @@ void spread_free(struct spread *s)
 	free(s);
 }
 
-static bool is_controlled(const struct path_set *set)
+bool spread_is_controlled(const struct path_set *set)
 {
 	return set->is_multilink && set->mode != BOND_REDUNDANT && !set->is_by_weight;
 }
@@ -57,9 +59,8 @@ static void tell(struct path *p, const struct pathctl *c, nsec_t now)
 	atomic_store_explicit(&p->queue_at, now, memory_order_relaxed);
 }
 
-/* The control of a path as it leads now. NULL without memory for it: it then goes uncontrolled. */
-static struct pathctl *control_of(struct spread *s, const struct path_set *set,
-				  const struct path_entry *e, nsec_t now)
+struct pathctl *spread_control(struct spread *s, const struct path_set *set,
+			       const struct path_entry *e, nsec_t now)
 {
 	struct pathctl **c = &s->controls[e->path->slot];
 	uint32_t way = path_way(e->path);
@@ -103,15 +104,18 @@ static bool push(struct spread *s, const struct path_entry *e, struct burst *b)
 	return true;
 }
 
-static bool push_controlled(struct spread *s, struct pathctl *c, const struct path_entry *e,
-			    struct burst *b, nsec_t now)
+bool spread_push(struct spread *s, struct pathctl *c, const struct path_entry *e, struct burst *b,
+		 nsec_t now)
 {
 	struct wg_data header;
 
 	if (!push(s, e, b))
 		return false;
 	memcpy(&header, b->data, sizeof(header));
-	if (c)
+	if (c && b->binding != BINDING_NONE)
+		pathctl_sent_apart(c, le32_get(header.receiver_index), le64_get(header.counter),
+				   b->n, b->len, now);
+	else if (c)
 		pathctl_sent(c, le32_get(header.receiver_index), le64_get(header.counter), b->n,
 			     b->len, now);
 	return true;
@@ -157,6 +161,11 @@ static enum spread_result send_by_weight(struct spread *s, const struct path_set
 	return SPREAD_SENT;
 }
 
+nsec_t spread_retry_at(nsec_t ready, nsec_t now)
+{
+	return nsec_min(nsec_max(ready, now + RETRY_SOONEST), now + RETRY_LATEST);
+}
+
 /*
  * The path on which the burst arrives first, of those that may take it now. What is urgent waits
  * for no path's pace: it is little, and charged to the path all the same. And nothing overflows to
@@ -180,7 +189,7 @@ static void consider(struct choice *best, const struct path_entry *e, struct pat
 	if (ready == NSEC_NEVER)
 		return;
 	if (ready > now && !b->is_urgent) {
-		best->retry = nsec_min(best->retry, nsec_max(ready, now + RETRY_SOONEST));
+		best->retry = nsec_min(best->retry, spread_retry_at(ready, now));
 		if (pathctl_is_new(c))
 			best->better = nsec_min(best->better, arrival);
 		return;
@@ -194,10 +203,10 @@ static void consider(struct choice *best, const struct path_entry *e, struct pat
 	}
 }
 
-static bool is_silent(struct spread *s, const struct path_set *set, const struct path_entry *e,
+bool spread_is_silent(struct spread *s, const struct path_set *set, const struct path_entry *e,
 		      nsec_t now)
 {
-	const struct pathctl *c = control_of(s, set, e, now);
+	const struct pathctl *c = spread_control(s, set, e, now);
 
 	return c && pathctl_is_silent(c, now);
 }
@@ -244,7 +253,7 @@ static void find_candidates(struct spread *s, const struct path_set *set, nsec_t
 
 		if (kind == LIVELY_STANDBY && e->state != HEALTH_UP)
 			continue;
-		if (is_silent(s, set, e, now))
+		if (spread_is_silent(s, set, e, now))
 			kind = SILENT;
 		if (kind < ret->kind) {
 			ret->kind = kind;
@@ -272,13 +281,14 @@ static void choose(struct spread *s, const struct path_set *set, const struct ca
 
 	*best = (struct choice){.retry = now + RETRY_LATEST, .better = NSEC_NEVER};
 	for (unsigned i = 0; i < from->n; i++) {
-		const struct pathctl *c = control_of(s, set, &set->entries[from->entries[i]], now);
+		const struct pathctl *c =
+			spread_control(s, set, &set->entries[from->entries[i]], now);
 
 		total += c ? c->capacity : 0;
 	}
 	for (unsigned i = 0; i < from->n; i++) {
 		const struct path_entry *e = &set->entries[from->entries[i]];
-		struct pathctl *c = control_of(s, set, e, now);
+		struct pathctl *c = spread_control(s, set, e, now);
 
 		if (is_crowded(c, total))
 			best->crowded |= 1U << e->path->slot;
@@ -289,8 +299,7 @@ static void choose(struct spread *s, const struct path_set *set, const struct ca
 		best->entry = NULL;
 }
 
-/* Sends the burst over a silent path, if that has not been tried for a while. */
-static bool probe(struct spread *s, const struct path_set *set, const struct path_entry *e,
+bool spread_probe(struct spread *s, const struct path_set *set, const struct path_entry *e,
 		  struct burst *b, nsec_t now)
 {
 	nsec_t *next = &s->next_probe[e->path->slot];
@@ -298,7 +307,7 @@ static bool probe(struct spread *s, const struct path_set *set, const struct pat
 	if (now < *next || !link_has_room(e->path->link))
 		return false;
 	*next = now + PROBE_INTERVAL;
-	return push_controlled(s, control_of(s, set, e, now), e, b, now);
+	return spread_push(s, spread_control(s, set, e, now), e, b, now);
 }
 
 /* Is it worth keeping what goes over a path? Not if there is no other, or it is too fast. */
@@ -319,14 +328,14 @@ static bool is_worth_keeping(const struct spread *s, const struct path_set *set,
 static void keep(struct spread *s, const struct path_set *set, const struct path_entry *e,
 		 struct burst *b, nsec_t now)
 {
-	if (is_worth_keeping(s, set, control_of(s, set, e, now)))
+	if (is_worth_keeping(s, set, spread_control(s, set, e, now)))
 		resend_keep(&s->resend, e->path, b, now);
 }
 
 static bool send_over(struct spread *s, const struct path_set *set, const struct choice *c,
 		      struct burst *b, nsec_t now)
 {
-	if (!c->entry || !push_controlled(s, c->control, c->entry, b, now))
+	if (!c->entry || !spread_push(s, c->control, c->entry, b, now))
 		return false;
 	keep(s, set, c->entry, b, now);
 	return true;
@@ -342,7 +351,7 @@ static const struct path_entry *second_best(struct spread *s, const struct path_
 
 	for (unsigned i = 0; i < set->n_active; i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
-		const struct pathctl *c = control_of(s, set, e, now);
+		const struct pathctl *c = spread_control(s, set, e, now);
 		nsec_t arrival = c ? pathctl_arrival(c, b->len, now) : now;
 
 		if (e == taken || e->state != HEALTH_UP || !link_has_room(e->path->link))
@@ -379,12 +388,12 @@ static const struct path_entry *copy_urgent(struct spread *s, const struct path_
 {
 	bool is_wanted = b->is_urgent && set->mode == BOND_AUTO;
 	const struct path_entry *e = is_wanted ? second_best(s, set, taken, b, now) : NULL;
-	struct pathctl *c = e ? control_of(s, set, e, now) : NULL;
+	struct pathctl *c = e ? spread_control(s, set, e, now) : NULL;
 
 	if (!e || !has_urgent(s, now) ||
 	    !urgent_may_copy(s->urgent, b->n, b->len, c ? c->rate : PATHCTL_RATE_START, now))
 		return NULL;
-	if (!push_controlled(s, c, e, b, now))
+	if (!spread_push(s, c, e, b, now))
 		return NULL;
 	urgent_copied(s->urgent, b->n, b->len);
 	return e;
@@ -412,8 +421,8 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 		const struct path_entry *e = &set->entries[set->active[i]];
 
 		if ((is_sent || candidates.kind == SILENT) && e != best.entry && e != copied &&
-		    (is_silent(s, set, e, now) || best.crowded & 1U << e->path->slot) &&
-		    probe(s, set, e, b, now)) {
+		    (spread_is_silent(s, set, e, now) || best.crowded & 1U << e->path->slot) &&
+		    spread_probe(s, set, e, b, now)) {
 			if (!is_sent)
 				keep(s, set, e, b, now);
 			is_sent = true;
@@ -429,9 +438,11 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 	*ret_retry = NSEC_NEVER;
 	if (!set || !set->n_active)
 		return SPREAD_NO_PATH;
+	if (b->binding != BINDING_NONE)
+		return spread_send_bound_rcu(s, set, b, now, ret_retry);
 	if (set->mode == BOND_REDUNDANT)
 		return send_all(s, set, b);
-	if (is_controlled(set))
+	if (spread_is_controlled(set))
 		return send_controlled(s, set, b, now, ret_retry);
 	return send_by_weight(s, set, b);
 }
@@ -439,7 +450,7 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 bool spread_is_urgent_rcu(const struct path_set *set, struct sparse **flows, const uint8_t *packet,
 			  size_t len, nsec_t now)
 {
-	if (!set || !is_controlled(set) || set->n_active < 2)
+	if (!set || !spread_is_controlled(set) || set->n_active < 2)
 		return false;
 	if (!*flows)
 		*flows = calloc(SPARSE_FLOWS, sizeof(**flows));
@@ -463,7 +474,7 @@ static uint32_t dead_slots(struct spread *s, const struct path_set *set, nsec_t 
 		const struct path_entry *e = &set->entries[i];
 
 		if (s->resend.paths[e->path->slot].way == path_way(e->path) &&
-		    e->state != HEALTH_DOWN && e->is_usable && !is_silent(s, set, e, now))
+		    e->state != HEALTH_DOWN && e->is_usable && !spread_is_silent(s, set, e, now))
 			dead &= ~(1U << e->path->slot);
 	}
 	return dead;
@@ -503,14 +514,14 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 	struct burst *b;
 	bool is_sent = true;
 
-	if (!set || !is_controlled(set))
+	if (!set || !spread_is_controlled(set))
 		return true;
 	store_expire(&s->resend.store, now);
 	find_candidates(s, set, now, &candidates);
 	if (candidates.kind > LIVELY_STANDBY)
 		return true; /* nowhere to send it */
 	while (is_sent && resend_next(&s->resend, dead_slots(s, set, now), &item)) {
-		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set, now), bursts);
+		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set, BINDING_NONE, now), bursts);
 		if (!b)
 			return true;
 		b->is_urgent = item.slot == PATH_SLOT_NONE;
@@ -544,14 +555,31 @@ nsec_t spread_deadline(const struct spread *s, nsec_t now)
 	return nsec_max(at, now + RESEND_RETRY);
 }
 
-uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, nsec_t now)
+/* The paths that what has this binding may take. */
+static void find_users(struct spread *s, const struct path_set *set, uint8_t binding, nsec_t now,
+		       struct candidates *ret)
+{
+	const struct path_entry *e;
+
+	if (binding == BINDING_NONE) {
+		find_candidates(s, set, now, ret);
+		return;
+	}
+	e = spread_bound_path(s, set, binding, now);
+	ret->n = e != NULL;
+	if (e)
+		ret->entries[0] = (uint8_t)(e - set->entries);
+}
+
+uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, uint8_t binding,
+				nsec_t now)
 {
 	struct candidates candidates;
 	uint64_t bytes = UINT64_MAX;
 
-	if (!set || !is_controlled(set))
+	if (!set || !spread_is_controlled(set))
 		return bytes;
-	find_candidates(s, set, now, &candidates);
+	find_users(s, set, binding, now, &candidates);
 	for (unsigned i = 0; i < candidates.n; i++) {
 		const struct path *p = set->entries[candidates.entries[i]].path;
 		const struct pathctl *c = s->controls[p->slot];
@@ -562,16 +590,16 @@ uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, ns
 	return bytes;
 }
 
-nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_t now,
-			     bool *ret_fast)
+nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, uint8_t binding,
+			     nsec_t now, bool *ret_fast)
 {
 	struct candidates candidates;
 	nsec_t longest = 0;
 
 	*ret_fast = false;
-	if (!set || !is_controlled(set))
+	if (!set || !spread_is_controlled(set))
 		return 0;
-	find_candidates(s, set, now, &candidates);
+	find_users(s, set, binding, now, &candidates);
 	*ret_fast = candidates.n > 0;
 	for (unsigned i = 0; i < candidates.n; i++) {
 		const struct path *p = set->entries[candidates.entries[i]].path;
@@ -581,7 +609,7 @@ nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_
 		if (c && c->has_delay)
 			longest = nsec_max(longest, pathctl_round_trip(c) + pathctl_queue(c, now));
 	}
-	if (longest && now - s->repair_at < REPAIR_AGE_SPAN)
+	if (longest && binding == BINDING_NONE && now - s->repair_at < REPAIR_AGE_SPAN)
 		longest += s->repair_age;
 	return longest;
 }

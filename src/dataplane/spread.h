@@ -6,7 +6,7 @@
  * and with scheduler = weight: by weight. Paths that have gone silent are left alone but for
  * copies of what goes over the others, which show when they are back, and what they have taken
  * along is sent again (dataplane/resend.h). In mode auto, what is urgent also goes over the second
- * best (dataplane/urgent.h).
+ * best (dataplane/urgent.h). What is bound to certain paths goes there alone (spread_bound.c).
  * Owner: the TUN reader.
  */
 #pragma once
@@ -24,12 +24,20 @@ struct unsent {
 	unsigned n;
 };
 
+/* The last burst of a binding. */
+struct departure {
+	uint8_t slot; /* of its path; PATH_SLOT_NONE */
+	bool has_arrival;
+	nsec_t arrival, at;
+};
+
 struct spread {
 	struct unsent *unsent; /* NULL: they are told at once */
 	struct sched sched;
 	struct pathctl *controls[PATHS_MAX]; /* by slot; made with the first burst */
 	nsec_t next_probe[PATHS_MAX];	     /* of a silent path */
 	_Atomic nsec_t small_at; /* when a small packet was last to be sent; any reader */
+	struct departure bound[PATH_BINDINGS];
 	struct resend resend;
 	nsec_t repair_age, repair_at;	 /* how long until one is asked for; when the last was */
 	_Atomic(struct urgent *) urgent; /* made with the first copy; read for status */
@@ -60,6 +68,11 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
  */
 bool spread_is_urgent_rcu(const struct path_set *set, struct sparse **flows, const uint8_t *packet,
 			  size_t len, nsec_t now);
+/*
+ * Inside a read section: `binding`, or BINDING_NONE if no path is there for it and it is to go like
+ * all else then.
+ */
+uint8_t spread_binding_rcu(const struct path_set *set, uint8_t binding);
 /* The peer asks for what a path lost; true if it is to be looked for. */
 bool spread_want(struct spread *s, const struct frame_repair *repair);
 /*
@@ -70,14 +83,15 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 		       nsec_t now, nsec_t *ret_retry);
 /* When spread_resend_rcu() may find something without a report or a request; NSEC_NEVER. */
 nsec_t spread_deadline(const struct spread *s, nsec_t now);
-/* How large a burst should be at most; UINT64_MAX if it does not matter. */
-uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, nsec_t now);
+/* How large a burst of that binding should be at most; UINT64_MAX if it does not matter. */
+uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, uint8_t binding,
+				nsec_t now);
 /*
  * The longest round trip of what the paths carry, with what stands before it there and with the
  * repairs that it waits for; 0 if there is no telling. Are all fast?
  */
-nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, nsec_t now,
-			     bool *ret_fast);
+nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, uint8_t binding,
+			     nsec_t now, bool *ret_fast);
 /* Inside a read section: asks the links of the active paths to tell when they have room. */
 void spread_want_room_rcu(const struct path_set *set);
 /* A report about one of our paths has come. */

@@ -194,6 +194,31 @@ static int fill_addresses(const struct network_settings *s, struct network_statu
 	return 0;
 }
 
+static void fill_rule(const struct network *n, const char *name, uint8_t number,
+		      struct rule_status *ret)
+{
+	const struct rule_count *c = &n->rule_counts[number];
+
+	strcpy(ret->name, name);
+	ret->packets = load(&c->packets);
+	ret->bytes = load(&c->bytes);
+	ret->elsewhere_bytes = load(&c->elsewhere_bytes);
+}
+
+static int fill_rules(const struct network *n, struct network_status *ret)
+{
+	const struct rules *rules = rcu_own(&n->rules);
+	unsigned count = rules ? rules->n : 0;
+
+	ret->rules = calloc(count + 1, sizeof(*ret->rules));
+	if (!ret->rules)
+		return -ENOMEM;
+	for (unsigned i = 0; i < count; i++)
+		fill_rule(n, rules->list[i].name, rules->numbers[i], &ret->rules[ret->n_rules++]);
+	fill_rule(n, "", BINDING_LOWER_EFFORT, &ret->rules[ret->n_rules++]);
+	return 0;
+}
+
 int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 {
 	int r;
@@ -229,6 +254,8 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));
 	if (!ret->links || !ret->peers)
 		r = -ENOMEM;
+	if (r == 0)
+		r = fill_rules(n, ret);
 	for (size_t i = 0; r == 0 && i < n->n_links; i++) {
 		if (n->links[i])
 			fill_link(n->links[i], &ret->links[ret->n_links++]);
@@ -264,5 +291,6 @@ void network_status_free(struct network_status *s)
 	free(s->peers);
 	free(s->links);
 	free(s->addresses);
+	free(s->rules);
 	memset(s, 0, sizeof(*s));
 }

@@ -97,6 +97,13 @@ struct queue_status {
 	uint64_t waits;		 /* of its thread for that of another queue */
 };
 
+/* Of a rule: what was to be sent and met it. */
+struct rule_status {
+	char name[RULE_NAME_MAX + 1]; /* "": what is marked as lower effort, without a rule */
+	uint64_t packets, bytes;
+	uint64_t elsewhere_bytes; /* of these: when none of its links worked */
+};
+
 struct network_status {
 	char name[NETWORK_NAME_MAX + 1];
 	const char *state; /* "active", or what the daemon says; a constant */
@@ -116,6 +123,8 @@ struct network_status {
 	struct drops drops; /* those that belong to no link */
 	struct queue_status queues[QUEUES_MAX];
 	size_t n_queues;
+	struct rule_status *rules; /* the last of which is for lower effort */
+	size_t n_rules;
 	struct link_status *links;
 	size_t n_links;
 	struct peer_status *peers;

@@ -139,7 +139,8 @@ bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, n
 
 	if (!ring_push(t->frames, &p))
 		return false;
-	if (frame->type == FRAME_REPAIR || is_any_waiting(t))
+	/* Others do not look here before they send: without its reports a path looks silent. */
+	if (frame->type == FRAME_REPAIR || t->n_readers > 1 || is_any_waiting(t))
 		waker_wake(&t->readers[0].waker);
 	return true;
 }
@@ -155,7 +156,7 @@ static void take_frame_rcu(struct reader *r, struct outlet *o, const struct post
 		is_wanted = spread_want(o->spread, &p->frame.repair);
 	share_unlock_rcu(o, r);
 	/* It may be what another reader's burst waits for, which is for whoever is awake. */
-	if (is_wanted || (o->share && !outlet_is_clear(o)))
+	if (is_wanted || (o->share && outlet_is_waiting(o)))
 		reader_make_busy(r, o);
 }
 
@@ -229,16 +230,34 @@ static struct bond *route(struct reader *r, const uint8_t *packet, size_t len)
 }
 
 /* Queues what is left of the read, behind what is still open. */
-static void enqueue(struct reader *r, struct outlet *o)
+static void enqueue(struct reader *r, struct outlet *o, uint8_t binding)
 {
 	if (o->share)
 		pack_close(r);
 	rcu_begin();
 	share_lock_rcu(o, r);
-	outlet_enqueue(o, r);
+	outlet_enqueue(o, r, binding);
 	share_unlock_rcu(o, r);
 	rcu_end();
 	r->last = o;
+}
+
+/*
+ * What the packets just read are bound to now. Without a path for it they are like all others,
+ * but behind what waits of the same since before.
+ */
+static uint8_t find_binding_rcu(struct reader *r, const struct outlet *o)
+{
+	const struct split *s = &r->read->split;
+	uint8_t binding = rules_find(rcu_read(&r->network->rules), s->packet, s->len);
+	uint8_t now;
+
+	if (binding == BINDING_NONE)
+		return binding;
+	now = spread_binding_rcu(rcu_read(&o->bond->paths), binding);
+	rule_count_add(&r->network->rule_counts[binding], s->n_segments, split_bytes_left(s),
+		       now == BINDING_NONE);
+	return outlet_is_clear(o, binding) ? now : binding;
 }
 
 /* Sends what was read, as far as nothing waits before it. */
@@ -247,18 +266,20 @@ static void send_read(struct reader *r, struct outlet *o)
 	struct peer *peer = &o->bond->peer;
 	struct split *s = &r->read->split;
 	struct keypair *k;
+	uint8_t binding;
 	uint8_t *packet;
 	size_t len;
 
 	rcu_begin();
+	binding = find_binding_rcu(r, o);
 	k = peer_send_session_rcu(peer, r->now);
-	while (k && outlet_is_clear(o) && (packet = split_next(s, &len)))
-		pack_add_rcu(r, o, k, packet, len);
+	while (k && outlet_is_clear(o, binding) && (packet = split_next(s, &len)))
+		pack_add_rcu(r, o, k, binding, packet, len);
 	rcu_end();
 	if (!k)
 		peer_poke(peer, POKE_HANDSHAKE);
 	if (split_bytes_left(s))
-		enqueue(r, o);
+		enqueue(r, o, binding);
 }
 
 /* It comes with the first packet to the peer; NULL without memory. */
@@ -299,25 +320,47 @@ static void take_read(struct reader *r, const struct virtio_net_hdr *header, siz
 		send_read(r, o);
 }
 
+static void drain_line_rcu(struct reader *r, struct outlet *o, struct line *l, struct keypair *k)
+{
+	uint8_t *packet;
+	size_t len;
+
+	if (!outlet_may_send_rcu(o, r, l))
+		return;
+	outlet_tune_queue(o, r, l);
+	while (k && outlet_may_send_rcu(o, r, l) && (packet = flowq_pop(l->queue, r->now, &len))) {
+		pack_add_rcu(r, o, k, l->binding, packet, len);
+		/* The receiver joins best what comes in one burst. */
+		if (flowq_is_turn_over(l->queue))
+			pack_close(r);
+	}
+}
+
+static void drain_bound_rcu(struct reader *r, struct outlet *o, struct keypair *k)
+{
+	uint64_t bits = o->waiting_bound;
+	struct line *l;
+
+	while ((l = outlet_next_line(o, &bits)))
+		drain_line_rcu(r, o, l, k);
+}
+
 /* Sends what waits, as far as there is room; returns when to look again. */
 static nsec_t progress(struct reader *r, struct outlet *o)
 {
 	struct keypair *k;
-	uint8_t *packet;
-	size_t len;
+	bool may_send = outlet_send_again(o, r);
 
-	if (!outlet_send_again(o, r) || !outlet_send_waiting(o, r) || flowq_is_empty(o->queue))
-		return outlet_retry_at(o, r);
-	outlet_tune_queue(o, r);
 	rcu_begin();
 	k = peer_send_session_rcu(&o->bond->peer, r->now);
-	while (k && outlet_send_waiting(o, r) && (packet = flowq_pop(o->queue, r->now, &len))) {
-		pack_add_rcu(r, o, k, packet, len);
-		/* The receiver joins best what comes in one burst. */
-		if (flowq_is_turn_over(o->queue))
-			pack_close(r);
-	}
+	if (!o->is_main_first)
+		drain_bound_rcu(r, o, k);
+	if (may_send)
+		drain_line_rcu(r, o, &o->main, k);
+	if (o->is_main_first)
+		drain_bound_rcu(r, o, k);
 	rcu_end();
+	o->is_main_first = !o->is_main_first;
 	if (!k)
 		outlet_expire(o, r);
 	outlet_count_queue(o, r);

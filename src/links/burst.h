@@ -27,6 +27,7 @@ struct endpoint {
 };
 
 #define BURST_DATAGRAMS 64    /* UDP_MAX_SEGMENTS of Linux before 6.9 */
+#define BINDING_NONE 0xff     /* of a burst that may take any path */
 #define BURST_BYTES_MAX 65507 /* the largest UDP payload over IPv4 */
 
 struct burst {
@@ -43,6 +44,7 @@ struct burst {
 	bool is_mtu_probe; /* not to be fragmented; and it is no fault if it is too large */
 	bool is_urgent;	   /* data that gains by time, not by rate */
 	uint8_t ecn;	   /* of the outer IP headers (wire/ecn.h) */
+	uint8_t binding;   /* of data: what it is bound to, in path_set->bindings; BINDING_NONE */
 	/* receive only */
 	struct link *link;
 	struct endpoint from;
@@ -68,6 +70,7 @@ static inline struct burst *burst_take(struct pool *pool)
 	b->is_mtu_probe = false;
 	b->is_urgent = false;
 	b->ecn = 0;
+	b->binding = BINDING_NONE;
 	b->session = NULL;
 	return b;
 }

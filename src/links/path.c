@@ -35,6 +35,11 @@ static enum path_rank rank(const struct path_set *set, unsigned i, bool is_probe
 	return e->is_held ? RANK_HELD : RANK_DOWN;
 }
 
+bool path_set_works(const struct path_set *set, unsigned index, bool is_probed)
+{
+	return rank(set, index, is_probed) <= RANK_POOR_BACKUP;
+}
+
 static uint32_t heaviest_weight(const struct path_set *set)
 {
 	uint32_t heaviest = 0;

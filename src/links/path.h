@@ -56,6 +56,17 @@ struct path_entry {
 	uint64_t rate; /* bits per second that may be sent; 0: no cap */
 };
 
+/* Where what is bound goes: over the first of these that lives, none else. */
+#define PATH_BINDINGS 33
+#define PATH_BINDING_MAX 4
+
+struct path_binding {
+	uint8_t entries[PATH_BINDING_MAX]; /* paths that work, best first */
+	uint8_t n;
+	bool is_redundant; /* over the first two */
+	bool is_strict;	   /* if there is none: nowhere, else it is like all others */
+};
+
 struct path_set {
 	struct path_entry entries[PATHS_MAX];
 	unsigned n;
@@ -67,6 +78,7 @@ struct path_set {
 	bool is_multilink; /* the peer reports what it receives */
 	bool is_by_weight; /* all the same, the weights decide */
 	nsec_t max_spread; /* one-way delays that differ by more are not striped; 0: no limit */
+	struct path_binding bindings[PATH_BINDINGS]; /* by number */
 	struct rcu_link rcu;
 };
 
@@ -78,6 +90,9 @@ struct path_set {
  * failover the one of greatest weight, the first of equals.
  */
 void path_set_choose(struct path_set *set, bool is_probed);
+
+/* May data go over entries[index], if somebody wants so? `is_probed` as above. */
+bool path_set_works(const struct path_set *set, unsigned index, bool is_probed);
 
 /* The entry's weight as a part of the heaviest's, by which it is guessed what a path may carry. */
 static inline double path_set_share(const struct path_set *set, const struct path_entry *e)

@@ -35,6 +35,7 @@
 	X(tx_queue, "dropped from a flow's queue, to keep it short or for its age")                \
 	X(tx_queue_full, "no room in the peer's flow queues")                                      \
 	X(tx_no_path, "no remote endpoint to send to")                                             \
+	X(tx_rule, "its rule allows certain links only, of which none works")                      \
 	X(tx_too_big, "packet larger than a datagram can carry")                                   \
 	X(tx_no_buffer, "pool empty on send")                                                      \
 	X(tx_ring_full, "link's queue full")                                                       \

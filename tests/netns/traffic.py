@@ -152,13 +152,15 @@ class UdpOutcome:
     late: int  # arrived after one sent later
 
 
-def udp_probe(source, target, address, count=500, size=200, interval=0.002):
-    """Sends numbered datagrams at a steady pace and looks at what arrives."""
+def udp_probe(source, target, address, count=500, size=200, interval=0.002, dscp=0):
+    """Sends numbered datagrams at a steady pace, so marked (IPv4), and looks at what arrives."""
     listener = target.socket(family_of(address), socket.SOCK_DGRAM, timeout=1)
     # Room for all of it: what is lost is to be lost by the tunnel.
     listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
     listener.bind((address, 0))
     sender = source.socket(family_of(address), socket.SOCK_DGRAM)
+    if dscp:
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
     sender.connect(listener.getsockname()[:2])
     arrived = []
 

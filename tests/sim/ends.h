@@ -39,6 +39,8 @@ struct flow {
 	nsec_t next_send;
 	uint32_t window; /* so many packets of a greedy one may be unacknowledged; 0: any */
 	uint32_t n_acked;
+	uint8_t binding;       /* BINDING_NONE; else it is greedy, ... */
+	struct burst *waiting; /* ... and has a line of its own; NULL */
 	/* counts */
 	uint32_t n_sent, n_delivered, n_twice, n_disordered;
 	uint32_t next_number;
@@ -270,14 +272,18 @@ static void add_packet(struct burst *b, struct flow *f, nsec_t now)
 	memcpy(packet + sizeof(*ip) + sizeof(number), &now, sizeof(now));
 	must(number < f->room);
 	b->is_urgent = spread_is_urgent_rcu(set, &sim.urgent_flows, packet, f->bytes, now);
-	must(keypair_take_counters(k, 1, &counter));
+	b->binding = f->binding;
+	if (f->binding == BINDING_NONE)
+		must(keypair_take_counters(k, 1, &counter));
+	else
+		must(bond_take_bound_rcu(net.bonds[NEAR], k, f->binding, 1, &counter));
 	must(bond_seal_next(b, k, counter, packet, wg_padded_len(f->bytes, 1420)));
 }
 
 static struct burst *make_burst_of(struct flow *f, nsec_t now)
 {
 	const struct path_set *set = rcu_read(&net.bonds[NEAR]->paths);
-	uint64_t limit = spread_burst_bytes_rcu(sim.spread, set, now);
+	uint64_t limit = spread_burst_bytes_rcu(sim.spread, set, f->binding, now);
 	size_t len = datagram_len(wg_padded_len(f->bytes, 1420));
 	struct burst *b = burst_take(net.bursts);
 
@@ -337,12 +343,32 @@ static void send_greedy(nsec_t now, nsec_t *retry)
 	while (n_idle < ENDS_FLOWS && send_waiting(retry)) {
 		struct flow *f = &sim.flows[sim.turn++ % ENDS_FLOWS];
 
-		if (!f->bytes || f->interval || f->next_send > now || is_window_full(f)) {
+		if (!f->bytes || f->interval || f->next_send > now || is_window_full(f) ||
+		    f->binding != BINDING_NONE) {
 			n_idle++;
 			continue;
 		}
 		send_or_wait(f, now, retry);
 		n_idle = 0;
+	}
+}
+
+/* Those that are bound wait for their own paths alone. */
+static void send_bound(nsec_t now, nsec_t *retry)
+{
+	for (struct flow *f = sim.flows; f < sim.flows + ENDS_FLOWS; f++) {
+		nsec_t at = NSEC_NEVER;
+
+		if (!f->bytes || f->binding == BINDING_NONE)
+			continue;
+		while (f->waiting || f->next_send <= now) {
+			if (!f->waiting)
+				f->waiting = make_burst_of(f, now);
+			if (!try_send(f->waiting, &at))
+				break;
+			f->waiting = NULL;
+		}
+		*retry = nsec_min(*retry, f->waiting ? at : f->next_send);
 	}
 }
 
@@ -393,6 +419,7 @@ static void near_turn(void)
 		tell_gone(now);
 		send_greedy(now, &retry);
 	}
+	send_bound(now, &retry);
 	empty_links();
 	for (const struct flow *f = sim.flows; f < sim.flows + ENDS_FLOWS; f++)
 		if (f->bytes && f->interval)
@@ -476,7 +503,8 @@ static inline struct flow *ends_add_flow(size_t bytes, nsec_t interval, size_t m
 	while (f->bytes)
 		f++;
 	must(f < sim.flows + ENDS_FLOWS);
-	*f = (struct flow){.bytes = bytes, .interval = interval, .room = most};
+	*f = (struct flow){
+		.bytes = bytes, .interval = interval, .room = most, .binding = BINDING_NONE};
 	f->next_send = simnet_now(sim.net) + simnet_below(sim.net, NSEC_PER_MSEC);
 	f->has_come = calloc(most, 1);
 	must(f->has_come != NULL);
@@ -521,8 +549,11 @@ static inline void ends_end(void)
 		;
 	for (unsigned i = 0; i < sim.n_waiting; i++)
 		burst_put(sim.waiting[i]);
-	for (unsigned i = 0; i < ENDS_FLOWS; i++)
+	for (unsigned i = 0; i < ENDS_FLOWS; i++) {
+		if (sim.flows[i].waiting)
+			burst_put(sim.flows[i].waiting);
 		free(sim.flows[i].has_come);
+	}
 	spread_free(sim.spread);
 	free(sim.urgent_flows);
 	drop_ends_paths(net.bonds[NEAR]);

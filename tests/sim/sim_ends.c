@@ -25,6 +25,11 @@ static uint64_t from_environment(const char *name, uint64_t by_default)
 		      last = seed + from_environment("SIM_SEEDS", getenv("SIM_SEED") ? 1 : 25);    \
 	     seed < last; seed++)
 
+/* A third of them, for what takes long. */
+#define FOR_SOME_SEEDS                                                                             \
+	FOR_SEEDS                                                                                  \
+	if (getenv("SIM_SEED") || seed % 3 == 1)
+
 #define ck_assert_seed(condition, ...)                                                             \
 	ck_assert_msg(condition, "seed %lu: " #condition, (unsigned long)seed)
 
@@ -345,6 +350,117 @@ START_TEST(path_that_leads_elsewhere_is_learnt_anew)
 }
 END_TEST
 
+/* Two lines as others, and one that stands by, since it is longer by more than max_spread_ms. */
+static struct simnet_path *begin_with_long_line(uint64_t seed)
+{
+	struct simnet_path *line;
+
+	ends_begin(seed, 3);
+	make_lines(0);
+	line = ends_path(NEAR, 2);
+	line->delay = 150 * MSEC + (nsec_t)simnet_below(sim.net, 200 * MSEC);
+	ends_path(FAR, 2)->delay = line->delay;
+	return line;
+}
+
+static struct flow *add_bound_flow(uint8_t binding)
+{
+	struct flow *f = ends_add_flow(1300, 0, MANY);
+
+	f->binding = binding;
+	return f;
+}
+
+START_TEST(lower_effort_takes_the_long_line_in_order_and_delays_nobody)
+{
+	FOR_SOME_SEEDS
+	{
+		struct simnet_path *line = begin_with_long_line(seed);
+		struct flow *bound;
+		uint64_t before;
+
+		add_flows();
+		bound = add_bound_flow(BINDING_LOWER_EFFORT);
+		warm_up(seed);
+		ends_run(SECONDS(4));
+		before = far_bytes(2);
+		ends_run(SECONDS(2));
+		ck_assert_seed((far_bytes(2) - before) * 8 / 2 >= line->rate_bps * 7 / 10);
+		ends_stop(SECONDS(3));
+		ck_assert_seed(bound->n_disordered == 0);
+		ck_assert_seed(SUM(n_twice) == 0);
+		for (unsigned i = 0; i < N_FLOWS; i++)
+			ck_assert_seed(sim.flows[i].longest <= LONGEST);
+		for (unsigned i = 0; i < N_GREEDY; i++)
+			ck_assert_seed(sim.flows[i].n_disordered == 0);
+		ends_end();
+	}
+}
+END_TEST
+
+/* From the long line to a short one, where others are, and back, while both work. */
+START_TEST(bound_flow_stays_in_order_when_it_changes_lines)
+{
+	FOR_SOME_SEEDS
+	{
+		struct path_binding *b;
+		struct flow *bound;
+
+		begin_with_long_line(seed);
+		add_flows();
+		bound = add_bound_flow(0);
+		ends_start(mode_of_seed(seed));
+		b = &rcu_own(&net.bonds[NEAR]->paths)->bindings[0];
+		b->n = 1;
+		for (unsigned i = 0; i < 4; i++) {
+			b->entries[0] = i % 2 ? 0 : 2;
+			ends_run(SECONDS(3));
+			ck_assert_seed(bound->n_disordered == 0);
+		}
+		ends_stop(SECONDS(3));
+		ck_assert_seed(bound->n_twice == 0);
+		ends_end();
+	}
+}
+END_TEST
+
+/* The first is silently dead for a while: the next carries the flow, and copies find it again. */
+START_TEST(bound_flow_leaves_a_line_that_dies_and_is_back)
+{
+	FOR_SOME_SEEDS
+	{
+		struct path_binding *b;
+		struct flow *bound;
+		uint32_t delivered;
+		uint64_t before;
+
+		ends_begin(seed, 3);
+		make_lines(0);
+		bound = add_bound_flow(0);
+		ends_start(BOND_AGGREGATE);
+		b = &rcu_own(&net.bonds[NEAR]->paths)->bindings[0];
+		*b = (struct path_binding){.entries = {1, 2}, .n = 2};
+		ends_run(SECONDS(2));
+		before = far_bytes(1);
+		ends_run(SECONDS(1));
+		ck_assert_seed(far_bytes(1) > before + 50000);
+		ends_path(NEAR, 1)->dead_from = simnet_now(sim.net);
+		ends_path(NEAR, 1)->dead_to = simnet_now(sim.net) + SECONDS(2);
+		ends_run(SECONDS(1));
+		delivered = bound->n_delivered;
+		ends_run(SECONDS(1));
+		ck_assert_seed(bound->n_delivered > delivered);
+		ends_run(SECONDS(1));
+		before = far_bytes(1);
+		ends_run(SECONDS(1));
+		ck_assert_seed(far_bytes(1) > before + 50000);
+		ends_stop(SECONDS(3));
+		ck_assert_seed(bound->n_twice == 0);
+		ends_end();
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("sim_ends");
@@ -361,6 +477,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow);
 	tcase_add_test(t, much_longer_path_stands_by);
 	tcase_add_test(t, path_that_leads_elsewhere_is_learnt_anew);
+	tcase_add_test(t, lower_effort_takes_the_long_line_in_order_and_delays_nobody);
+	tcase_add_test(t, bound_flow_stays_in_order_when_it_changes_lines);
+	tcase_add_test(t, bound_flow_leaves_a_line_that_dies_and_is_back);
 	suite_add_tcase(s, t);
 	return s;
 }

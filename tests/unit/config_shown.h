@@ -85,6 +85,9 @@ static inline void assert_same_network(const struct network_settings *a,
 	ck_assert_uint_eq(x.n_addresses, y.n_addresses);
 	for (size_t i = 0; i < x.n_addresses; i++)
 		ck_assert_int_eq(memcmp(&x.addresses[i], &y.addresses[i], sizeof(*x.addresses)), 0);
+	ck_assert_uint_eq(x.n_rules, y.n_rules);
+	ck_assert_int_eq(memcmp(x.rules, y.rules, x.n_rules * sizeof(*x.rules)), 0);
+	x.rules = y.rules = NULL;
 	x.peers = y.peers = NULL;
 	x.links = y.links = NULL;
 	x.addresses = y.addresses = NULL;

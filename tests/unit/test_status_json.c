@@ -16,6 +16,8 @@ static struct path_status paths[2];
 static struct prefix allowed[2];
 static struct peer_status peers[2];
 static struct link_status links[2];
+static struct rule_status rules[2] = {
+	{.name = "calls", .packets = 5, .bytes = 600, .elsewhere_bytes = 70}};
 static struct network_status network;
 static struct prefix addresses[] = {{AF_INET, 24, {10, 10, 0, 2}},
 				    {AF_INET6, 64, {0xfd, 0x10, [15] = 2}}};
@@ -147,6 +149,8 @@ static void make_network(void)
 			  .link = {.receive_batch = 4, .queue = 16}},
 		.queues = {{.packets = 7, .bytes = 9000, .waits = 1}, {.packets = 3}},
 		.n_queues = 2,
+		.rules = rules,
+		.n_rules = 2,
 		.links = links,
 		.n_links = 2,
 		.peers = peers,
@@ -198,7 +202,10 @@ START_TEST(network_tells_its_settings_and_totals)
 		  "\"buffers\":{\"total\":256,\"free\":200,\"repair_bytes\":65536,"
 		  "\"repair_used_bytes\":32768},"
 		  "\"queues\":[{\"packets\":7,\"bytes\":9000,\"waits\":1},"
-		  "{\"packets\":3,\"bytes\":0,\"waits\":0}]}");
+		  "{\"packets\":3,\"bytes\":0,\"waits\":0}],"
+		  "\"rules\":[{\"name\":\"calls\",\"packets\":5,\"bytes\":600,"
+		  "\"elsewhere_bytes\":70},"
+		  "{\"name\":null,\"packets\":0,\"bytes\":0,\"elsewhere_bytes\":0}]}");
 	json_object_put(o);
 }
 END_TEST

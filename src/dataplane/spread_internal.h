@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/* The inside of spread.c, for spread_bound.c, which sends what is bound to certain paths. */
+#pragma once
+
+#include "dataplane/spread.h"
+
+/* Does what is sent follow the reports of the peer? */
+bool spread_is_controlled(const struct path_set *set);
+/* The control of a path as it leads now. NULL without memory for it: it then goes uncontrolled. */
+struct pathctl *spread_control(struct spread *s, const struct path_set *set,
+			       const struct path_entry *e, nsec_t now);
+bool spread_is_silent(struct spread *s, const struct path_set *set, const struct path_entry *e,
+		      nsec_t now);
+/* Gives it to the path, whose control (NULL: it has none) is told. False: its link is full. */
+bool spread_push(struct spread *s, struct pathctl *c, const struct path_entry *e, struct burst *b,
+		 nsec_t now);
+/* Sends the burst over a silent path, if that has not been tried for a while. */
+bool spread_probe(struct spread *s, const struct path_set *set, const struct path_entry *e,
+		  struct burst *b, nsec_t now);
+/* When to try again a path that is ready then; NSEC_NEVER: a report will tell. */
+nsec_t spread_retry_at(nsec_t ready, nsec_t now);
+
+/* spread_send_rcu() of a burst with a binding. */
+enum spread_result spread_send_bound_rcu(struct spread *s, const struct path_set *set,
+					 struct burst *b, nsec_t now, nsec_t *ret_retry);
+/* The path that what has this binding takes next; NULL: there is none. */
+const struct path_entry *spread_bound_path(struct spread *s, const struct path_set *set,
+					   uint8_t binding, nsec_t now);

@@ -36,6 +36,13 @@ struct share {
 	_Atomic uint32_t bound_burst_bytes[PATH_BINDINGS]; /* 0: not known yet */
 };
 
+/* Without the lock. */
+static inline bool share_is_backed_up(const struct share *s)
+{
+	return atomic_load_explicit(&s->is_backed_up, memory_order_relaxed) ||
+	       atomic_load_explicit(&s->waiting_bound, memory_order_relaxed);
+}
+
 int share_new(struct share **ret, unsigned n_readers); /* 0 or -ENOMEM */
 void share_free(struct share *s);		       /* NULL is fine */
 

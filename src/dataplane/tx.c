@@ -156,7 +156,7 @@ static void take_frame_rcu(struct reader *r, struct outlet *o, const struct post
 		is_wanted = spread_want(o->spread, &p->frame.repair);
 	share_unlock_rcu(o, r);
 	/* It may be what another reader's burst waits for, which is for whoever is awake. */
-	if (is_wanted || (o->share && outlet_is_waiting(o)))
+	if (is_wanted || (o->share && share_is_backed_up(o->share)))
 		reader_make_busy(r, o);
 }
 

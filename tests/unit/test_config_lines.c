@@ -192,6 +192,38 @@ static const char every_key[] =
 	"allowed_ips = 10.7.0.2/32\nallowed_ips = fd07::2\nendpoint = [2001:db8::7]:99\n"
 	"persistent_keepalive = off\nmultilink = no\n";
 
+/* Is there a line of that key, and is it none of those by default? */
+static bool is_shown_otherwise(const char *key, const char *shown, const char *defaults)
+{
+	char start[64];
+	char line[256];
+
+	snprintf(start, sizeof(start), "\n%s = ", key);
+	for (const char *at = shown; (at = strstr(at, start)); at++) {
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at + 1, "\n") + 2, at);
+		if (!strstr(defaults, line))
+			return true;
+	}
+	return false;
+}
+
+START_TEST(every_value_is_shown)
+{
+	char *shown = print_config(every_key);
+	char *defaults = print_config("[wireguard]\nprivate_key = " ALICE
+				      "\npeer_public_key = " PRESHARED "\n" LINK);
+
+	for (const struct section_kind *k = section_kinds; k->kind; k++)
+		for (const struct config_key *key = k->keys; key->name; key++)
+			if (!strstr(key->name, "private_key") && !strstr(key->name, "preshared") &&
+			    strcmp(key->name, "netmask") != 0)
+				ck_assert_msg(is_shown_otherwise(key->name, shown, defaults), "%s",
+					      key->name);
+	free(shown);
+	free(defaults);
+}
+END_TEST
+
 START_TEST(every_key_is_the_same_when_shown)
 {
 	static const char *const others[] = {"private_key_file", "preshared_key_file"};
@@ -472,6 +504,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_test(c, every_key_is_the_same_when_shown);
+	tcase_add_test(c, every_value_is_shown);
 	tcase_add_test(c, key_files_are_shown_by_their_paths);
 	tcase_add_test(c, what_is_wrong_is_not_shown);
 	tcase_add_loop_test(c, good_line_is_accepted, 0, sizeof(good_cases) / sizeof(*good_cases));

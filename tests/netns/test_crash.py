@@ -41,7 +41,6 @@ def handshakes_begun(daemon):
 def test_a_server_that_crashed_begins_the_handshake_itself(lab):
     default = dict.fromkeys(["health_check_interval_ms", "health_check_timeout_ms", "error_backoff_secs"])
     pair = Pair(lab, client=default, server=default)
-    assert handshakes_begun(pair.server) == 0
     pair.client_node.nft(NO_INITIATIONS)
 
     for _ in range(ROUNDS):  # each a moment after the handshake that the last one led to
@@ -69,7 +68,6 @@ def test_both_ends_crash_at_once(lab):
 def test_a_stock_peer_is_found_again_by_a_server_that_crashed(lab, family):
     mixed = Mixed(lab, vtrunkd_initiates=False, family=family)
     mixed.connect()
-    assert handshakes_begun(mixed.daemon) == 0
     mixed.server.nft(NO_INITIATIONS)
 
     for _ in range(ROUNDS):

@@ -178,6 +178,7 @@ static inline void handmade_end(void)
 		keypair_put(far[i]);
 	handshaker_free(net.handshaker);
 	allowedips_retire(rcu_own(&net.allowed_ips));
+	rules_retire(rcu_own(&net.rules));
 	rcu_drain();
 	device_free(net.device);
 	close(net.tun.fd);

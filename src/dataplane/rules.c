@@ -59,20 +59,11 @@ void rules_retire(struct rules *r)
 		rcu_retire(&r->rcu, release);
 }
 
-static bool holds(const struct prefix *p, uint8_t family, const uint8_t *address)
-{
-	unsigned bytes = p->len / 8;
-	uint8_t mask = (uint8_t)(0xff00 >> p->len % 8);
-
-	return p->family == family && !memcmp(p->bytes, address, bytes) &&
-	       (!mask || (address[bytes] & mask) == p->bytes[bytes]);
-}
-
 static bool meets_prefix(const struct prefix *list, unsigned n, uint8_t family,
 			 const uint8_t *address)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (holds(&list[i], family, address))
+		if (list[i].family == family && prefix_has(&list[i], address))
 			return true;
 	}
 	return !n;

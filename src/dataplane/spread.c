@@ -218,11 +218,6 @@ struct candidates {
 	enum { LIVELY_ACTIVE, LIVELY_STANDBY, SILENT, NO_CANDIDATE } kind;
 };
 
-static nsec_t round_trip(const struct path_set *set, uint8_t entry)
-{
-	return atomic_load_explicit(&set->entries[entry].path->rtt, memory_order_relaxed);
-}
-
 /* Leaves out what is so much longer than the quickest that a flow over both would suffer. */
 static void drop_long(const struct path_set *set, struct candidates *c)
 {
@@ -230,11 +225,11 @@ static void drop_long(const struct path_set *set, struct candidates *c)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < c->n; i++) {
-		if (round_trip(set, c->entries[i]))
-			least = nsec_min(least, round_trip(set, c->entries[i]));
+		if (spread_rtt(set, c->entries[i]))
+			least = nsec_min(least, spread_rtt(set, c->entries[i]));
 	}
-	for (unsigned i = 0; set->max_spread && i < c->n; i++) {
-		if ((round_trip(set, c->entries[i]) - least) / 2 <= set->max_spread)
+	for (unsigned i = 0; i < c->n; i++) {
+		if (!spread_is_long(set, c->entries[i], least))
 			c->entries[n++] = c->entries[i];
 	}
 	if (n)

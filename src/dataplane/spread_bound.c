@@ -17,21 +17,16 @@ struct choice {
 	unsigned n;
 };
 
-static nsec_t round_trip(const struct path_set *set, unsigned entry)
-{
-	return atomic_load_explicit(&set->entries[entry].path->rtt, memory_order_relaxed);
-}
-
 /* The working paths that stand by, since others are quicker by more than max_spread. */
 static void find_long(const struct path_set *set, struct choice *ret)
 {
 	nsec_t least = NSEC_NEVER;
 
 	ret->n = 0;
-	if (!spread_is_controlled(set) || !set->max_spread)
+	if (!spread_is_controlled(set))
 		return;
 	for (unsigned i = 0; i < set->n_active; i++) {
-		nsec_t rtt = round_trip(set, set->active[i]);
+		nsec_t rtt = spread_rtt(set, set->active[i]);
 
 		if (rtt && set->entries[set->active[i]].state == HEALTH_UP)
 			least = nsec_min(least, rtt);
@@ -39,8 +34,7 @@ static void find_long(const struct path_set *set, struct choice *ret)
 	for (unsigned i = 0; i < set->n_active; i++) {
 		uint8_t entry = set->active[i];
 
-		if (set->entries[entry].state == HEALTH_UP &&
-		    (round_trip(set, entry) - least) / 2 > set->max_spread)
+		if (set->entries[entry].state == HEALTH_UP && spread_is_long(set, entry, least))
 			ret->entries[ret->n++] = entry;
 	}
 }
@@ -84,7 +78,7 @@ static const struct path_entry *find_other(struct spread *s, const struct path_s
 
 	for (unsigned i = 0; i < set->n_active; i++) {
 		const struct path_entry *e = &set->entries[set->active[i]];
-		nsec_t rtt = round_trip(set, set->active[i]);
+		nsec_t rtt = spread_rtt(set, set->active[i]);
 
 		if (!is_lively(s, set, e, now) || (best && rtt >= least))
 			continue;

@@ -18,6 +18,18 @@ bool spread_push(struct spread *s, struct pathctl *c, const struct path_entry *e
 /* Sends the burst over a silent path, if that has not been tried for a while. */
 bool spread_probe(struct spread *s, const struct path_set *set, const struct path_entry *e,
 		  struct burst *b, nsec_t now);
+/* The round trip of the path that the entry is of, as the monitor has it; 0: not known. */
+static inline nsec_t spread_rtt(const struct path_set *set, unsigned entry)
+{
+	return atomic_load_explicit(&set->entries[entry].path->rtt, memory_order_relaxed);
+}
+
+/* Is it longer than the quickest by more than max_spread (one way), so that it stands by? */
+static inline bool spread_is_long(const struct path_set *set, unsigned entry, nsec_t least)
+{
+	return set->max_spread && (spread_rtt(set, entry) - least) / 2 > set->max_spread;
+}
+
 /* When to try again a path that is ready then; NSEC_NEVER: a report will tell. */
 nsec_t spread_retry_at(nsec_t ready, nsec_t now);
 

@@ -284,14 +284,17 @@ static bool bit_of(const uint8_t *bytes, unsigned bit)
 	return bytes[bit / 8] >> (7 - bit % 8) & 1;
 }
 
+bool prefix_has(const struct prefix *p, const uint8_t *address)
+{
+	unsigned n = p->len / 8;
+	uint8_t mask = (uint8_t)(0xff00 >> p->len % 8);
+
+	return !memcmp(p->bytes, address, n) && (!mask || !((p->bytes[n] ^ address[n]) & mask));
+}
+
 bool prefix_covers(const struct prefix *p, const struct prefix *address)
 {
-	if (p->family != address->family)
-		return false;
-	for (unsigned bit = 0; bit < p->len; bit++)
-		if (bit_of(p->bytes, bit) != bit_of(address->bytes, bit))
-			return false;
-	return true;
+	return p->family == address->family && prefix_has(p, address->bytes);
 }
 
 bool prefix_is_address(const struct prefix *a, const struct prefix *b)

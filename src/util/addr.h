@@ -62,6 +62,8 @@ int addr_split_host_port(const char *text, char *ret_host, size_t host_size, uin
 int prefix_parse(struct prefix *ret, const char *text);
 const char *prefix_format(const struct prefix *p, char buf[PREFIX_TEXT_MAX]);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
+/* Does an address of the prefix's family (4 or 16 bytes) agree with it in its bits? */
+bool prefix_has(const struct prefix *p, const uint8_t *address);
 /* Is an address, of which the length does not count, in the prefix, whose host bits do not? */
 bool prefix_covers(const struct prefix *p, const struct prefix *address);
 /* The same address, whatever the lengths? */

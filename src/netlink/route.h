@@ -11,6 +11,8 @@
 #include "util/addr.h"
 
 #define ROUTE_PROTOCOL 119
+/* What the kernel gives an IPv6 route that has none (IP6_RT_PRIO_USER). */
+#define ROUTE_METRIC_IPV6 1024
 /* linux/rtnetlink.h */
 #define ROUTE_TABLE_MAIN 254
 #define ROUTE_TABLE_LOCAL 255

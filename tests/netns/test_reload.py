@@ -128,6 +128,18 @@ def routes_of(daemon, table):
     return daemon.node.run("ip", "route", "show", "table", str(table), check=False).stdout
 
 
+def metrics_of(daemon, table, family):
+    """Of the routes into the tunnel that the kernel has there."""
+    found = daemon.node.run("ip", "-j", family, "route", "show", "table", str(table), check=False)
+    routes = json.loads(found.stdout) if found.returncode == 0 else []  # there may be no such table
+    return [route.get("metric", 0) for route in routes if route["dev"] == "tun0"]
+
+
+def wanted_metrics(network, table, family):
+    unnamed = 0 if family == "-4" else 1024
+    return {network.get("metric") or unnamed} if network.get("table") == table else set()
+
+
 def assert_kernel_agrees(daemon):
     network = daemon.sections["network"]
     assert inner_addresses(daemon) == sorted(network["address"].split(", "))
@@ -135,7 +147,8 @@ def assert_kernel_agrees(daemon):
         assert daemon.network()["mtu"] == network["mtu"]
         assert f"mtu {network['mtu']} " in daemon.node.ip("link show tun0").stdout
     for table in (100, 101):
-        assert ("tun0" in routes_of(daemon, table)) == (network.get("table") == table)
+        for family in ("-4", "-6"):
+            assert set(metrics_of(daemon, table, family)) == wanted_metrics(network, table, family)
 
 
 def test_a_hundred_random_reloads_keep_session_and_flows(lab):
@@ -163,6 +176,17 @@ def test_a_hundred_random_reloads_keep_session_and_flows(lab):
     for daemon in (pair.client, pair.server):
         assert_kernel_agrees(daemon)
     wait_until(lambda: ping_lost(pair.client_node, SERVER_IP, 5) == 0, 10, "pings are answered")
+
+
+def test_routes_move_to_another_metric_and_back(lab):
+    pair = Pair(lab, rates=[None])
+    network = pair.client.sections["network"]
+    for metric in (None, 7, None, 2000, None):
+        network.update(table=100, metric=metric)
+        done = pair.client.reload()
+        assert done.returncode == 0, done.stderr
+        assert_kernel_agrees(pair.client)
+        assert len(metrics_of(pair.client, 100, "-4")) == len(metrics_of(pair.client, 100, "-6")) == 1
 
 
 def test_addresses_change_and_a_flow_of_another_lives(lab):

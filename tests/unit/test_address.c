@@ -204,7 +204,23 @@ START_TEST(default_route_has_no_destination)
 	ck_assert_uint_eq(head->rtm_family, AF_INET6);
 	ck_assert_uint_eq(head->rtm_dst_len, 0);
 	ck_assert_ptr_null(find_attr(&m, sizeof(*head), RTA_DST));
-	ck_assert_ptr_null(find_attr(&m, sizeof(*head), RTA_PRIORITY));
+}
+END_TEST
+
+/* One that is not named would be any. */
+START_TEST(route_without_a_metric_names_what_the_kernel_takes_for_it)
+{
+	const struct route routes[] = {{address_of("fd00::", 0), 100, 0},
+				       {address_of("10.9.0.0", 16), 100, 0}};
+	const uint32_t metrics[] = {1024, 0};
+	union message_buffer m;
+
+	for (int i = 0; i < 4; i++) {
+		message_change_route(&m, INDEX, &routes[i / 2], i % 2);
+		ck_assert_uint_eq(
+			mnl_attr_get_u32(find_attr(&m, sizeof(struct rtmsg), RTA_PRIORITY)),
+			metrics[i / 2]);
+	}
 }
 END_TEST
 
@@ -705,6 +721,7 @@ static void add_requests(Suite *suite)
 	tcase_add_test(tc, point_to_point_address_names_the_other_end);
 	tcase_add_test(tc, route_request_names_prefix_interface_table_and_metric);
 	tcase_add_test(tc, default_route_has_no_destination);
+	tcase_add_test(tc, route_without_a_metric_names_what_the_kernel_takes_for_it);
 	tcase_add_test(tc, link_requests_change_one_thing_each);
 	tcase_add_test(tc, unknown_interface_is_reported);
 	suite_add_tcase(suite, tc);

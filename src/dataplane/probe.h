@@ -41,6 +41,7 @@ struct probe_path {
 	uint32_t n_untried;		/* of these, in this round */
 	struct addr named;		/* the last that was taken from there */
 	nsec_t tried_at;		/* when it was */
+	struct addr left;		/* where the path led before that */
 	struct pmtu pmtu;
 	uint32_t route_mtu; /* what the kernel says, when it was asked last */
 	struct loss_meter tx_loss, rx_loss;

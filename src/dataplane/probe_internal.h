@@ -32,6 +32,11 @@ struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, u
 void probe_path_resolve(struct probe_path *pp, nsec_t now);
 /* While the name is still being looked up: to where it led before. */
 void probe_name_recall(struct probe_path *pp, const struct addr *remote, nsec_t now);
+/*
+ * Has the path just left that address for another one that its name leads to? What the peer still
+ * sends from there is no news then: it does not know yet.
+ */
+bool probe_name_has_left(const struct probe_path *pp, const struct addr *remote, nsec_t now);
 void probe_name_tick(struct timer *t, nsec_t now);
 /* The timer, after whatever may have changed whether something answers. */
 void probe_name_arm(struct probe *p, nsec_t now);

@@ -84,11 +84,17 @@ static void go_to(struct probe_path *pp, const struct addr *a, nsec_t now)
 	pp->tried_at = now;
 	if (addr_equal(&pp->to.remote, a))
 		return;
+	pp->left = pp->to.remote;
 	probe_path_move(pp, &to, now);
 	pp->health.next_ping = now;
 	/* An address that was configured was there before the first initiation. */
 	if (!is_literal(pp))
 		peer_poke(&pp->probe->bond->peer, POKE_PATH);
+}
+
+bool probe_name_has_left(const struct probe_path *pp, const struct addr *remote, nsec_t now)
+{
+	return pp->name && addr_equal(&pp->left, remote) && now - pp->tried_at < TRY_TIME;
 }
 
 /* The one behind that in use; with one alone, that again. */

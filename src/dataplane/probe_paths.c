@@ -242,7 +242,7 @@ void probe_heard(struct probe *p, const struct event *e)
 		return;
 	if (!pp)
 		pp = learn_path(p, e);
-	else if (!leads_back(pp, &e->from))
+	else if (!leads_back(pp, &e->from) && !probe_name_has_left(pp, &e->from.remote, e->at))
 		probe_path_move(pp, &e->from, e->at);
 	if (!pp)
 		return;
@@ -290,6 +290,8 @@ struct probe_path *probe_path_of_frame(struct probe *p, const struct event *e, u
 		pp = learn_path(p, e);
 	if (!pp)
 		return NULL;
+	if (probe_name_has_left(pp, &e->from.remote, e->at))
+		return pp;
 	if (!addr_equal(&pp->to.remote, &e->from.remote))
 		probe_path_move(pp, &e->from, e->at);
 	if (pp->remote_id != remote_id || !addr_equal(&pp->to.local, &e->from.local)) {

@@ -154,6 +154,23 @@ START_TEST(address_that_the_name_has_lost_is_left)
 }
 END_TEST
 
+/* It answers at the new one, while what it had sent from the old one still comes. */
+START_TEST(address_that_was_left_does_not_call_back)
+{
+	begin_bond(SECONDS(120), NULL, NULL);
+	run_for(SECONDS(120));
+	find_addresses(B, NULL, NULL);
+	give_ping(0, A, FAR_ID(0));
+	ck_assert(is_at(B));
+	run_for(SECONDS(4));
+	give_ping(0, C, FAR_ID(0)); /* it roams all the same */
+	ck_assert(is_at(C));
+	run_for(SECONDS(2));
+	give_ping(0, A, FAR_ID(0)); /* it has stayed there */
+	ck_assert(is_at(A));
+}
+END_TEST
+
 START_TEST(peer_that_has_roamed_is_not_called_back_while_it_answers)
 {
 	begin_bond(SECONDS(120), NULL, NULL);
@@ -198,6 +215,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, without_a_session_each_address_has_its_time);
 	tcase_add_test(t, name_is_looked_up_again_and_again_though_it_works);
 	tcase_add_test(t, address_that_the_name_has_lost_is_left);
+	tcase_add_test(t, address_that_was_left_does_not_call_back);
 	tcase_add_test(t, peer_that_has_roamed_is_not_called_back_while_it_answers);
 	tcase_add_test(t, single_address_is_looked_up_again_when_it_fails);
 	suite_add_tcase(s, t);

@@ -306,9 +306,8 @@ static const struct path_status *endpoint_of(const struct peer_status *s)
 	return s->n_paths ? s->paths : NULL;
 }
 
-static int write_counters(struct buffer *to, const struct peer_status *s, nsec_t wall)
+static int write_counters(struct buffer *to, const struct peer_status *s)
 {
-	nsec_t handshake = s->handshake_age < 0 ? 0 : wall - s->handshake_age;
 	uint64_t sent = 0;
 	uint64_t received = 0;
 
@@ -319,12 +318,12 @@ static int write_counters(struct buffer *to, const struct peer_status *s, nsec_t
 	return write_line(to,
 			  "last_handshake_time_sec=%lld\nlast_handshake_time_nsec=%lld\n"
 			  "rx_bytes=%" PRIu64 "\ntx_bytes=%" PRIu64 "\n",
-			  (long long)(handshake / NSEC_PER_SEC),
-			  (long long)(handshake % NSEC_PER_SEC), received, sent);
+			  (long long)(s->handshake_at / NSEC_PER_SEC),
+			  (long long)(s->handshake_at % NSEC_PER_SEC), received, sent);
 }
 
 int uapi_write_peer(struct buffer *to, const struct peer_settings *settings,
-		    const struct peer_status *status, nsec_t wall)
+		    const struct peer_status *status)
 {
 	const struct path_status *path = endpoint_of(status);
 	char text[ADDR_TEXT_MAX > PREFIX_TEXT_MAX ? ADDR_TEXT_MAX : PREFIX_TEXT_MAX];
@@ -337,7 +336,7 @@ int uapi_write_peer(struct buffer *to, const struct peer_settings *settings,
 	if (r == 0 && path && addr_is_set(&path->remote))
 		r = write_line(to, "endpoint=%s\n", addr_format(&path->remote, text));
 	if (r == 0)
-		r = write_counters(to, status, wall);
+		r = write_counters(to, status);
 	if (r == 0)
 		r = write_line(to, "persistent_keepalive_interval=%u\n",
 			       settings->persistent_keepalive);

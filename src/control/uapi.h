@@ -34,9 +34,9 @@ struct uapi_device {
 	uint32_t fwmark;
 };
 
-/* Appends lines. 0 or -ENOMEM. `wall`: the time now, for the age of handshakes. */
+/* Appends lines. 0 or -ENOMEM. */
 int uapi_write_device(struct buffer *to, const struct uapi_device *d);
 int uapi_write_peer(struct buffer *to, const struct peer_settings *settings,
-		    const struct peer_status *status, nsec_t wall);
+		    const struct peer_status *status);
 /* The end of an answer; `r` is 0 or -errno. */
 int uapi_write_result(struct buffer *to, int r);

@@ -50,11 +50,10 @@ static int write_network(const struct network *n, const struct network_status *s
 		.listen_port = status->n_links ? addr_port(&status->links[0].local) : 0,
 		.fwmark = link ? link->fwmark : 0,
 	};
-	nsec_t wall = clock_wall();
 	int r = uapi_write_device(to, &d);
 
 	for (size_t i = 0; r == 0 && i < status->n_peers; i++)
-		r = uapi_write_peer(to, network_peer(n, i), &status->peers[i], wall);
+		r = uapi_write_peer(to, network_peer(n, i), &status->peers[i]);
 	return r;
 }
 

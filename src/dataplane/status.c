@@ -164,6 +164,8 @@ static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
 	ret->handshakes_begun = load(&bond->peer.n_initiations);
 	ret->lately = tally_at(atomic_load_explicit(&bond->peer.tally, memory_order_relaxed), now);
 	ret->handshake_age = handshake ? now - handshake : -1;
+	ret->handshake_at =
+		atomic_load_explicit(&bond->peer.last_handshake_wall, memory_order_relaxed);
 	ret->tx_bytes = load(&bond->inner_sent.bytes);
 	ret->rx_bytes = load(&bond->inner_received.bytes);
 	ret->tx_packets = load(&bond->inner_sent.packets);

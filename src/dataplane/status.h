@@ -51,6 +51,7 @@ struct peer_status {
 	uint64_t handshakes, handshakes_begun; /* sessions made; handshakes begun from here */
 	struct tally lately;		       /* of the latter */
 	nsec_t handshake_age; /* since the last complete handshake; < 0: none yet */
+	nsec_t handshake_at;  /* the same as time of day; 0: none yet */
 	uint64_t tx_bytes, rx_bytes, tx_packets, rx_packets; /* inner packets */
 	uint16_t persistent_keepalive;
 	struct prefix *allowed_ips;

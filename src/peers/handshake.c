@@ -70,6 +70,7 @@ void handshake_complete(struct peer *p, nsec_t now)
 	p->n_unanswered = 0;
 	p->retransmit_at = NSEC_NEVER;
 	atomic_store_explicit(&p->last_handshake, now, memory_order_relaxed);
+	atomic_store_explicit(&p->last_handshake_wall, clock_wall(), memory_order_relaxed);
 	atomic_fetch_add_explicit(&p->n_handshakes, 1, memory_order_relaxed);
 }
 

@@ -67,8 +67,9 @@ struct peer {
 	_Atomic bool is_watched;
 	struct peer *next_poked; /* while it has pokes: the caller's, for its queue of peers */
 	/* atomic: written by the handshake thread, read for status */
-	_Atomic nsec_t last_handshake;	/* when a session was last completed; 0: never */
-	_Atomic uint64_t n_initiations; /* that were begun from here */
+	_Atomic nsec_t last_handshake;	    /* when a session was last completed; 0: never */
+	_Atomic nsec_t last_handshake_wall; /* the same by the wall clock, as it was then */
+	_Atomic uint64_t n_initiations;	    /* that were begun from here */
 	_Atomic uint64_t n_handshakes;
 	_Atomic(struct tally) tally; /* of those begun from here */
 	/* handshake thread */

@@ -108,14 +108,15 @@ START_TEST(what_is_written_can_be_read_again)
 	};
 	struct path_status paths[2] = {{.tx_bytes = 1, .rx_bytes = 10},
 				       {.tx_bytes = 2, .rx_bytes = 20, .is_active = true}};
-	struct peer_status status = {.handshake_age = NSEC_PER_SEC, .paths = paths, .n_paths = 2};
+	struct peer_status status = {
+		.handshake_at = 4 * NSEC_PER_SEC + 7, .paths = paths, .n_paths = 2};
 	const uint8_t private_key[32] = {3};
 	const struct uapi_device device = {private_key, 51820, 0xca6c};
 	struct buffer out = {0};
 
 	ck_assert_int_eq(addr_parse(&paths[1].remote, "192.0.2.1:9", 0), 0);
 	ck_assert_int_eq(uapi_write_device(&out, &device), 0);
-	ck_assert_int_eq(uapi_write_peer(&out, &settings, &status, 5 * NSEC_PER_SEC + 7), 0);
+	ck_assert_int_eq(uapi_write_peer(&out, &settings, &status), 0);
 	ck_assert_int_eq(uapi_write_result(&out, -EINVAL), 0);
 	ck_assert_int_eq(buffer_append(&out, "", 1), 0);
 	ck_assert_ptr_nonnull(strstr(out.data, "listen_port=51820\nfwmark=51820\npublic_key=01"));
@@ -134,11 +135,11 @@ START_TEST(keys_that_are_not_there_are_not_written)
 	static const uint8_t none[32];
 	const struct uapi_device device = {none, 0, 0};
 	const struct peer_settings settings = {.public_key = {1}};
-	const struct peer_status status = {.handshake_age = -1};
+	const struct peer_status status = {0};
 	struct buffer out = {0};
 
 	ck_assert_int_eq(uapi_write_device(&out, &device), 0);
-	ck_assert_int_eq(uapi_write_peer(&out, &settings, &status, NSEC_PER_SEC), 0);
+	ck_assert_int_eq(uapi_write_peer(&out, &settings, &status), 0);
 	ck_assert_int_eq(buffer_append(&out, "", 1), 0);
 	ck_assert_ptr_null(strstr(out.data, "private_key"));
 	ck_assert_ptr_null(strstr(out.data, "preshared_key"));

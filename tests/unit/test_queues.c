@@ -22,6 +22,8 @@
 #define EARLY 40     /* of each queue, before there is a session */
 /* On their way at once: what the socket at the far end surely holds. */
 #define WINDOW 90
+#define ANSWERS 100
+#define PATIENCE (10 * NSEC_PER_SEC)
 
 static unsigned n_queues;
 static int far_ends[QUEUES]; /* of the queues */
@@ -36,29 +38,34 @@ static bool may_feed(unsigned number)
 	return atomic_load(&n_fed) - atomic_load(&n_received) < WINDOW || number < EARLY;
 }
 
-/* A queue's packets, of one flow, numbered; of sizes that end bursts now and then. */
-static void *feed(void *arg)
+/* The next packet of a queue, of one flow, numbered; of sizes that end bursts now and then. */
+static void feed_packet(unsigned queue, uint32_t number)
 {
-	const int *end = arg;
 	struct {
 		struct virtio_net_hdr hdr;
 		uint8_t packet[600];
 	} frame = {0};
 	struct ipv4_header *ip = (struct ipv4_header *)frame.packet;
+	size_t len = number % 7 ? sizeof(frame.packet) : 100 + number % 400;
+	struct pollfd fd = {.fd = far_ends[queue], .events = POLLOUT};
+
+	make_packet(frame.packet, queue, number);
+	ip->total_length = be16_make((uint16_t)len);
+	memcpy(ip->destination, "\x0a\x00\x00\x01", 4);
+	while (poll(&fd, 1, -1) == 1 &&
+	       send(fd.fd, &frame, sizeof(frame.hdr) + len, MSG_DONTWAIT) < 0)
+		continue;
+	atomic_fetch_add(&n_fed, 1);
+}
+
+static void *feed(void *arg)
+{
+	const int *end = arg;
 
 	for (unsigned i = 0; i < PACKETS; i++) {
-		size_t len = i % 7 ? sizeof(frame.packet) : 100 + i % 400;
-		struct pollfd fd = {.fd = *end, .events = POLLOUT};
-
 		while (!may_feed(i))
 			poll(NULL, 0, 1);
-		make_packet(frame.packet, (size_t)(end - far_ends), i);
-		ip->total_length = be16_make((uint16_t)len);
-		memcpy(ip->destination, "\x0a\x00\x00\x01", 4);
-		while (poll(&fd, 1, -1) == 1 &&
-		       send(*end, &frame, sizeof(frame.hdr) + len, MSG_DONTWAIT) < 0)
-			continue;
-		atomic_fetch_add(&n_fed, 1);
+		feed_packet((unsigned)(end - far_ends), i);
 	}
 	return NULL;
 }
@@ -232,6 +239,40 @@ START_TEST(packets_that_others_read_leave_once_and_in_order)
 }
 END_TEST
 
+static void read_answers(void *arg)
+{
+	struct pollfd fd = {.fd = sink, .events = POLLIN};
+
+	(void)arg;
+	for (unsigned i = 0; i < ANSWERS; i++) {
+		nsec_t end = clock_now() + PATIENCE;
+		const struct ipv4_header *ip;
+		uint64_t counter;
+
+		feed_packet(0, i);
+		do
+			tx_read_answer(net.tx);
+		while (poll(&fd, 1, 1) == 0 && clock_now() < end);
+		ip = receive(&counter);
+		ck_assert_mem_eq(ip + 1, &i, sizeof(i));
+		atomic_fetch_add(&n_received, 1);
+	}
+}
+
+START_TEST(an_answer_is_read_while_the_reader_sleeps)
+{
+	struct thread worker;
+
+	handshaker_visit(net.handshaker, begin, NULL);
+	/* Then the reader does not watch the interface: it wakes up for nothing that comes. */
+	atomic_store(&net.has_failed, true);
+	tx_kick(net.tx);
+	must(thread_start(&worker, "worker", read_answers, NULL) == 0);
+	thread_join(&worker);
+	ck_assert_uint_eq(atomic_load(&n_received), ANSWERS);
+}
+END_TEST
+
 static TCase *make_case(const char *name, void (*set_up)(void))
 {
 	TCase *tc = tcase_create(name);
@@ -250,6 +291,7 @@ static Suite *make_suite(void)
 	tcase_add_test(several, packets_of_all_queues_leave_once_and_in_order);
 	suite_add_tcase(s, several);
 	tcase_add_test(one, packets_that_others_read_leave_once_and_in_order);
+	tcase_add_test(one, an_answer_is_read_while_the_reader_sleeps);
 	suite_add_tcase(s, one);
 	return s;
 }

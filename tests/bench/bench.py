@@ -15,7 +15,8 @@ sys.path.insert(0, str(ROOT / "tests" / "netns"))
 
 from bond import BUILD  # noqa: E402
 from environment import (  # noqa: E402
-    FOREIGN_MAX, ForeignUse, clean_up_on_signals, available_controls, describe_environment, describe_foreign, doubts)
+    FOREIGN_MAX, INTERRUPTED, ForeignUse, available_controls, clean_up_on_signals, describe_environment,
+    describe_foreign, doubts, keeps_what_is_measured)
 from loads import Ping, all_loads  # noqa: E402
 from many_loads import PLAYERS, many_loads  # noqa: E402
 from peer import find_wireguard_go  # noqa: E402
@@ -157,6 +158,7 @@ class Bench:
         self.foreign = []  # share of the machine that others used, for each run
         self.n_runs = options.repeat * sum(1 for mode in loads for _ in self.turns(mode))
         self.n_done = 0
+        self.is_complete = True
         self.start = time.monotonic()
 
     def turns(self, mode):
@@ -183,10 +185,10 @@ class Bench:
             time.sleep(0.5)
             idle = {name: tunnel.resident_mb() for name, tunnel in tunnels.items()}
             for load, subject in self.turns(mode):
-                self.n_done += 1
                 if subject.name in tunnels:
                     with ForeignUse(tunnels.values(), self.foreign):
                         self.measure(mode, load, subject, tunnels[subject.name])
+                self.n_done += 1
             for name, tunnel in tunnels.items():
                 with contextlib.suppress(AssertionError):  # has been told
                     tunnel.check()
@@ -210,10 +212,10 @@ class Bench:
             return None
 
     def measure(self, mode, load, subject, tunnel):
-        left = (time.monotonic() - self.start) / max(1, self.n_done - 1) * (self.n_runs - self.n_done + 1)
-        clock = f"{int(left) // 60}:{int(left) % 60:02} left" if self.n_done > 3 else ""
+        left = (time.monotonic() - self.start) / max(1, self.n_done) * (self.n_runs - self.n_done)
+        clock = f"{int(left) // 60}:{int(left) % 60:02} left" if self.n_done >= 3 else ""
         width = max(len(subject.name) for subject in self.subjects)
-        print(f"  {self.n_done:>4}/{self.n_runs} {clock:>11}  {load.title:<28} {subject.name:<{width}}  ",
+        print(f"  {self.n_done + 1:>4}/{self.n_runs} {clock:>11}  {load.title:<28} {subject.name:<{width}}  ",
               end="", flush=True)
         try:
             tunnel.check()
@@ -244,12 +246,14 @@ def run(options):
     bench = Bench(choose_subjects(options, notes), loads, options)
     for note in notes:
         print(f"note: {note}")
-    bench.run()
+    with keeps_what_is_measured(bench, notes):
+        bench.run()
     bench.results.add_what_tunnels_add(Ping.name, BARE)
     if bench.foreign and statistics.median(bench.foreign) > FOREIGN_MAX:
         notes.append("others used the machine meanwhile: compare only the ratios")
     document = {
         "format": FORMAT,
+        "complete": bench.is_complete,
         "environment": {**environment, "used by others": describe_foreign(bench.foreign)},
         "settings": {"repeat": options.repeat, "seconds": options.seconds, "quick": options.quick},
         "notes": notes + [f"failed: {failure}" for failure in bench.failures],
@@ -260,7 +264,7 @@ def run(options):
     text = markdown(document) + (f"\n{comparison(options.compare, document)}" if options.compare else "")
     markdown_path.write_text(text)
     print(f"\n{text}\nwritten to {json_path} and {markdown_path}")
-    return 1 if bench.failures else 0
+    return INTERRUPTED if not bench.is_complete else 1 if bench.failures else 0
 
 
 def main():
@@ -272,7 +276,7 @@ def main():
         return run(options)
     except KeyboardInterrupt:
         print("\nbench: interrupted; all is cleaned up", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

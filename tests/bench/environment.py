@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright (c) The vtrunkd authors
 """Where a benchmark runs: the machine, the build, what else uses them, and signals."""
+import contextlib
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ from bond import BUILD
 from tunnels import machine_cpu_seconds
 
 ROOT = pathlib.Path(__file__).parents[2]
+INTERRUPTED = 130  # exit status
 FOREIGN_MAX = 0.1  # of the machine; above it the result says so
 
 
@@ -99,6 +101,18 @@ def interrupted(*_):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def keeps_what_is_measured(bench, notes):
+    """An interruption ends its block and is noted, if something has been measured by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not bench.n_done:
+            raise
+        bench.is_complete = False
+        notes.append(f"interrupted after {bench.n_done} runs: not complete")
 
 
 def clean_up_on_signals():

@@ -14,7 +14,8 @@ import time
 
 from bond import BUILD
 from environment import (
-    FOREIGN_MAX, ForeignUse, available_controls, clean_up_on_signals, describe_environment, describe_foreign, doubts)
+    FOREIGN_MAX, INTERRUPTED, ForeignUse, available_controls, clean_up_on_signals, describe_environment,
+    describe_foreign, doubts, keeps_what_is_measured)
 from peer import find_wireguard_go
 from tunnels import vtrunkd_version
 from wan_loads import Run
@@ -104,6 +105,8 @@ class WanBench:
         self.scenarios, self.options = scenarios, options
         self.results = {scenario.name: {load: {} for load in scenario.loads} for scenario in scenarios}
         self.failures, self.foreign = [], []
+        self.n_done = 0
+        self.is_complete = True
         self.start = time.monotonic()
 
     def run(self):
@@ -136,6 +139,7 @@ class WanBench:
         self.results[scenario.name][load].setdefault(name, []).append(
             {"metrics": {metric: None if value is None else round(value, 4) for metric, value in run.metrics.items()},
              "series": run.series})
+        self.n_done += 1
         told = {"mbps": "Mbit/s", "rtt_added_ms": "ms added", "rtt_added_p99_ms": "p99", "lost": "lost",
                 "duplicates": "twice", "gap_ms": "ms gap", "back_s": "s back", "again_s": "s again"}
         print(f"  {load:<6} {name:<16} " + ", ".join(
@@ -155,6 +159,7 @@ class WanBench:
             notes.append("others used the machine meanwhile: compare only within this run")
         return {
             "format": FORMAT,
+            "complete": self.is_complete,
             "environment": {**environment, "vtrunkd": vtrunkd_version().splitlines()[0],
                             "used by others, with links and traffic tools": describe_foreign(self.foreign)},
             "settings": {"repeat": self.options.repeat, "control": self.options.control},
@@ -164,7 +169,8 @@ class WanBench:
                 "changes": sorted({at for wire in scenario.wires for at, _ in wire.steps(scenario.seconds)}),
                 "achievable": {load: round(scenario.achievable_mbps(load, scenario.seconds), 1)
                                for load in scenario.loads},
-                "results": self.results[scenario.name]} for scenario in self.scenarios},
+                "results": found} for scenario in self.scenarios
+                if (found := {load: of_load for load, of_load in self.results[scenario.name].items() if of_load})},
         }
 
 
@@ -184,10 +190,11 @@ def run(options):
         environment[WIREGUARD_GO] = program.version
         notes += [program.note] if program.note else []
     bench = WanBench(list(choose_scenarios(options)), options)
-    bench.run()
+    with keeps_what_is_measured(bench, notes):
+        bench.run()
     write(bench.document(environment, notes),
           options.output or BUILD / "bench" / time.strftime("wan-%Y%m%d-%H%M%S"))
-    return 1 if bench.failures else 0
+    return INTERRUPTED if not bench.is_complete else 1 if bench.failures else 0
 
 
 def main(arguments):
@@ -200,4 +207,4 @@ def main(arguments):
         return run(options)
     except KeyboardInterrupt:
         print("\nbench: interrupted; all is cleaned up", file=sys.stderr)
-        return 130
+        return INTERRUPTED

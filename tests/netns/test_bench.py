@@ -41,7 +41,9 @@ def test_it_measures_and_writes_what_it_found(tmp_path):
     text, _ = bench.communicate(timeout=90)
 
     assert bench.returncode == 0, text
-    results = json.loads(output.read_text())["results"]
+    document = json.loads(output.read_text())
+    assert document["complete"]
+    results = document["results"]
     assert set(results) == {"whole", "cut"}
     assert {"stock", "raw"} <= set(results["whole"]["tcp1-cubic"]["gbps"])
     assert any(name.startswith("vtrunkd") for name in results["cut"]["udp64"]["kpps"])
@@ -67,15 +69,34 @@ def difference_of_medians(figures, name):
     return figures["median_us"][name][0] - figures["median_us"]["raw"][0]
 
 
-def test_an_interrupted_one_cleans_up(tmp_path):
-    with open(tmp_path / "log", "w+") as log:
-        bench = subprocess.Popen(bench_command(tmp_path / "bench.json", "--only", "ping"), stdout=log, stderr=log)
-        wait_until(lambda: "Ping" in (tmp_path / "log").read_text(), 30, "it measures")
+def test_an_interrupted_one_cleans_up_and_writes_what_it_has(tmp_path):
+    output, log = tmp_path / "bench.json", tmp_path / "log"
+    with open(log, "w") as text:
+        bench = subprocess.Popen(bench_command(output, "--only", "ping"), stdout=text, stderr=text)
+        # The second begins when the first is over.
+        wait_until(lambda: log.read_text().count("Ping, idle") >= 2, 60, "it measures")
         assert left_by(bench.pid)
         bench.send_signal(signal.SIGINT)
 
-        assert bench.wait(timeout=20) == 130
+        assert bench.wait(timeout=20) == 130, log.read_text()
     assert not left_by(bench.pid)
+    document = json.loads(output.read_text())
+    assert not document["complete"]
+    assert document["results"]["whole"]["ping"]["median_us"]["raw"]
+    assert "cut" not in document["results"]
+    assert "not complete" in output.with_suffix(".md").read_text()
+
+
+def test_one_interrupted_before_its_first_result_writes_nothing(tmp_path):
+    output, log = tmp_path / "bench.json", tmp_path / "log"
+    with open(log, "w") as text:
+        bench = subprocess.Popen(bench_command(output, "--only", "idle"), stdout=text, stderr=text)
+        wait_until(lambda: "repetition" in log.read_text(), 30, "it begins")
+        bench.send_signal(signal.SIGINT)
+
+        assert bench.wait(timeout=20) == 130, log.read_text()
+    assert not left_by(bench.pid)
+    assert not output.exists()
 
 
 def test_a_result_can_be_compared_with_an_earlier_one(tmp_path):

@@ -66,13 +66,19 @@ def test_a_tunnel_that_fails_is_told_and_the_others_are_measured(tmp_path):
     assert "vtrunkd" in document["scenarios"]["S5"]["results"]["probe"]
 
 
-def test_an_interrupted_one_cleans_up(tmp_path):
-    log = tmp_path / "log"
+def test_an_interrupted_one_cleans_up_and_writes_what_it_has(tmp_path):
+    output, log = tmp_path / "result", tmp_path / "log"
     with open(log, "w") as text:
-        bench = subprocess.Popen(wan_command(tmp_path / "result", "--only", "S1,S2"), stdout=text, stderr=text)
-        wait_until(lambda: "tcp1" in log.read_text(), 60, "it measures")
+        bench = subprocess.Popen(wan_command(output, "--only", "S1,S2"), stdout=text, stderr=text)
+        wait_until(lambda: "tcp1" in log.read_text(), 60, "it has measured something")
         assert left_by(bench.pid)
         bench.send_signal(signal.SIGINT)
 
-        assert bench.wait(timeout=20) == 130
+        assert bench.wait(timeout=20) == 130, log.read_text()
     assert not left_by(bench.pid)
+    document = json.loads((output / "wan.json").read_text())
+    assert not document["complete"]
+    assert set(document["scenarios"]) == {"S1"}
+    assert "vtrunkd" in document["scenarios"]["S1"]["results"]["tcp1"]
+    assert "not complete" in (output / "wan.md").read_text()
+    assert (output / "S1-tcp1.svg").exists()

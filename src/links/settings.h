@@ -20,7 +20,7 @@
 #define LINK_SOCKET_BUFFER_MAX (64 << 20)
 
 enum bond_mode {
-	BOND_AGGREGATE, /* stripes by weight */
+	BOND_AGGREGATE, /* all of them at once */
 	BOND_REDUNDANT, /* every packet on every link */
 	BOND_FAILOVER,	/* the usable link of greatest weight, the others standing by */
 	BOND_AUTO,	/* as aggregate, but urgent packets on two links */
@@ -28,7 +28,7 @@ enum bond_mode {
 
 /* How aggregate spreads data over the links. */
 enum bond_scheduler {
-	SCHEDULER_ADAPTIVE, /* as the paths' rates and delays are learnt; stock peers: by weight */
+	SCHEDULER_ADAPTIVE, /* as the paths' rates and delays are learnt; stock peers: one link */
 	SCHEDULER_WEIGHT,   /* in proportion to the weights, always */
 };
 

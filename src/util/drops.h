@@ -31,7 +31,7 @@
 	X(rx_tun_write, "tunnel interface refused the packet")                                     \
 	X(tx_malformed, "packet from the tunnel interface that is no well-formed IP packet")       \
 	X(tx_no_peer, "destination in no peer's allowed IPs")                                      \
-	X(tx_no_session, "no session with the peer, and its queue of waiting packets is full")     \
+	X(tx_no_session, "the session with the peer is used up")                                   \
 	X(tx_queue, "dropped from a flow's queue, to keep it short or for its age")                \
 	X(tx_queue_full, "no room in the peer's flow queues")                                      \
 	X(tx_no_path, "no remote endpoint to send to")                                             \

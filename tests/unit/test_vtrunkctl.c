@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/drops.h"
 #include "vtrunkctl/complete.h"
 #include "vtrunkctl/options.h"
 #include "vtrunkctl/render.h"
@@ -591,6 +592,32 @@ static bool is_in_manual(FILE *in, const char *words)
 	return false;
 }
 
+/* As `name`: that is how both tables write it. */
+static void expect_drop_reasons(const char *document)
+{
+	static char text[1 << 17];
+	char path[512];
+	char item[64];
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%s/../%s", getenv("MANUALS"), document);
+	in = fopen(path, "r");
+	ck_assert_ptr_nonnull(in);
+	text[fread(text, 1, sizeof(text) - 1, in)] = '\0';
+	fclose(in);
+	for (enum drop_reason i = 0; i < DROP_REASON_COUNT; i++) {
+		snprintf(item, sizeof(item), "`%s`", drop_reason_name(i));
+		ck_assert_msg(strstr(text, item), "%s: no %s", document, item);
+	}
+}
+
+START_TEST(documents_have_every_drop_reason)
+{
+	expect_drop_reasons("control.md");
+	expect_drop_reasons("architecture.md");
+}
+END_TEST
+
 START_TEST(manual_has_every_command)
 {
 	char path[512];
@@ -646,6 +673,7 @@ static Suite *make_suite(void)
 	tcase_add_test(parts, frames_follow_each_other_in_a_pipe);
 	tcase_add_test(parts, options_are_understood_before_and_after_the_command);
 	tcase_add_test(parts, wrong_usage_is_refused);
+	tcase_add_test(parts, documents_have_every_drop_reason);
 	tcase_add_test(parts, manual_has_every_command);
 	tcase_add_test(parts, help_fits_a_terminal);
 	tcase_add_test(parts, completion_offers_the_keys_of_the_manual);

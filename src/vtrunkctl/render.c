@@ -21,6 +21,16 @@ static struct text name_of(struct json_object *o)
 	return text_shorten(field_text(o, "name", "-").s, NAME_WIDTH);
 }
 
+/* Ends with the table, behind an empty line, if there is anything in it. */
+static void print_below(struct table *t, const struct screen *screen)
+{
+	if (t->n_cells) {
+		fputc('\n', screen->out);
+		table_print(t, screen, 2);
+	}
+	table_deinit(t);
+}
+
 static bool has_lost_carrier(struct json_object *link)
 {
 	struct json_object *carrier;
@@ -170,11 +180,7 @@ static void render_paths(const struct screen *screen, struct json_object *peer)
 	table_init(&t, columns, COUNT_OF(columns));
 	for (size_t i = 0; (path = field_entry(peer, "paths", i)); i++)
 		add_path(&t, path);
-	if (t.n_cells) {
-		fputc('\n', screen->out);
-		table_print(&t, screen, 2);
-	}
-	table_deinit(&t);
+	print_below(&t, screen);
 }
 
 static struct text session_text(struct json_object *peer)
@@ -320,6 +326,36 @@ static void render_peer(const struct screen *screen, struct json_object *peer, c
 		render_spread(screen, peer, mode);
 }
 
+/* Lower effort, which nobody has made a rule for, is only worth a line if it is sent. */
+static void add_rule(struct table *t, struct json_object *rule)
+{
+	struct text name = field_text(rule, "name", "");
+
+	if (!*name.s && !field_count(rule, "packets"))
+		return;
+	table_add(t, STYLE_PLAIN, *name.s ? name : text_format("(lower effort)"));
+	table_add(t, STYLE_PLAIN, text_count(field_count(rule, "packets")));
+	table_add(t, STYLE_PLAIN, text_bytes(field_count(rule, "bytes")));
+	table_add(t, STYLE_PLAIN, text_bytes(field_count(rule, "elsewhere_bytes")));
+}
+
+static void render_rules(const struct screen *screen, struct json_object *network)
+{
+	static const struct table_column columns[] = {
+		{.title = "rule", .may_shrink = true},
+		{.title = "packets", .is_right = true},
+		{.title = "bytes", .is_right = true},
+		{.title = "elsewhere", .is_right = true},
+	};
+	struct json_object *rule;
+	struct table t;
+
+	table_init(&t, columns, COUNT_OF(columns));
+	for (size_t i = 0; (rule = field_entry(network, "rules", i)); i++)
+		add_rule(&t, rule);
+	print_below(&t, screen);
+}
+
 /* What a reason means; the daemon may know more reasons than we do. */
 static const char *drop_text(const char *name)
 {
@@ -361,11 +397,7 @@ static void render_drops(const struct screen *screen, struct json_object *networ
 	add_drops(&t, network, "network");
 	for (size_t i = 0; (link = field_entry(network, "links", i)); i++)
 		add_drops(&t, link, name_of(link).s);
-	if (t.n_cells) {
-		fputc('\n', screen->out);
-		table_print(&t, screen, 2);
-	}
-	table_deinit(&t);
+	print_below(&t, screen);
 }
 
 /* Nothing is said of a network that runs as it should. */
@@ -404,6 +436,7 @@ static void render_network(const struct screen *screen, struct json_object *netw
 		render_links(screen, network);
 	for (size_t i = 0; (peer = field_entry(network, "peers", i)); i++)
 		render_peer(screen, peer, mode.s);
+	render_rules(screen, network);
 	render_drops(screen, network);
 }
 

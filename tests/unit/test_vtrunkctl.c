@@ -23,6 +23,8 @@ static const char status_text[] =
 	"'offloads':{'tso':true,'uso':false},"
 	"'public_key':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=',"
 	"'drops':{'rx_bad_mac1':3,'rx_replay':0,'some_new_reason':1},"
+	"'rules':[{'name':'calls','packets':1500,'bytes':240000,'elsewhere_bytes':800},"
+	"{'name':null,'packets':0,'bytes':0,'elsewhere_bytes':0}],"
 	"'links':["
 	"{'name':'fibre','device':'eth0','local':'192.168.1.20:40001','open':true,'gso':true,'gro':"
 	"true,"
@@ -76,6 +78,9 @@ static const char expected_text[] =
 	"peer phone: last handshake 2 h 5 min ago, stock WireGuard, tx 0 B, rx 0 B\n"
 	"  key CCCC\n"
 	"  allowed 10.0.0.9/32\n"
+	"\n"
+	"  rule   packets   bytes  elsewhere\n"
+	"  calls     1500  240 kB      800 B\n"
 	"\n"
 	"  dropped  on       why\n"
 	"        3  network  handshake message not meant for this key\n"
@@ -201,6 +206,7 @@ static void make_wide(void)
 	set_text(network, "name", "a-network-with-a-long-name-1234");
 	set_text(network, "interface", "interface-fifte");
 	set_count(network, "mtu", 65535);
+	set_text(first(network, "rules"), "name", name);
 	set_text(link, "name", name);
 	set_text(link, "device", "interface-fifte");
 	set_text(link, "local", addr);
@@ -261,6 +267,20 @@ static void expect_lines_that_fit(char *text)
 			      line);
 	}
 }
+
+START_TEST(lower_effort_is_told_of_once_it_is_sent)
+{
+	struct json_object *rules = json_object_object_get(first(status, "networks"), "rules");
+	char *text = render(status, false);
+
+	ck_assert_ptr_null(strstr(text, "lower effort"));
+	free(text);
+	set_count(json_object_array_get_idx(rules, 1), "packets", 7);
+	text = render(status, false);
+	ck_assert_ptr_nonnull(strstr(text, "  (lower effort)        7 "));
+	free(text);
+}
+END_TEST
 
 START_TEST(no_line_is_wider_than_the_screen)
 {
@@ -657,6 +677,7 @@ static Suite *make_suite(void)
 	tcase_add_test(page, status_is_a_readable_page);
 	tcase_add_test(page, color_changes_nothing_but_color);
 	tcase_add_test(page, what_keeps_a_path_from_being_used_is_said);
+	tcase_add_test(page, lower_effort_is_told_of_once_it_is_sent);
 	tcase_add_test(page, no_line_is_wider_than_the_screen);
 	tcase_add_test(page, prose_ends_its_lines_between_words);
 	tcase_add_test(page, narrow_terminal_has_less_and_that_whole);

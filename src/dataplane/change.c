@@ -454,7 +454,7 @@ static void edit_paths(void *arg)
 		if (e->is_new || e->has_endpoint)
 			monitor_configure_bond(n->monitor, e->bond);
 		if (!e->is_new && had != e->bond->settings->multilink)
-			monitor_set_multilink(n->monitor, e->bond);
+			monitor_set_multilink(e->bond);
 	}
 }
 

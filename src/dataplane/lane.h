@@ -24,9 +24,9 @@ struct lane {
 	/* atomic */
 	_Alignas(64) _Atomic(struct burst *) queue; /* newest first */
 	_Atomic bool is_taken;
-	_Atomic bool is_due;   /* somebody saw the resequencer's deadline pass */
-	_Atomic bool is_armed; /* a worker has promised to watch the deadline */
-	_Atomic nsec_t deadline;
+	_Atomic bool is_due;	       /* somebody saw the deadline pass */
+	_Atomic bool is_armed;	       /* a worker has promised to watch the deadline */
+	_Atomic nsec_t deadline;       /* of the resequencer, or of a report */
 	_Atomic(struct reseq *) reseq; /* made with the first packet; read for status */
 	/* the holder */
 	uint32_t n_sessions;	   /* sessions of the peer that carried something to us */
@@ -55,7 +55,7 @@ void lane_worker_init(struct lane_worker *w, struct network *n);
  */
 void lane_submit(struct bond *bond, struct lane_worker *w, struct burst *first, struct burst *last,
 		 nsec_t now);
-/* The resequencer's deadline has passed. */
+/* The lane's deadline has passed. */
 void lane_expire(struct bond *bond, struct lane_worker *w, nsec_t now);
 /* No thread uses the lane any more: gives back what is queued and held. */
 void lane_deinit(struct bond *bond);

@@ -327,11 +327,11 @@ int monitor_start(struct monitor *m)
 
 void monitor_stop(struct monitor *m)
 {
-	/* Its thread first: it posts events. */
 	atomic_store(&m->stop, true);
 	waker_wake(&m->waker);
 	thread_join(&m->thread);
 	errands_close(&m->errands);
+	/* Last, since the monitor's thread begins it with the first name. */
 	resolver_free(m->resolver);
 	m->resolver = NULL;
 }
@@ -350,9 +350,8 @@ void monitor_visit(struct monitor *m, errand_fn visit, void *arg)
 	errands_send(&m->errands, &m->waker, visit, arg);
 }
 
-void monitor_set_multilink(struct monitor *m, struct bond *bond)
+void monitor_set_multilink(struct bond *bond)
 {
-	(void)m;
 	if (bond->probe)
 		probe_set_multilink(bond->probe, clock_now());
 }

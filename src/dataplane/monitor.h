@@ -91,6 +91,6 @@ void monitor_take_events(struct monitor *m);
 /* In a visit: the bond is new, or has been given an endpoint. */
 void monitor_configure_bond(struct monitor *m, struct bond *bond);
 /* In a visit: whether its peer may be asked has changed. */
-void monitor_set_multilink(struct monitor *m, struct bond *bond);
+void monitor_set_multilink(struct bond *bond);
 /* In a visit: these bonds, which are marked as removed, have no paths any more. */
 void monitor_remove_bonds(struct monitor *m, struct bond **bonds, size_t n);

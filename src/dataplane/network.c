@@ -395,21 +395,9 @@ const struct network_settings *network_settings(const struct network *n)
 	return n->settings;
 }
 
-size_t network_n_peers(const struct network *n)
-{
-	return n->n_bonds;
-}
-
 const struct peer_settings *network_peer(const struct network *n, size_t i)
 {
 	return n->bonds[i]->settings;
-}
-
-const struct peer_settings *network_find_peer(const struct network *n, const uint8_t public_key[32])
-{
-	struct peer *p = device_find_peer(n->device, public_key);
-
-	return p ? bond_of(p)->settings : NULL;
 }
 
 size_t network_n_links(const struct network *n)

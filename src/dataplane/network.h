@@ -64,12 +64,8 @@ uint32_t network_mtu_most(const struct network *n);
  * (without peers and links) ...
  */
 const struct network_settings *network_settings(const struct network *n);
-/* ... of its peers, in no order ... */
-size_t network_n_peers(const struct network *n);
+/* ... and of its peers, in the order of the status. */
 const struct peer_settings *network_peer(const struct network *n, size_t i);
-/* ... and of the one with that key; NULL if there is none. */
-const struct peer_settings *network_find_peer(const struct network *n,
-					      const uint8_t public_key[32]);
 /* The links, by number below network_n_links(); NULL where there is none. */
 size_t network_n_links(const struct network *n);
 const struct link_settings *network_link(const struct network *n, size_t number);

@@ -11,11 +11,6 @@ void probe_path_send(struct probe_path *pp, const struct frame *frames, int n, n
 /* probe_paths.c: which paths there are, and where they lead */
 /* Publishes a new snapshot; false without memory, and the old one stays in force. */
 bool probe_publish(struct probe *p);
-/*
- * A new path, in the place of the learnt one that is down for longest if all slots are taken. NULL:
- * no slot, or no memory.
- */
-struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now);
 void probe_remove_path(struct probe_path *pp);
 void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t now);
 /*

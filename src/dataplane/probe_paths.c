@@ -110,7 +110,8 @@ static unsigned make_room(struct probe *p)
 	return free_slot(p);
 }
 
-struct probe_path *probe_add_path(struct probe *p, struct link *l, nsec_t now)
+/* NULL: no slot, or no memory. */
+static struct probe_path *add_path(struct probe *p, struct link *l, nsec_t now)
 {
 	unsigned slot = make_room(p);
 	struct probe_path *pp;
@@ -201,7 +202,7 @@ void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t no
 
 static struct probe_path *learn_path(struct probe *p, const struct event *e)
 {
-	struct probe_path *pp = probe_add_path(p, e->link, e->at);
+	struct probe_path *pp = add_path(p, e->link, e->at);
 
 	if (!pp) {
 		log_debug("network %s: peer %s: no room for one more path",
@@ -334,7 +335,7 @@ int probe_configure_link(struct probe *p, struct link *l, nsec_t now)
 	if (name && resolver_literal(&literal, name, l->settings->bind.sa.sa_family) == 0)
 		pp = find_path(p, l, &literal);
 	if (!pp && name) {
-		pp = probe_add_path(p, l, now);
+		pp = add_path(p, l, now);
 		if (!pp)
 			return -ENOMEM;
 	}

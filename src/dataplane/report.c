@@ -44,14 +44,18 @@ static int write_report(const struct reporter *r, const struct path_entry *e, ui
 	return frame_write(&f, buf, size);
 }
 
-const struct path_entry *reporter_path_rcu(const struct reporter *r, const struct bond *bond,
-					   nsec_t now)
+/*
+ * What to tell the peer about its data over: of the active paths that brought some just now, the
+ * one of the shortest round trip; NULL (all of them) if none did.
+ */
+static const struct path_entry *choose_path_rcu(const struct reporter *r, const struct bond *bond,
+						nsec_t now)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
 	const struct path_entry *best = NULL;
 	nsec_t best_rtt = NSEC_NEVER;
 
-	for (unsigned i = 0; r && set && i < set->n; i++) {
+	for (unsigned i = 0; set && i < set->n; i++) {
 		const struct path_entry *e = &set->entries[i];
 		nsec_t rtt = atomic_load_explicit(&e->path->rtt, memory_order_relaxed);
 
@@ -88,7 +92,7 @@ void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
 		r->marks[e->path->slot].is_new = false;
 		len += (size_t)n;
 	}
-	e = r->turn++ % REPORT_TURNS ? reporter_path_rcu(r, bond, now) : NULL;
+	e = r->turn++ % REPORT_TURNS ? choose_path_rcu(r, bond, now) : NULL;
 	if (len)
 		bond_send_control_rcu(bond, e, payload, len, now);
 }

@@ -43,11 +43,5 @@ void reporter_note(struct reporter *r, uint8_t slot, uint32_t session, uint64_t 
 		   uint64_t bytes, nsec_t arrival);
 /* When reporter_send_rcu() has something to do; NSEC_NEVER. */
 nsec_t reporter_deadline(const struct reporter *r);
-/*
- * What to tell the peer about its data over: of the active paths that brought some just now, the
- * one of the shortest round trip; NULL (all of them) if none did.
- */
-const struct path_entry *reporter_path_rcu(const struct reporter *r, const struct bond *bond,
-					   nsec_t now);
 /* Sends what is new, if it is time. */
 void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now);

@@ -297,14 +297,6 @@ void device_handle_pokes(struct device *d, struct peer *p, nsec_t now)
 	timers_arm(p, now);
 }
 
-void device_start_peer(struct peer *p, nsec_t now)
-{
-	if (!p->is_wanted_up)
-		return;
-	handshake_want(p, now);
-	timers_arm(p, now);
-}
-
 void device_resume_peer(struct peer *p, nsec_t at, nsec_t now)
 {
 	if (!p->device->has_identity)
@@ -316,8 +308,12 @@ void device_resume_peer(struct peer *p, nsec_t at, nsec_t now)
 void device_start(struct device *d, nsec_t now)
 {
 	for (size_t i = 0; i < d->n_buckets; i++) {
-		for (struct peer *p = d->buckets[i]; p; p = p->next_in_bucket)
-			device_start_peer(p, now);
+		for (struct peer *p = d->buckets[i]; p; p = p->next_in_bucket) {
+			if (!p->is_wanted_up)
+				continue;
+			handshake_want(p, now);
+			timers_arm(p, now);
+		}
 	}
 }
 

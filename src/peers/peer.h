@@ -53,7 +53,6 @@ struct initiation {
 struct peer {
 	/* constant */
 	struct device *device;
-	uint8_t public_key[NOISE_PUBLIC_KEY_LEN];
 	/* RCU; the handshake thread writes */
 	RCU_SLOT(struct keypair) current;
 	RCU_SLOT(struct keypair) previous;

@@ -73,7 +73,7 @@ const char *log_level_name(int level)
 	return level == LOG_INFO ? "info" : "debug";
 }
 
-bool log_enabled(int level)
+static bool is_enabled(int level)
 {
 	return level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
@@ -186,7 +186,7 @@ static bool may_log(int level, const char *place)
 	char message[64];
 	unsigned suppressed;
 
-	if (!log_enabled(level) || !take_ration(place, level, &suppressed))
+	if (!is_enabled(level) || !take_ration(place, level, &suppressed))
 		return false;
 	if (suppressed) {
 		snprintf(message, sizeof(message), "%u messages like the next one were suppressed",
@@ -211,7 +211,7 @@ void log_write(int level, const char *format, ...)
 
 void log_relay(int level, const char *message)
 {
-	if (log_enabled(level))
+	if (is_enabled(level))
 		deliver(level, message, NULL);
 }
 

@@ -36,7 +36,6 @@ void log_init(enum log_sink sink, int max_level);
  * finds the socket full is lost.
  */
 void log_init_channel(int fd);
-bool log_enabled(int level);
 /* Any thread: from now on. */
 void log_set_level(int max_level);
 int log_level(void);

@@ -114,8 +114,3 @@ size_t ring_used(const struct ring *r)
 	/* The two loads are not one: a pop between them can make the tail seem older. */
 	return (intptr_t)(tail - head) > 0 ? tail - head : 0;
 }
-
-bool ring_has_room(const struct ring *r)
-{
-	return ring_used(r) < r->slots;
-}

@@ -23,4 +23,3 @@ bool ring_pop(struct ring *r, void *ret_value);
 
 /* A guess unless nobody else is at work; never blocks. Any thread. */
 size_t ring_used(const struct ring *r);
-bool ring_has_room(const struct ring *r);

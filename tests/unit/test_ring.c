@@ -44,7 +44,6 @@ START_TEST(empty_ring_gives_nothing)
 
 	ck_assert(!ring_pop(ring, &v));
 	ck_assert_uint_eq(ring_used(ring), 0);
-	ck_assert(ring_has_room(ring));
 }
 END_TEST
 
@@ -69,11 +68,9 @@ START_TEST(full_ring_takes_no_more_until_one_is_popped)
 
 	for (uint64_t i = 0; i < SLOTS; i++)
 		ck_assert(push(1, i));
-	ck_assert(!ring_has_room(ring));
 	ck_assert(!push(1, SLOTS));
 	ck_assert(ring_pop(ring, &v));
 	ck_assert_uint_eq(v.number, 0);
-	ck_assert(ring_has_room(ring));
 	ck_assert(push(1, SLOTS));
 	ck_assert(!push(1, SLOTS + 1));
 }

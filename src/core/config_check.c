@@ -508,6 +508,17 @@ static void assign_networks(struct check *c)
 	}
 }
 
+/* False after saying that these, of which the key asks for `found`, are too many. */
+static bool fit_threads(struct check *c, size_t n, const struct config_section *s, const char *key,
+			uint32_t found)
+{
+	if (n <= THREAD_SLOTS)
+		return true;
+	report(c, s, key, "found %u, which makes %zu threads in all, allowed: at most %u", found, n,
+	       THREAD_SLOTS);
+	return false;
+}
+
 /* Too many threads would fail only when the last of them is to start. */
 static void check_threads(struct check *c)
 {
@@ -520,12 +531,8 @@ static void check_threads(struct check *c)
 		if (!network->settings.is_enabled)
 			continue;
 		n += NETWORK_THREADS + queues - 1;
-		if (n <= THREAD_SLOTS || queues == 1)
-			continue;
-		report(c, network->network, "queues",
-		       "found %u, which makes %zu threads in all, allowed: at most %u", queues, n,
-		       THREAD_SLOTS);
-		return;
+		if (queues > 1 && !fit_threads(c, n, network->network, "queues", queues))
+			return;
 	}
 	for (size_t i = 0; i < c->d->n_links; i++) {
 		const struct link_draft *l = &c->d->links[i];
@@ -533,12 +540,8 @@ static void check_threads(struct check *c)
 		if (!l->network || !l->network->settings.is_enabled || !l->is_enabled)
 			continue;
 		n += l->settings.workers;
-		if (n <= THREAD_SLOTS)
-			continue;
-		report(c, l->section, "workers",
-		       "found %u, which makes %zu threads in all, allowed: at most %u",
-		       l->settings.workers, n, THREAD_SLOTS);
-		return;
+		if (!fit_threads(c, n, l->section, "workers", l->settings.workers))
+			return;
 	}
 }
 

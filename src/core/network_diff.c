@@ -124,12 +124,13 @@ static int diff_peers(struct network_diff *d, const struct network_settings *fro
 	return r;
 }
 
+/*
+ * Here, and of tuning, what differs in its padding alone is taken for another one: to set what is
+ * set already does nothing.
+ */
 static bool is_same_link(const struct link_settings *a, const struct link_settings *b)
 {
-	struct link_settings x = *a, y = *b;
-
-	/* The names behind their zeros, and padding, do not count: both come zeroed. */
-	return !memcmp(&x, &y, sizeof(x));
+	return !memcmp(a, b, sizeof(*a));
 }
 
 static void diff_links(struct network_diff *d, const struct network_settings *from,
@@ -150,6 +151,14 @@ static void diff_links(struct network_diff *d, const struct network_settings *fr
 	}
 }
 
+static bool has_other_tuning(const struct network_settings *a, const struct network_settings *b)
+{
+	return a->mode != b->mode || a->scheduler != b->scheduler ||
+	       a->max_spread != b->max_spread || a->n_rules != b->n_rules ||
+	       memcmp(a->rules, b->rules, a->n_rules * sizeof(*a->rules)) != 0 ||
+	       memcmp(&a->health, &b->health, sizeof(a->health)) != 0;
+}
+
 static size_t count_prefixes(const struct network_settings *s)
 {
 	size_t n = 0;
@@ -166,13 +175,8 @@ int network_diff(const struct network_settings *from, const struct network_setti
 		.links = calloc(from->n_links + to->n_links + 1, sizeof(*d.links)),
 		.peers = calloc(from->n_peers + to->n_peers + 1, sizeof(*d.peers)),
 		.prefixes = calloc(count_prefixes(to) + 1, sizeof(*d.prefixes)),
-		.has_tuning = from->mode != to->mode || from->scheduler != to->scheduler ||
-			      from->max_spread != to->max_spread || from->n_rules != to->n_rules ||
-			      (to->n_rules && memcmp(from->rules, to->rules,
-						     to->n_rules * sizeof(*to->rules)) != 0) ||
-			      memcmp(&from->health, &to->health, sizeof(to->health)) != 0,
+		.has_tuning = has_other_tuning(from, to),
 	};
-
 	int r = d.links && d.peers && d.prefixes ? diff_peers(&d, from, to) : -ENOMEM;
 
 	if (r < 0) {

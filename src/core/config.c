@@ -246,17 +246,13 @@ static int from_ini(struct config *ret, struct config_ini *ini, const struct sta
 	return r;
 }
 
-static int parse(struct config *ret, char *text, size_t len, const struct stat *st,
+static int parse(void *ret, char *text, size_t len, const struct stat *st,
 		 struct config_errors *errors)
 {
 	struct config_ini ini;
 	int r = config_ini_parse(&ini, text, len, errors);
 
-	if (!r)
-		r = from_ini(ret, &ini, st, errors);
-	if (r == -ENOMEM)
-		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
-	return r;
+	return r < 0 ? r : from_ini(ret, &ini, st, errors);
 }
 
 int config_from_ini(struct config *ret, struct config_ini *ini, struct config_errors *errors)
@@ -266,24 +262,19 @@ int config_from_ini(struct config *ret, struct config_ini *ini, struct config_er
 
 int config_parse(struct config *ret, char *text, size_t len, struct config_errors *errors)
 {
-	return parse(ret, text, len, NULL, errors);
+	int r = parse(ret, text, len, NULL, errors);
+
+	if (r == -ENOMEM)
+		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
+	return r;
 }
 
 int config_read(struct config *ret, const char *path, struct config_errors *errors)
 {
-	struct stat st;
-	char *text;
-	size_t len;
-	int r = config_file_read(path, &text, &len, &st, errors);
-
-	if (r < 0)
-		return r;
-	r = parse(ret, text, len, &st, errors);
-	config_file_free(text);
-	return r;
+	return config_file_read(path, parse, ret, errors);
 }
 
-static int show(FILE *out, char *text, size_t len, const struct stat *st,
+static int show(void *out, char *text, size_t len, const struct stat *st,
 		struct config_errors *errors)
 {
 	struct config_draft draft;
@@ -303,18 +294,7 @@ static int show(FILE *out, char *text, size_t len, const struct stat *st,
 
 int config_print(FILE *out, const char *path, struct config_errors *errors)
 {
-	struct stat st;
-	char *text;
-	size_t len;
-	int r = config_file_read(path, &text, &len, &st, errors);
-
-	if (r < 0)
-		return r;
-	r = show(out, text, len, &st, errors);
-	if (r == -ENOMEM)
-		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
-	config_file_free(text);
-	return r;
+	return config_file_read(path, show, out, errors);
 }
 
 static void network_deinit(struct network_settings *n)

@@ -34,18 +34,22 @@ static int read_all(int fd, char *buf, size_t size, size_t *ret_len)
 	return 0;
 }
 
-static int read_text(int fd, char *text, size_t *ret_len, struct stat *ret_st,
-		     struct config_errors *errors)
+static int parse_text(int fd, char *text, config_file_parse *parse, void *ret,
+		      struct config_errors *errors)
 {
-	int r = fstat(fd, ret_st) < 0 ? -errno : read_all(fd, text, TEXT_SIZE, ret_len);
+	struct stat st;
+	size_t len = 0;
+	int r = fstat(fd, &st) < 0 ? -errno : read_all(fd, text, TEXT_SIZE, &len);
 
 	if (r < 0) {
 		config_errors_add(errors, 0, "cannot be read: %s", strerror(-r));
-	} else if (*ret_len > FILE_LEN_MAX) {
-		config_errors_add(errors, 0, "too long, allowed: %d bytes", FILE_LEN_MAX);
-		r = -EINVAL;
+		return r;
 	}
-	return r;
+	if (len > FILE_LEN_MAX) {
+		config_errors_add(errors, 0, "too long, allowed: %d bytes", FILE_LEN_MAX);
+		return -EINVAL;
+	}
+	return parse(ret, text, len, &st, errors);
 }
 
 static int open_text(const char *path, struct config_errors *errors)
@@ -62,35 +66,25 @@ static int open_text(const char *path, struct config_errors *errors)
 	return r;
 }
 
-int config_file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_st,
+int config_file_read(const char *path, config_file_parse *parse, void *ret,
 		     struct config_errors *errors)
 {
 	int fd = open_text(path, errors);
 	char *text;
-	int r;
+	int r = -ENOMEM;
 
 	if (fd < 0)
 		return fd;
 	text = calloc(1, TEXT_SIZE);
 	if (text) {
-		r = read_text(fd, text, ret_len, ret_st, errors);
-	} else {
-		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
-		r = -ENOMEM;
-	}
-	close(fd);
-	if (r < 0)
-		config_file_free(text);
-	else
-		*ret_text = text;
-	return r;
-}
-
-void config_file_free(char *text)
-{
-	if (text)
+		r = parse_text(fd, text, parse, ret, errors);
 		keys_wipe(text, TEXT_SIZE);
+	}
+	if (r == -ENOMEM)
+		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
 	free(text);
+	close(fd);
+	return r;
 }
 
 /* Writes through a buffer of our own, so that no secret stays behind in one of stdio's. */

@@ -11,12 +11,14 @@
 #include "core/config_errors.h"
 
 /*
- * A text with room for a zero behind it, and what stat() says of the file. 0, or -errno with
- * the reason in `errors`, the messages of which name `path` from now on.
+ * Makes `ret` of a text, which is cut up, with room for a zero behind it; `st` is what stat() says
+ * of its file. 0, or -errno with the reason in `errors`.
  */
-int config_file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_st,
+typedef int config_file_parse(void *ret, char *text, size_t len, const struct stat *st,
+			      struct config_errors *errors);
+/* Of the whole of a file. The same errors; messages name `path` from now on. */
+int config_file_read(const char *path, config_file_parse *parse, void *ret,
 		     struct config_errors *errors);
-void config_file_free(char *text);
 
 /* Writes the text of a file; errors are left to ferror(). */
 typedef void config_file_text(FILE *f, const void *arg);

@@ -299,13 +299,13 @@ static int parse_lines(struct parser *p, char *text, size_t len)
 /* wg-quick names the interface after the file. */
 static int name_interface(struct parser *p)
 {
-	const char *base = strrchr(p->import->path, '/');
+	const char *base = strrchr(p->errors->file, '/');
 	char name[IFNAMSIZ] = "";
 	char field[IFNAMSIZ];
 	struct value v = {.key = "interface", .text = name};
 	size_t len;
 
-	base = base ? base + 1 : p->import->path;
+	base = base ? base + 1 : p->errors->file;
 	len = strlen(base);
 	if (len > 5 && !strcmp(base + len - 5, ".conf"))
 		len -= 5;
@@ -348,39 +348,29 @@ static int parse(struct parser *p, char *text, size_t len)
 	return 0;
 }
 
-int import_parse(struct import *ret, const char *path, char *text, size_t len,
+int import_parse(void *ret, char *text, size_t len, const struct stat *st,
 		 struct config_errors *errors)
 {
-	struct import m = {.path = path, .notes = {.file = path}};
+	struct import m = {.notes = {.file = errors->file}};
 	struct parser p = {.import = &m, .errors = errors};
 	int r = parse(&p, text, len);
 
+	(void)st;
 	config_section_deinit(&p.comments);
 	if (r == 0)
 		r = config_from_ini(&m.config, &p.ini, errors);
 	else
 		config_ini_deinit(&p.ini);
-	if (r == -ENOMEM)
-		config_errors_add(errors, 0, "%s", strerror(ENOMEM));
 	if (r < 0)
 		import_deinit(&m);
 	else
-		*ret = m;
+		*(struct import *)ret = m;
 	return r;
 }
 
 int import_read(struct import *ret, const char *path, struct config_errors *errors)
 {
-	struct stat st;
-	char *text;
-	size_t len;
-	int r = config_file_read(path, &text, &len, &st, errors);
-
-	if (r < 0)
-		return r;
-	r = import_parse(ret, path, text, len, errors);
-	config_file_free(text);
-	return r;
+	return config_file_read(path, import_parse, ret, errors);
 }
 
 void import_deinit(struct import *m)

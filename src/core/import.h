@@ -7,9 +7,9 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/config_file.h"
 
 struct import {
-	const char *path;	    /* borrowed */
 	struct config config;	    /* as it would be read from what import_write() writes */
 	struct config_ini left;	    /* comments for each section of config.ini */
 	struct config_errors notes; /* what needs the user's hand; without any value */
@@ -17,9 +17,8 @@ struct import {
 
 /* 0; or -EINVAL or another -errno, with everything that is wrong in `errors`, by path and line. */
 int import_read(struct import *ret, const char *path, struct config_errors *errors);
-/* The same for text as config_parse() takes it; the interface is named after `path`. */
-int import_parse(struct import *ret, const char *path, char *text, size_t len,
-		 struct config_errors *errors);
+/* What it makes of the text, a struct import; the interface is named after errors->file. */
+config_file_parse import_parse;
 void import_deinit(struct import *m);
 
 /* A config_file_text of a struct import. */

@@ -28,7 +28,7 @@ static void read_again(const struct import *m)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct config_errors errors = {.file = "fuzz"};
+	struct config_errors errors = {.file = "wg0.conf"};
 	struct import import;
 	char *text = malloc(size + 1);
 
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (size)
 		memcpy(text, data, size);
-	if (import_parse(&import, "wg0.conf", text, size, &errors) == 0) {
+	if (import_parse(&import, text, size, NULL, &errors) == 0) {
 		if (config_errors_any(&errors))
 			abort();
 		read_again(&import);

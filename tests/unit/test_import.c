@@ -34,7 +34,7 @@ static int import_text(const char *name, const char *text)
 	memset(&import, 0, sizeof(import));
 	config_errors_deinit(&errors);
 	errors.file = name;
-	r = import_parse(&import, name, copy, len, &errors);
+	r = import_parse(&import, copy, len, NULL, &errors);
 	free(copy);
 	assert_no_secret();
 	return r;

@@ -147,14 +147,13 @@ static enum control_error handle_log_level(void *ctx, const struct control_reque
 					   struct control_reply *reply)
 {
 	struct json_object *wanted;
-	struct value v = {.key = "level"};
+	struct value v = {.key = "level", .choices = log_levels};
 	int level;
 
 	(void)ctx;
 	if (json_object_object_get_ex(request->whole, "level", &wanted)) {
 		v.text = json_object_get_string(wanted);
-		if (!json_object_is_type(wanted, json_type_string) ||
-		    value_log_level(&v, &level) < 0)
+		if (!json_object_is_type(wanted, json_type_string) || value_choice(&v, &level) < 0)
 			return control_fail(reply, CONTROL_config_error, "level: %s",
 					    json_object_is_type(wanted, json_type_string)
 						    ? v.why

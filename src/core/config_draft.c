@@ -77,7 +77,11 @@ static int read_entry(const struct config_section *s, struct config_entry *e,
 		return 0;
 	}
 
-	v = (struct value){.key = key->name, .text = e->value, .min = key->min, .max = key->max};
+	v = (struct value){.key = key->name,
+			   .text = e->value,
+			   .min = key->min,
+			   .max = key->max,
+			   .choices = key->choices};
 	r = key->parse(&v, (char *)target + key->offset);
 	e->is_valid = r == 0;
 	if (r == -EINVAL)

@@ -166,6 +166,47 @@ int grammar_private_key_file(struct value *v, void *field)
 	return r < 0 ? r : value_path(v, draft->hooks.key_file);
 }
 
+static const struct choice modes[] = {
+	{"aggregate", BOND_AGGREGATE},
+	{"bonding", BOND_AGGREGATE},
+	{"bonded", BOND_AGGREGATE},
+	{"redundant", BOND_REDUNDANT},
+	{"failover", BOND_FAILOVER},
+	{"auto", BOND_AUTO},
+	{NULL, 0},
+};
+
+static const struct choice schedulers[] = {
+	{"adaptive", SCHEDULER_ADAPTIVE},
+	{"weight", SCHEDULER_WEIGHT},
+	{NULL, 0},
+};
+
+static const struct choice offloads[] = {
+	{"auto", OFFLOAD_AUTO},
+	{"on", OFFLOAD_ON},
+	{"off", OFFLOAD_OFF},
+	{NULL, 0},
+};
+
+static const struct choice roles[] = {
+	{"primary", LINK_PRIMARY},
+	{"backup", LINK_BACKUP},
+	{NULL, 0},
+};
+
+static const struct choice multilinks[] = {
+	{"auto", MULTILINK_AUTO},
+	{"yes", MULTILINK_YES},
+	{"no", MULTILINK_NO},
+	{NULL, 0},
+};
+
+static const struct choice profiles[] = {{"normal", 0}, {"small", 1}, {NULL, 0}};
+static const struct choice carriers[] = {{"always", 0}, {"follow", 1}, {NULL, 0}};
+static const struct choice collisions[] = {{"refuse", 0}, {"next", 1}, {NULL, 0}};
+static const struct choice fallbacks[] = {{"any", 0}, {"drop", 1}, {NULL, 0}};
+
 #define KEY(name_, parse_, type_, member_)                                                         \
 	.name = name_, .parse = parse_, .offset = offsetof(struct type_, member_)
 
@@ -174,7 +215,7 @@ static const struct config_key daemon_keys[] = {
 	{KEY("control_group", value_group, daemon_settings, control_group)},
 	{KEY("pid_file", value_path, daemon_settings, pid_file)},
 	{KEY("state_dir", value_path, daemon_settings, state_dir)},
-	{KEY("log_level", value_log_level, daemon_settings, log_level)},
+	{KEY("log_level", value_choice, daemon_settings, log_level), .choices = log_levels},
 	{KEY("lock_file", value_path, daemon_settings, lock_file)},
 	{KEY("sandbox", value_bool, daemon_settings, is_sandboxed)},
 	{KEY("user", value_user, daemon_settings, user)},
@@ -183,7 +224,7 @@ static const struct config_key daemon_keys[] = {
 	{KEY("restart_limit", value_u32, daemon_settings, restart_limit), .min = 1,
 	 .max = RESTART_LIMIT_MAX},
 	{KEY("aead", value_aead, daemon_settings, aead)},
-	{KEY("profile", value_profile, daemon_settings, is_small)},
+	{KEY("profile", value_bool, daemon_settings, is_small), .choices = profiles},
 	{KEY("cgroup", value_cgroup, daemon_settings, cgroup.name)},
 	{KEY("memory_max", value_bytes, daemon_settings, cgroup.memory_bytes), .min = MEMORY_MIN,
 	 .max = MEMORY_MAX},
@@ -200,21 +241,22 @@ static const struct config_key network_keys[] = {
 	 .alias = "enable_wireguard"},
 	{KEY("interface", value_interface, network_draft, settings.interface)},
 	{.name = "address", .parse = grammar_addresses, .is_list = true},
-	{KEY("address_collision", value_collision, network_draft, settings.takes_next_address)},
+	{KEY("address_collision", value_bool, network_draft, settings.takes_next_address),
+	 .choices = collisions},
 	{KEY("netmask", value_netmask, network_draft, netmask_len)},
 	{KEY("destination", value_ip, network_draft, destination)},
 	{.name = "mtu", .parse = grammar_mtu, .min = MTU_MIN, .max = MTU_MAX},
 	{KEY("mss_clamp", value_bool, network_draft, settings.mss_clamp)},
 	{KEY("uapi", value_bool, network_draft, settings.has_uapi)},
-	{KEY("carrier", value_carrier, network_draft, settings.follows_carrier)},
+	{KEY("carrier", value_bool, network_draft, settings.follows_carrier), .choices = carriers},
 	{KEY("table", value_table, network_draft, settings.route_table)},
 	{KEY("metric", value_u32, network_draft, settings.route_metric), .max = UINT32_MAX},
 	{KEY("buffer_size", value_u32, network_draft, settings.buffer_size), .min = MTU_MIN,
 	 .max = BUFFER_SIZE_MAX},
 	{KEY("queues", grammar_queues, network_draft, settings.queues), .min = 1,
 	 .max = QUEUES_MAX},
-	{KEY("tso", value_offload, network_draft, settings.tso)},
-	{KEY("uso", value_offload, network_draft, settings.uso)},
+	{KEY("tso", value_choice, network_draft, settings.tso), .choices = offloads},
+	{KEY("uso", value_choice, network_draft, settings.uso), .choices = offloads},
 	{KEY("buffers", value_u32, network_draft, settings.sizes.buffers), .min = 16, .max = 4096},
 	{KEY("queue_buffers", value_u32, network_draft, settings.sizes.queue_buffers), .min = 4,
 	 .max = 4096},
@@ -242,8 +284,8 @@ static const struct config_key wireguard_keys[] = {
 	{.name = "private_key_file",
 	 .parse = grammar_private_key_file,
 	 .alias = "private_key_path"},
-	{KEY("bonding_mode", value_mode, network_draft, settings.mode)},
-	{KEY("scheduler", value_scheduler, network_draft, settings.scheduler)},
+	{KEY("bonding_mode", value_choice, network_draft, settings.mode), .choices = modes},
+	{KEY("scheduler", value_choice, network_draft, settings.scheduler), .choices = schedulers},
 	{KEY("max_spread_ms", value_milliseconds, network_draft, settings.max_spread), .min = 1,
 	 .max = MAX_SPREAD_MS},
 	{KEY("error_backoff_secs", value_seconds, network_draft, settings.health.error_backoff),
@@ -278,7 +320,7 @@ static const struct config_key wireguard_keys[] = {
 	{KEY("allowed_ips", grammar_allowed_ips, network_draft, peer), .is_list = true},
 	{KEY("persistent_keepalive", value_keepalive, network_draft, peer.persistent_keepalive),
 	 .alias = "persistent_keepalive_secs"},
-	{KEY("multilink", value_multilink, network_draft, peer.multilink)},
+	{KEY("multilink", value_choice, network_draft, peer.multilink), .choices = multilinks},
 	{NULL},
 };
 
@@ -292,10 +334,10 @@ static const struct config_key link_keys[] = {
 	{KEY("weight", value_u32, link_draft, settings.weight), .min = 1, .max = WEIGHT_MAX},
 	{KEY("workers", value_u32, link_draft, settings.workers), .min = 1, .max = WORKERS_MAX},
 	{KEY("fwmark", value_mark, link_draft, settings.fwmark)},
-	{KEY("role", value_role, link_draft, settings.role)},
+	{KEY("role", value_choice, link_draft, settings.role), .choices = roles},
 	{KEY("rate", value_rate, link_draft, settings.rate)},
-	{KEY("gso", value_offload, link_draft, settings.gso)},
-	{KEY("gro", value_offload, link_draft, settings.gro)},
+	{KEY("gso", value_choice, link_draft, settings.gso), .choices = offloads},
+	{KEY("gro", value_choice, link_draft, settings.gro), .choices = offloads},
 	{KEY("receive_buffer", value_u32, link_draft, settings.receive_buffer),
 	 .min = SOCKET_BUFFER_MIN, .max = LINK_SOCKET_BUFFER_MAX},
 	{KEY("send_buffer", value_u32, link_draft, settings.send_buffer), .min = SOCKET_BUFFER_MIN,
@@ -312,7 +354,7 @@ static const struct config_key peer_keys[] = {
 	{KEY("endpoint", grammar_peer_endpoint, peer_draft, settings.endpoint)},
 	{KEY("persistent_keepalive", value_keepalive, peer_draft, settings.persistent_keepalive),
 	 .alias = "persistent_keepalive_secs"},
-	{KEY("multilink", value_multilink, peer_draft, settings.multilink)},
+	{KEY("multilink", value_choice, peer_draft, settings.multilink), .choices = multilinks},
 	{NULL},
 };
 
@@ -328,8 +370,8 @@ static const struct config_key rule_keys[] = {
 	 .is_list = true},
 	{KEY("links", value_rule_links, rule_draft, settings), .is_list = true},
 	{KEY("peer_links", value_rule_peer_links, rule_draft, settings), .is_list = true},
-	{KEY("fallback", value_rule_fallback, rule_draft, settings.is_strict)},
-	{KEY("redundant", value_rule_redundant, rule_draft, settings.is_redundant)},
+	{KEY("fallback", value_rule_switch, rule_draft, settings.is_strict), .choices = fallbacks},
+	{KEY("redundant", value_rule_switch, rule_draft, settings.is_redundant)},
 	{NULL},
 };
 

@@ -12,9 +12,10 @@ struct config_key {
 	const char *name;
 	const char *alias; /* NULL: none */
 	value_parse *parse;
-	size_t offset;	   /* of the field in what the section fills in */
-	uint64_t min, max; /* of numbers */
-	bool is_list;	   /* may be given again, to go on */
+	size_t offset;		      /* of the field in what the section fills in */
+	uint64_t min, max;	      /* of numbers */
+	const struct choice *choices; /* the words for it */
+	bool is_list;		      /* may be given again, to go on */
 };
 
 enum section_naming {

@@ -256,15 +256,7 @@ int value_rule_peer_links(struct value *v, void *field)
 	return value_list(v, parse_link_name, item, add_peer_link, field);
 }
 
-int value_rule_fallback(struct value *v, void *field)
-{
-	if (strcmp(v->text, "any") != 0 && strcmp(v->text, "drop") != 0)
-		return value_expected(v, "any or drop");
-	*(bool *)field = !strcmp(v->text, "drop");
-	return 0;
-}
-
-int value_rule_redundant(struct value *v, void *field)
+int value_rule_switch(struct value *v, void *field)
 {
 	return value_bool(v, field);
 }

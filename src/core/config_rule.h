@@ -16,8 +16,7 @@ value_parse value_rule_destination_ports;
 value_parse value_rule_ports;
 value_parse value_rule_links;
 value_parse value_rule_peer_links;
-value_parse value_rule_fallback;  /* bool, is it "drop"? */
-value_parse value_rule_redundant; /* bool */
+value_parse value_rule_switch; /* field: bool; as value_bool, but out of place without links */
 
 /* The network of the rule is known. */
 void config_check_rule(const struct config_draft *d, const struct rule_draft *r,

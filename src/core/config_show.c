@@ -100,67 +100,29 @@ static void print_port(struct place *p, const void *field)
 		line(p, "%u", port);
 }
 
-static void print_bool(struct place *p, const void *field)
+static void print_word(struct place *p, int value)
 {
-	line(p, "%s", *(const bool *)field ? "on" : "off");
-}
+	const struct choice *c = p->key->choices;
 
-static void print_carrier(struct place *p, const void *field)
-{
-	line(p, "%s", *(const bool *)field ? "follow" : "always");
-}
-
-static void print_collision(struct place *p, const void *field)
-{
-	line(p, "%s", *(const bool *)field ? "next" : "refuse");
-}
-
-static void print_profile(struct place *p, const void *field)
-{
-	line(p, "%s", *(const bool *)field ? "small" : "normal");
-}
-
-/* All our enums are as wide as an int. */
-static void print_choice(struct place *p, const struct choice *choices, const void *field)
-{
-	const struct choice *c = choices;
-	int value;
-
-	memcpy(&value, field, sizeof(value));
 	while (c->name && c->value != value)
 		c++;
 	if (c->name)
 		line(p, "%s", c->name);
 }
 
-static void print_mode(struct place *p, const void *field)
+static void print_choice(struct place *p, const void *field)
 {
-	print_choice(p, choices_mode, field);
+	print_word(p, *(const int *)field);
 }
 
-static void print_scheduler(struct place *p, const void *field)
+static void print_bool(struct place *p, const void *field)
 {
-	print_choice(p, choices_scheduler, field);
-}
+	const bool is_on = *(const bool *)field;
 
-static void print_offload(struct place *p, const void *field)
-{
-	print_choice(p, choices_offload, field);
-}
-
-static void print_role(struct place *p, const void *field)
-{
-	print_choice(p, choices_role, field);
-}
-
-static void print_multilink(struct place *p, const void *field)
-{
-	print_choice(p, choices_multilink, field);
-}
-
-static void print_log_level(struct place *p, const void *field)
-{
-	print_choice(p, choices_log_level, field);
+	if (p->key->choices)
+		print_word(p, is_on);
+	else
+		line(p, "%s", is_on ? "on" : "off");
 }
 
 static void print_rate(struct place *p, const void *field)
@@ -312,16 +274,10 @@ static void print_as_written(struct place *p, const void *field)
 }
 
 /* Where there are no links the key is out of place. */
-static void print_fallback(struct place *p, const void *field)
+static void print_rule_switch(struct place *p, const void *field)
 {
 	if (config_section_has(p->section, p->key->name))
-		line(p, *(const bool *)field ? "drop" : "any");
-}
-
-static void print_redundant(struct place *p, const void *field)
-{
-	if (config_section_has(p->section, p->key->name))
-		line(p, *(const bool *)field ? "true" : "false");
+		print_bool(p, field);
 }
 
 static const struct {
@@ -331,23 +287,15 @@ static const struct {
 	{value_u32, print_u32},
 	{value_power_of_two, print_u32},
 	{value_mark, print_mark},
-	{value_carrier, print_carrier},
-	{value_collision, print_collision},
 	{value_resolve_interval, print_seconds},
 	{value_table, print_table},
 	{value_seconds, print_seconds},
 	{value_milliseconds, print_milliseconds},
 	{value_keepalive, print_keepalive},
+	{value_choice, print_choice},
 	{value_bool, print_bool},
-	{value_mode, print_mode},
-	{value_scheduler, print_scheduler},
-	{value_offload, print_offload},
-	{value_role, print_role},
 	{value_rate, print_rate},
-	{value_multilink, print_multilink},
-	{value_log_level, print_log_level},
 	{value_aead, print_aead},
-	{value_profile, print_profile},
 	{value_interface, print_text},
 	{value_user, print_text},
 	{value_group, print_text},
@@ -374,8 +322,7 @@ static const struct {
 	{value_rule_ports, print_as_written},
 	{value_rule_links, print_as_written},
 	{value_rule_peer_links, print_as_written},
-	{value_rule_fallback, print_fallback},
-	{value_rule_redundant, print_redundant},
+	{value_rule_switch, print_rule_switch},
 	{grammar_dns, print_dns},
 	{grammar_addresses, print_addresses},
 	{grammar_allowed_ips, print_allowed_ips},

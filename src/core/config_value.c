@@ -21,6 +21,9 @@
 
 /* A key in base64 has 43 letters and a '='; a mistyped one a few less or more. */
 #define KEY_LIKE_MIN 38
+/* Bits per second. */
+#define RATE_MIN (100 * 1000ULL)
+#define RATE_MAX (100 * 1000 * 1000 * 1000ULL)
 
 bool value_is_key_like(const char *text)
 {
@@ -74,9 +77,6 @@ static bool parse_number(const char *text, int base, uint64_t *ret)
 }
 
 /* False after saying why. */
-#define RATE_MIN (100 * 1000ULL)
-#define RATE_MAX (100 * 1000 * 1000 * 1000ULL)
-
 static bool ranged_number(struct value *v, uint64_t *ret)
 {
 	uint64_t n;
@@ -120,30 +120,6 @@ int value_mark(struct value *v, void *field)
 	if (!parse_number(v->text, is_hex ? 16 : 10, &n) || n > UINT32_MAX)
 		return value_expected(v, "0..4294967295 (0..0xffffffff)");
 	*(uint32_t *)field = (uint32_t)n;
-	return 0;
-}
-
-int value_profile(struct value *v, void *field)
-{
-	if (strcmp(v->text, "normal") != 0 && strcmp(v->text, "small") != 0)
-		return value_expected(v, "normal or small");
-	*(bool *)field = !strcmp(v->text, "small");
-	return 0;
-}
-
-int value_carrier(struct value *v, void *field)
-{
-	if (strcmp(v->text, "always") != 0 && strcmp(v->text, "follow") != 0)
-		return value_expected(v, "always or follow");
-	*(bool *)field = !strcmp(v->text, "follow");
-	return 0;
-}
-
-int value_collision(struct value *v, void *field)
-{
-	if (strcmp(v->text, "refuse") != 0 && strcmp(v->text, "next") != 0)
-		return value_expected(v, "refuse or next");
-	*(bool *)field = !strcmp(v->text, "next");
 	return 0;
 }
 
@@ -206,8 +182,8 @@ int value_keepalive(struct value *v, void *field)
 	return 0;
 }
 
-/* One of `choices`, which end with a NULL name; false after saying why. */
-static bool choose(struct value *v, const struct choice *choices, int *ret)
+/* One of `choices`. */
+static int choose(struct value *v, const struct choice *choices, int *ret)
 {
 	char allowed[128] = "";
 
@@ -216,95 +192,32 @@ static bool choose(struct value *v, const struct choice *choices, int *ret)
 
 		if (!strcmp(v->text, c->name)) {
 			*ret = c->value;
-			return true;
+			return 0;
 		}
 		snprintf(allowed + len, sizeof(allowed) - len, "%s%s", len ? ", " : "", c->name);
 	}
 	value_expected(v, "%s", allowed);
-	return false;
+	return -EINVAL;
+}
+
+/* All our enums are as wide as an int. */
+int value_choice(struct value *v, void *field)
+{
+	return choose(v, v->choices, field);
 }
 
 int value_bool(struct value *v, void *field)
 {
-	static const struct choice choices[] = {
+	static const struct choice switches[] = {
 		{"true", 1}, {"false", 0}, {"yes", 1}, {"no", 0}, {"on", 1},
 		{"off", 0},  {"1", 1},	   {"0", 0},   {NULL, 0},
 	};
 	int choice;
+	int r = choose(v, v->choices ? v->choices : switches, &choice);
 
-	if (!choose(v, choices, &choice))
-		return -EINVAL;
-	*(bool *)field = choice;
-	return 0;
-}
-
-const struct choice choices_mode[] = {
-	{"aggregate", BOND_AGGREGATE},
-	{"bonding", BOND_AGGREGATE},
-	{"bonded", BOND_AGGREGATE},
-	{"redundant", BOND_REDUNDANT},
-	{"failover", BOND_FAILOVER},
-	{"auto", BOND_AUTO},
-	{NULL, 0},
-};
-
-int value_mode(struct value *v, void *field)
-{
-	int choice;
-
-	if (!choose(v, choices_mode, &choice))
-		return -EINVAL;
-	*(enum bond_mode *)field = (enum bond_mode)choice;
-	return 0;
-}
-
-const struct choice choices_scheduler[] = {
-	{"adaptive", SCHEDULER_ADAPTIVE},
-	{"weight", SCHEDULER_WEIGHT},
-	{NULL, 0},
-};
-
-int value_scheduler(struct value *v, void *field)
-{
-	int choice;
-
-	if (!choose(v, choices_scheduler, &choice))
-		return -EINVAL;
-	*(enum bond_scheduler *)field = (enum bond_scheduler)choice;
-	return 0;
-}
-
-const struct choice choices_offload[] = {
-	{"auto", OFFLOAD_AUTO},
-	{"on", OFFLOAD_ON},
-	{"off", OFFLOAD_OFF},
-	{NULL, 0},
-};
-
-int value_offload(struct value *v, void *field)
-{
-	int choice;
-
-	if (!choose(v, choices_offload, &choice))
-		return -EINVAL;
-	*(enum offload *)field = (enum offload)choice;
-	return 0;
-}
-
-const struct choice choices_role[] = {
-	{"primary", LINK_PRIMARY},
-	{"backup", LINK_BACKUP},
-	{NULL, 0},
-};
-
-int value_role(struct value *v, void *field)
-{
-	int choice;
-
-	if (!choose(v, choices_role, &choice))
-		return -EINVAL;
-	*(enum link_role *)field = (enum link_role)choice;
-	return 0;
+	if (r == 0)
+		*(bool *)field = choice;
+	return r;
 }
 
 int value_rate(struct value *v, void *field)
@@ -330,32 +243,10 @@ int value_rate(struct value *v, void *field)
 	return value_expected(v, "0, or 100kbit..100gbit, as in 500kbit, 50mbit, 1gbit");
 }
 
-const struct choice choices_multilink[] = {
-	{"auto", MULTILINK_AUTO},
-	{"yes", MULTILINK_YES},
-	{"no", MULTILINK_NO},
-	{NULL, 0},
-};
-
-int value_multilink(struct value *v, void *field)
-{
-	int choice;
-
-	if (!choose(v, choices_multilink, &choice))
-		return -EINVAL;
-	*(enum multilink *)field = (enum multilink)choice;
-	return 0;
-}
-
-const struct choice choices_log_level[] = {
+const struct choice log_levels[] = {
 	{"error", LOG_ERR}, {"warning", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG},
 	{NULL, 0},
 };
-
-int value_log_level(struct value *v, void *field)
-{
-	return choose(v, choices_log_level, field) ? 0 : -EINVAL;
-}
 
 int value_aead(struct value *v, void *field)
 {
@@ -365,7 +256,7 @@ int value_aead(struct value *v, void *field)
 
 	for (int i = 0; names[i]; i++)
 		choices[i + 1] = (struct choice){names[i], i + 1};
-	if (!choose(v, choices, &choice))
+	if (choose(v, choices, &choice) < 0)
 		return -EINVAL;
 	*(const char **)field = choices[choice].name;
 	return 0;

@@ -20,62 +20,56 @@
 /* Every path of the configuration fits in one line of it. */
 #define CONFIG_PATH_MAX 200
 
-struct value {
-	const char *key;   /* its proper name */
-	const char *text;  /* not empty */
-	uint64_t min, max; /* of numbers */
-	char why[VALUE_WHY_MAX];
-};
-
-typedef int value_parse(struct value *v, void *field);
-
-/* A word and what it stands for; arrays of them end with a NULL name. */
+/*
+ * A word and what it stands for. Arrays of them end with a NULL name; the first word for a value
+ * is its proper one.
+ */
 struct choice {
 	const char *name;
 	int value;
 };
 
-/* The first word for a value is its proper one. */
-extern const struct choice choices_mode[], choices_scheduler[], choices_offload[], choices_role[],
-	choices_multilink[], choices_log_level[];
+struct value {
+	const char *key;	      /* its proper name */
+	const char *text;	      /* not empty */
+	uint64_t min, max;	      /* of numbers */
+	const struct choice *choices; /* the words for it */
+	char why[VALUE_WHY_MAX];
+};
+
+typedef int value_parse(struct value *v, void *field);
+
+extern const struct choice log_levels[]; /* syslog priorities */
 
 value_parse value_u32;		    /* uint32_t, min..max */
 value_parse value_power_of_two;	    /* uint32_t, min..max */
 value_parse value_mark;		    /* uint32_t, decimal or after 0x hexadecimal */
-value_parse value_carrier;	    /* bool, is it "follow"? */
-value_parse value_collision;	    /* bool, is it "next"? */
 value_parse value_resolve_interval; /* nsec_t, at least 10 seconds, or 0 */
 value_parse value_table; /* uint32_t, the number of a routing table, or ROUTE_TABLE_AUTO; 0: off */
 value_parse value_seconds;	/* nsec_t, min..max */
 value_parse value_milliseconds; /* nsec_t, min..max */
 value_parse value_keepalive;	/* uint16_t seconds, or "off" for 0 */
-value_parse value_bool;		/* bool */
-value_parse value_mode;		/* enum bond_mode */
-value_parse value_scheduler;	/* enum bond_scheduler */
-value_parse value_offload;	/* enum offload */
-value_parse value_role;		/* enum link_role */
-value_parse value_rate;		/* uint64_t bits per second: 500kbit, 50mbit, 1gbit, or 0 */
-value_parse value_multilink;	/* enum multilink */
-value_parse value_log_level;	/* int, a syslog priority */
-value_parse value_aead;		/* const char *, AEAD_AUTO or a back-end that is built in */
-value_parse value_profile;	/* bool, is it "small"? */
-value_parse value_interface;	/* char[IFNAMSIZ] */
-value_parse value_user;		/* char[SANDBOX_USER_MAX] */
-value_parse value_group;	/* char[SANDBOX_USER_MAX] */
-value_parse value_cgroup;	/* char[CGROUP_NAME_MAX], a relative path */
-value_parse value_bytes;	/* uint64_t, min..max: 67108864, 64M */
-value_parse value_percent;	/* uint32_t, min..max: 150% */
-value_parse value_network;	/* char[NETWORK_NAME_MAX + 1] */
-value_parse value_path;		/* char[CONFIG_PATH_MAX], absolute */
-value_parse value_socket_path;	/* the same, short enough for a Unix socket */
-value_parse value_loopback;	/* struct addr of 127.0.0.0/8 or ::1, with a port */
-value_parse value_port;		/* uint16_t, 0: any */
-value_parse value_bind;		/* struct addr */
-value_parse value_endpoint;	/* struct endpoint_name */
-value_parse value_ip;		/* struct prefix of one address */
-value_parse value_netmask;	/* uint8_t, the length of the prefix */
-value_parse value_prefix;	/* struct prefix, the bits behind it cleared */
-value_parse value_host_prefix;	/* struct prefix with its host bits */
+value_parse value_choice;	/* int or enum, one of the choices */
+value_parse value_bool;	       /* bool: on, off and such, or one of the choices if there are some */
+value_parse value_rate;	       /* uint64_t bits per second: 500kbit, 50mbit, 1gbit, or 0 */
+value_parse value_aead;	       /* const char *, AEAD_AUTO or a back-end that is built in */
+value_parse value_interface;   /* char[IFNAMSIZ] */
+value_parse value_user;	       /* char[SANDBOX_USER_MAX] */
+value_parse value_group;       /* char[SANDBOX_USER_MAX] */
+value_parse value_cgroup;      /* char[CGROUP_NAME_MAX], a relative path */
+value_parse value_bytes;       /* uint64_t, min..max: 67108864, 64M */
+value_parse value_percent;     /* uint32_t, min..max: 150% */
+value_parse value_network;     /* char[NETWORK_NAME_MAX + 1] */
+value_parse value_path;	       /* char[CONFIG_PATH_MAX], absolute */
+value_parse value_socket_path; /* the same, short enough for a Unix socket */
+value_parse value_loopback;    /* struct addr of 127.0.0.0/8 or ::1, with a port */
+value_parse value_port;	       /* uint16_t, 0: any */
+value_parse value_bind;	       /* struct addr */
+value_parse value_endpoint;    /* struct endpoint_name */
+value_parse value_ip;	       /* struct prefix of one address */
+value_parse value_netmask;     /* uint8_t, the length of the prefix */
+value_parse value_prefix;      /* struct prefix, the bits behind it cleared */
+value_parse value_host_prefix; /* struct prefix with its host bits */
 
 /* Sets `why` and returns -EINVAL. */
 __attribute__((format(printf, 2, 3))) int value_refuse(struct value *v, const char *format, ...);

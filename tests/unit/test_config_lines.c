@@ -290,7 +290,7 @@ struct bad_case {
 
 static const struct bad_case bad_cases[] = {
 	/* Numbers */
-	{single_form, "[network]", "carrier = on", "carrier: |'on'|always or follow"},
+	{single_form, "[network]", "carrier = on", "carrier: |'on'|always, follow"},
 	{single_form, "[network]", "table = 255", "table: |'255'|off, auto, main, or the number"},
 	{single_form, "[network]", "table = 0", "table: |'0'|off, auto, main, or the number"},
 	{single_form, "[network]", "table = 4294967295", "table: |off, auto, main, or the number"},
@@ -337,7 +337,7 @@ static const struct bad_case bad_cases[] = {
 	{single_form, "[network]", "event_queue = 16", "event_queue: |'16'|32..65536"},
 	{single_form, "[link wifi]", "receive_buffer = 4096", "receive_buffer: |131072..67108864"},
 	{single_form, "[link wifi]", "send_buffer = 1G", "send_buffer: |131072..67108864"},
-	{multi_form, "[daemon]", "profile = tiny", "profile: |'tiny'|normal or small"},
+	{multi_form, "[daemon]", "profile = tiny", "profile: |'tiny'|normal, small"},
 	{single_form, "[wireguard]", "error_backoff_secs = 0", "error_backoff_secs: |1..3600"},
 	{single_form, "[wireguard]", "resolve_interval_secs = 9",
 	 "resolve_interval_secs: |10..86400"},

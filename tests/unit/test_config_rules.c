@@ -80,7 +80,7 @@ START_TEST(bad_values_are_refused_with_what_is_allowed)
 	is_refused("port = 65536\n", 0, "65536");
 	is_refused("port = -5\n", 0, "-5");
 	is_refused("port = 5-\n", 0, "5-");
-	is_refused("links = fibre\nfallback = lte\n", 1, "fallback|any or drop");
+	is_refused("links = fibre\nfallback = lte\n", 1, "fallback|any, drop");
 	is_refused("links = fibre, fibre\n", 0, "fibre|once");
 	is_refused("color = red\n", 0, "unknown key|dscp, protocol");
 }

@@ -40,6 +40,7 @@ struct edit {
 struct plan {
 	struct network *network;
 	const struct network_change *change;
+	const uint8_t *private_key; /* another one than it had; NULL: it stays */
 	struct noise_identity self;
 	struct edit *edits;
 	size_t n_edits, edits_room;
@@ -319,7 +320,7 @@ static int count_edits(struct plan *p)
 static int plan_peers(struct plan *p)
 {
 	const struct network_change *c = p->change;
-	const uint8_t *key = c->private_key ? c->private_key : p->network->settings->private_key;
+	const uint8_t *key = p->private_key ? p->private_key : p->network->settings->private_key;
 	int r = make_room(p);
 
 	if (r < 0)
@@ -389,8 +390,8 @@ static void edit_device(void *arg)
 	nsec_t now = clock_now();
 
 	p->result = device_reserve_peers(d, p->n_new);
-	if (p->result == 0 && p->change->private_key)
-		p->result = device_set_private_key(d, p->change->private_key, now);
+	if (p->result == 0 && p->private_key)
+		p->result = device_set_private_key(d, p->private_key, now);
 	if (p->result < 0)
 		return;
 	for (size_t i = 0; i < p->n_gone; i++)
@@ -470,7 +471,7 @@ static void start_peers(void *arg)
 		if (e->wanted)
 			device_set_wanted_up(&e->bond->peer, bond_is_wanted_up(e->bond), now);
 	}
-	if (p->change->private_key)
+	if (p->private_key)
 		device_start(p->network->device, now);
 }
 
@@ -561,8 +562,8 @@ static int carry_out(struct plan *p)
 	p->is_done = true;
 	for (size_t i = 0; i < p->n_gone; i++)
 		p->gone[i]->is_removed = true;
-	if (p->change->private_key)
-		memcpy(n->settings->private_key, p->change->private_key, KEY_LEN);
+	if (p->private_key)
+		memcpy(n->settings->private_key, p->private_key, KEY_LEN);
 	monitor_visit(n->monitor, edit_paths, p);
 	publish_table(p);
 	handshaker_visit(n->handshaker, start_peers, p);
@@ -610,10 +611,20 @@ static void change_links_back(struct network *n, const struct link_change *inver
 	}
 }
 
+/* The key that it has already may be given too, as `wg syncconf` does: then all sessions stay. */
+static const uint8_t *other_private_key(const struct network *n, const uint8_t *given)
+{
+	bool is_other = given && !keys_equal(given, n->settings->private_key, KEY_LEN);
+
+	return is_other ? given : NULL;
+}
+
 int network_change(struct network *n, const struct network_change *change)
 {
 	struct link_change *inverse = calloc(change->n_links + 1, sizeof(*inverse));
-	struct plan p = {.network = n, .change = change};
+	struct plan p = {.network = n,
+			 .change = change,
+			 .private_key = other_private_key(n, change->private_key)};
 	size_t n_changed = 0;
 	int r = inverse ? change_links(n, change, inverse, &n_changed) : -ENOMEM;
 

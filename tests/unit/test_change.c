@@ -277,6 +277,22 @@ START_TEST(another_private_key_ends_all_sessions)
 }
 END_TEST
 
+/* As `wg syncconf` does. */
+START_TEST(the_same_private_key_leaves_the_sessions_alone)
+{
+	uint8_t key[KEY_LEN];
+	struct bond *bond = net.bonds[0];
+
+	begin_session(bond, T0);
+	memcpy(key, net.settings->private_key, KEY_LEN);
+	change.private_key = key;
+	change.n_peers = 0;
+	apply();
+	ck_assert(has_session(bond));
+	ck_assert_uint_eq(bond->peer.n_initiations, 0);
+}
+END_TEST
+
 START_TEST(private_key_of_a_peer_takes_that_peer_away)
 {
 	uint8_t key[KEY_LEN];
@@ -580,6 +596,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, update_of_a_peer_that_is_not_there_adds_none);
 	tcase_add_test(t, our_own_key_is_no_peer);
 	tcase_add_test(t, another_private_key_ends_all_sessions);
+	tcase_add_test(t, the_same_private_key_leaves_the_sessions_alone);
 	tcase_add_test(t, private_key_of_a_peer_takes_that_peer_away);
 	tcase_add_test(t, what_fails_changes_nothing);
 	tcase_add_test(t, status_tells_of_peers_that_have_done_nothing_yet);

@@ -157,7 +157,8 @@ def test_a_thousand_flaps_leave_nothing_behind(pair):
 
     pair.client.wait_path(cable.name, "up", 20)
     assert ping_lost(pair.client_node, SERVER_IP) == 0
-    wait_until(lambda: descriptors(pair.client) == before, 5, "as many descriptors as before")
+    # A client that has just gone may still be among those of before.
+    wait_until(lambda: descriptors(pair.client) <= before, 5, "no more descriptors than before")
     assert IS_SANITIZED or resident_kilobytes(pair.client) < memory + 2048
 
 
@@ -181,5 +182,6 @@ def test_a_device_that_is_remade_all_the_time_leaves_nothing_behind(pair):
     remake(pair, cable, REMADE)
 
     assert ping_lost(pair.client_node, SERVER_IP) == 0
-    wait_until(lambda: descriptors(pair.client) == before, 5, "as many descriptors as before")
+    # A client that has just gone may still be among those of before.
+    wait_until(lambda: descriptors(pair.client) <= before, 5, "no more descriptors than before")
     assert IS_SANITIZED or resident_kilobytes(pair.client) < memory + 2048

@@ -84,8 +84,11 @@ static bool has_prefix(const struct prefix *list, size_t count, const struct pre
 /* Is there one already, from when routes were in another table? */
 static bool stays(const struct network *n, const struct routes *had, const struct prefix *p)
 {
-	return table_of(had->table, p) == table_of(n->routes.table, p) &&
-	       had->metric == n->routes.metric && has_prefix(had->list, had->n, p);
+	struct route before = route_to(had, p);
+	struct route now = route_to(&n->routes, p);
+
+	return before.table == now.table && route_metric(&before) == route_metric(&now) &&
+	       has_prefix(had->list, had->n, p);
 }
 
 /*

@@ -88,15 +88,6 @@ void message_change_address(union message_buffer *m, unsigned ifindex, const str
 		mnl_attr_put(header, IFA_BROADCAST, sizeof(broadcast), broadcast);
 }
 
-/*
- * Without a metric the kernel adds an IPv6 route with its own default, and removes one with any:
- * the first, which may be another one. An IPv4 route has 0 then, of which it is the first.
- */
-static uint32_t metric_of(const struct route *r)
-{
-	return r->metric || r->to.family == AF_INET ? r->metric : ROUTE_METRIC_IPV6;
-}
-
 void message_change_route(union message_buffer *m, unsigned ifindex, const struct route *r,
 			  bool is_new)
 {
@@ -116,7 +107,7 @@ void message_change_route(union message_buffer *m, unsigned ifindex, const struc
 		mnl_attr_put(header, RTA_DST, address_len(r->to.family), r->to.bytes);
 	mnl_attr_put_u32(header, RTA_OIF, ifindex);
 	mnl_attr_put_u32(header, RTA_TABLE, r->table);
-	mnl_attr_put_u32(header, RTA_PRIORITY, metric_of(r));
+	mnl_attr_put_u32(header, RTA_PRIORITY, route_metric(r));
 }
 
 void message_change_rule(union message_buffer *m, const struct rule *r, bool is_new)

@@ -4,8 +4,18 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <sys/socket.h>
 
 #include "netlink/exchange.h"
+
+/*
+ * Without a metric the kernel adds an IPv6 route with its own default, and removes one with any:
+ * the first, which may be another one. An IPv4 route has 0 then, of which it is the first.
+ */
+uint32_t route_metric(const struct route *r)
+{
+	return r->metric || r->to.family == AF_INET ? r->metric : ROUTE_METRIC_IPV6;
+}
 
 static int change(const char *ifname, const struct route *r, bool is_new)
 {

@@ -28,6 +28,9 @@ struct route {
 	uint32_t metric; /* 0: the kernel's default */
 };
 
+/* The one that it gets. */
+uint32_t route_metric(const struct route *r);
+
 /*
  * 0 or the kernel's -errno: -EEXIST if there is one of the same prefix, table and metric already,
  * -ENETDOWN while the interface is down, -ENODEV where there is none.

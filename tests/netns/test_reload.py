@@ -181,7 +181,7 @@ def test_a_hundred_random_reloads_keep_session_and_flows(lab):
 def test_routes_move_to_another_metric_and_back(lab):
     pair = Pair(lab, rates=[None])
     network = pair.client.sections["network"]
-    for metric in (None, 7, None, 2000, None):
+    for metric in (None, 7, None, 1024, None, 2000, 1024):
         network.update(table=100, metric=metric)
         done = pair.client.reload()
         assert done.returncode == 0, done.stderr

@@ -11,8 +11,6 @@
 #include "netlink/route.h"
 #include "util/thread.h"
 
-/* RFC 8200, section 5; the kernel refuses IPv6 addresses on an interface below it. */
-#define IPV6_MTU_MIN 1280
 /* Threads of a network that it has in any case: vt-tun, vt-monitor, vt-handshake. */
 #define NETWORK_THREADS 3
 
@@ -94,9 +92,9 @@ static void check_sizes(struct check *c, const struct network_draft *n)
 	if (!config_section_is_bad(s, "buffer_size") && set->buffer_size < set->mtu)
 		report(c, s, "buffer_size", "found %u, allowed: at least the mtu (%u)",
 		       set->buffer_size, set->mtu);
-	if (set->mtu < IPV6_MTU_MIN && count_family(set, AF_INET6))
+	if (set->mtu < MTU_IPV6_MIN && count_family(set, AF_INET6))
 		report(c, s, "mtu", "found %u, allowed: at least %u with an IPv6 address", set->mtu,
-		       IPV6_MTU_MIN);
+		       MTU_IPV6_MIN);
 }
 
 /* What is on in any case must fit the buffers. */

@@ -9,11 +9,6 @@
 #include "dataplane/probe.h"
 #include "util/log.h"
 
-/*
- * Below this the kernel takes IPv6 off the interface; outer packets that are larger than a path
- * carries are then fragmented.
- */
-#define INNER_MTU_MIN 1280
 /* A larger MTU must have been possible for so long: paths come and go. */
 #define RAISE_AFTER (10 * NSEC_PER_SEC)
 
@@ -37,7 +32,8 @@ static uint32_t smallest(const struct network *n)
 		if (n->bonds[i]->probe)
 			mtu = smallest_of_peer(n->bonds[i]->probe, mtu);
 	}
-	return mtu > INNER_MTU_MIN ? mtu : INNER_MTU_MIN;
+	/* Outer packets that are larger than a path carries are then fragmented. */
+	return mtu > MTU_IPV6_MIN ? mtu : MTU_IPV6_MIN;
 }
 
 static int set(struct network *n, uint32_t mtu)

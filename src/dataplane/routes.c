@@ -21,16 +21,22 @@ static int compare(const void *left, const void *right)
 	return r ? r : a->len - b->len;
 }
 
+/* With a small MTU the interface has no IPv6, and takes no routes of it. */
 static size_t collect(const struct network *n, struct prefix *to)
 {
+	bool has_ipv6 = n->settings->mtu >= MTU_IPV6_MIN;
 	size_t count = 0;
 
 	for (size_t i = 0; i < n->n_bonds; i++) {
 		const struct peer_settings *p = n->bonds[i]->settings;
 
-		for (size_t j = 0; j < p->n_allowed_ips; j++, count++)
+		for (size_t j = 0; j < p->n_allowed_ips; j++) {
+			if (p->allowed_ips[j].family == AF_INET6 && !has_ipv6)
+				continue;
 			if (to)
 				to[count] = p->allowed_ips[j];
+			count++;
+		}
 	}
 	return count;
 }

@@ -17,6 +17,8 @@
 #define PEER_NAME_MAX 63
 #define MTU_DEFAULT 1420
 #define MTU_MIN 576
+/* Below it the kernel takes IPv6 off the interface. RFC 8200, section 5. */
+#define MTU_IPV6_MIN 1280
 #define MTU_MAX 65535
 #define BUFFER_SIZE_DEFAULT 65536
 #define QUEUES_MAX 8 /* of the interface */

@@ -47,6 +47,17 @@ def test_a_table_above_255_and_the_default_route(lab):
     assert routes(daemon, table="main") == []
 
 
+def test_ipv6_routes_follow_an_mtu_that_has_room_for_them(lab):
+    daemon = daemon_with(lab, ["0.0.0.0/0, fd01::/32"], table=100, mtu=1000)
+
+    for mtu, wanted in ((1300, ["fd01::/32"]), (1000, []), (1280, ["fd01::/32"])):
+        daemon.sections["network"]["mtu"] = mtu
+        done = daemon.reload()
+        assert done.returncode == 0, done.stderr
+        assert [r["dst"] for r in routes(daemon, 6)] == wanted
+    assert [r["dst"] for r in routes(daemon)] == ["default"]
+
+
 def test_without_a_table_there_are_none(lab):
     assert routes(daemon_with(lab, ["10.1.0.0/16"])) == []
 

@@ -55,6 +55,24 @@ static struct route route_to(const struct routes *like, const struct prefix *to)
 	return (struct route){*to, table_of(like->table, to), like->metric};
 }
 
+/* The kernel makes one by itself to the subnet of an address, or to its other end. */
+static bool is_subnet(const struct network *n, const struct route *route)
+{
+	const struct network_settings *s = n->settings;
+
+	if (route->to.family != AF_INET || route->table != ROUTE_TABLE_MAIN || route->metric)
+		return false;
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		const struct interface_address *a = &s->addresses[i];
+		const struct prefix *subnet =
+			a->destination.family ? &a->destination : &a->in_force;
+
+		if (subnet->len == route->to.len && prefix_covers(subnet, &route->to))
+			return true;
+	}
+	return false;
+}
+
 /* `may_be_there`: as one of our own. */
 static int add(struct network *n, const struct prefix *to, bool may_be_there)
 {
@@ -62,7 +80,7 @@ static int add(struct network *n, const struct prefix *to, bool may_be_there)
 	char text[PREFIX_TEXT_MAX];
 	int r = broker_add_route(n->broker, n->tun.name, &route);
 
-	if (r == -EEXIST && may_be_there)
+	if (r == -EEXIST && (may_be_there || is_subnet(n, &route)))
 		r = 0;
 	if (r < 0)
 		log_error("network %s: cannot add the route to %s in table %u: %s",

@@ -47,6 +47,27 @@ def test_a_table_above_255_and_the_default_route(lab):
     assert routes(daemon, table="main") == []
 
 
+def test_the_subnet_of_the_interface_may_be_a_peers(lab):
+    daemon = daemon_with(lab, ["10.10.0.0/24, 10.1.0.0/16"], table="auto")
+
+    def leads_to_the_tunnel():
+        return " dev tun0 " in daemon.node.run("ip", "route", "get", "10.10.0.9", check=False).stdout
+
+    assert leads_to_the_tunnel(), "by the kernel's own route"
+    for address in ("10.1.0.1/16", "10.10.0.1/24, 10.1.0.1/16", None, "10.10.0.1/24"):
+        daemon.sections["network"]["address"] = address
+        done = daemon.reload()
+        assert done.returncode == 0, done.stderr
+        assert leads_to_the_tunnel(), address
+    daemon.sections["network"].update(address="10.10.0.1", destination="10.10.0.9")
+    daemon.sections["peer 0"]["allowed_ips"] = "10.10.0.9/32, 10.1.0.0/16"
+    done = daemon.reload()
+    assert done.returncode == 0 and leads_to_the_tunnel(), done.stderr
+    daemon.sections["peer 0"]["allowed_ips"] = "10.1.0.0/16"
+    assert daemon.reload().returncode == 0
+    assert [r["dst"] for r in routes(daemon)] == ["10.1.0.0/16"]
+
+
 def test_ipv6_routes_follow_an_mtu_that_has_room_for_them(lab):
     daemon = daemon_with(lab, ["0.0.0.0/0, fd01::/32"], table=100, mtu=1000)
 

@@ -158,7 +158,7 @@ static int set_rules(struct broker_server *s, const struct broker_rules *q)
 		return -EINVAL;
 	owner = rules_owner(s, q->family);
 	if (*owner && strcmp(owner, q->interface) != 0)
-		return -EBUSY;
+		return q->mark ? -EBUSY : 0;
 	if (!q->mark)
 		return remove_rules(s, q->family);
 	if (s->calls && !s->calls->may_route(s->ctx, q->interface, ROUTE_TABLE_TUNNEL))
@@ -206,7 +206,7 @@ static int change_address(struct broker_server *s, const struct broker_address *
 
 /*
  * A route into a tunnel takes traffic away from where it goes now, so its table is not the
- * engine's to choose.
+ * engine's to choose. To remove one needs no leave: a crashed engine may have left it.
  */
 static int change_route(struct broker_server *s, const struct broker_route *q, bool is_new)
 {
@@ -214,7 +214,7 @@ static int change_route(struct broker_server *s, const struct broker_route *q, b
 		return -ENODEV;
 	if (!is_prefix(&q->route.to))
 		return -EINVAL;
-	if (s->calls && !s->calls->may_route(s->ctx, q->interface, q->route.table))
+	if (is_new && s->calls && !s->calls->may_route(s->ctx, q->interface, q->route.table))
 		return -EPERM;
 	return is_new ? netif_add_route(q->interface, &q->route)
 		      : netif_remove_route(q->interface, &q->route);

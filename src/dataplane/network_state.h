@@ -62,7 +62,7 @@ struct network {
 	struct handshaker *handshaker;
 	struct monitor *monitor;
 	/* main thread */
-	bool was_kept; /* the interface, by the supervisor of a crashed engine */
+	bool was_kept; /* the interface, of a crashed engine: until its routes are as wanted */
 	struct routes {
 		struct prefix *list; /* those in the kernel, sorted */
 		size_t n;

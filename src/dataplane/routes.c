@@ -198,7 +198,7 @@ static int sync_rules(struct network *n, int family)
 		log_error("network %s: its links have no mark (fwmark), so the default route is "
 			  "not taken",
 			  n->settings->name);
-	if (mark == *present)
+	if (mark == *present && !n->was_kept)
 		return 0;
 	r = broker_set_rules(n->broker, n->tun.name, family, mark);
 	*present = r < 0 ? 0 : mark;
@@ -207,6 +207,29 @@ static int sync_rules(struct network *n, int family)
 			  n->settings->name, ROUTE_TABLE_TUNNEL,
 			  r == -EBUSY ? "another network has them" : strerror(-r));
 	return r;
+}
+
+/* What a crashed engine has left of peers that were there by command alone, or of a reload. */
+static void drop_strays(struct network *n, uint8_t family)
+{
+	struct route *found;
+	size_t n_found;
+	int r = netif_list_routes(n->tun.name, family, &found, &n_found);
+
+	if (r < 0) {
+		log_warn("network %s: cannot look for routes from before the crash: %s",
+			 n->settings->name, strerror(-r));
+		return;
+	}
+	for (size_t i = 0; i < n_found; i++) {
+		const struct routes like = {.table = found[i].table, .metric = found[i].metric};
+		struct route wanted = route_to(&n->routes, &found[i].to);
+
+		if (wanted.table != found[i].table || route_metric(&wanted) != found[i].metric ||
+		    !has_prefix(n->routes.list, n->routes.n, &found[i].to))
+			drop(n, &like, &found[i].to);
+	}
+	free(found);
 }
 
 int routes_sync(struct network *n)
@@ -218,7 +241,7 @@ int routes_sync(struct network *n)
 	int failure = 0;
 	int r;
 
-	if (!s->route_table && !n->routes.n)
+	if (!s->route_table && !n->routes.n && !n->was_kept)
 		return 0;
 	wanted = calloc(n_wanted + 1, sizeof(*wanted));
 	if (!wanted)
@@ -236,7 +259,13 @@ int routes_sync(struct network *n)
 	r = sync_rules(n, AF_INET);
 	failure = failure ? failure : r;
 	r = sync_rules(n, AF_INET6);
-	return failure ? failure : r;
+	failure = failure ? failure : r;
+	if (n->was_kept) {
+		drop_strays(n, AF_INET);
+		drop_strays(n, AF_INET6);
+		n->was_kept = false;
+	}
+	return failure;
 }
 
 void routes_restore(struct network *n)

@@ -375,6 +375,58 @@ int message_parse_rule(const struct nlmsghdr *message, struct rule *ret)
 	return 1;
 }
 
+static int take_route_attr(const struct nlattr *attr, struct route *route, unsigned *ret_ifindex)
+{
+	size_t len = address_len(route->to.family);
+
+	switch (mnl_attr_get_type(attr)) {
+	case RTA_DST:
+		if (mnl_attr_get_payload_len(attr) != len)
+			return -EBADMSG;
+		memcpy(route->to.bytes, mnl_attr_get_payload(attr), len);
+		return 0;
+	case RTA_OIF:
+		return take_u32(attr, ret_ifindex);
+	case RTA_TABLE:
+		return take_u32(attr, &route->table);
+	case RTA_PRIORITY:
+		return take_u32(attr, &route->metric);
+	}
+	return 0;
+}
+
+int message_parse_route(const struct nlmsghdr *message, struct route *ret, unsigned *ret_ifindex)
+{
+	const struct rtmsg *head = mnl_nlmsg_get_payload(message);
+	struct route route = {0};
+	unsigned ifindex = 0;
+	const struct nlattr *attr;
+	int r;
+
+	if (!is_whole(message, sizeof(*head)))
+		return -EBADMSG;
+	if (head->rtm_family != AF_INET && head->rtm_family != AF_INET6)
+		return 0;
+	route.to.family = head->rtm_family;
+	route.to.len = head->rtm_dst_len;
+	route.table = head->rtm_table;
+	if (route.to.len > 8 * address_len(route.to.family))
+		return -EBADMSG;
+	mnl_attr_for_each(attr, message, sizeof(*head))
+	{
+		r = take_route_attr(attr, &route, &ifindex);
+		if (r < 0)
+			return r;
+	}
+	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+		return -EBADMSG;
+	if (head->rtm_protocol != ROUTE_PROTOCOL || !ifindex)
+		return 0;
+	*ret = route;
+	*ret_ifindex = ifindex;
+	return 1;
+}
+
 int message_parse_route_table(const struct nlmsghdr *message, uint32_t *ret)
 {
 	const struct rtmsg *route = mnl_nlmsg_get_payload(message);

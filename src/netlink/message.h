@@ -86,6 +86,9 @@ uint8_t message_subnet_len(const struct nlmsghdr *message);
 
 /* A rule, out of an RTM_NEWRULE: 1; 0 for one that is not of our protocol; -EBADMSG. */
 int message_parse_rule(const struct nlmsghdr *message, struct rule *ret);
+/* A route and its interface, out of an RTM_NEWROUTE: 1; 0 for one that is not of our protocol, or
+ * not into an interface alone; -EBADMSG. */
+int message_parse_route(const struct nlmsghdr *message, struct route *ret, unsigned *ret_ifindex);
 /* The table of a route, out of an RTM_NEWROUTE. 0 or -EBADMSG. */
 int message_parse_route_table(const struct nlmsghdr *message, uint32_t *ret);
 

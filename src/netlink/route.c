@@ -3,8 +3,9 @@
 #include "netlink/route.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <sys/socket.h>
+#include <stdlib.h>
 
 #include "netlink/exchange.h"
 
@@ -43,4 +44,62 @@ int netif_add_route(const char *ifname, const struct route *r)
 int netif_remove_route(const char *ifname, const struct route *r)
 {
 	return change(ifname, r, false);
+}
+
+struct list {
+	unsigned ifindex;
+	struct route *routes;
+	size_t n, room;
+};
+
+static void forget(void *ctx)
+{
+	struct list *l = ctx;
+
+	l->n = 0;
+}
+
+static int collect(void *ctx, const struct nlmsghdr *message)
+{
+	struct list *l = ctx;
+	struct route route;
+	unsigned ifindex;
+	int r = message_parse_route(message, &route, &ifindex);
+
+	if (r <= 0 || ifindex != l->ifindex)
+		return r < 0 ? r : 0;
+	if (l->n == l->room) {
+		size_t room = l->room ? 2 * l->room : 16;
+		struct route *grown = reallocarray(l->routes, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		l->routes = grown;
+		l->room = room;
+	}
+	l->routes[l->n++] = route;
+	return 0;
+}
+
+int netif_list_routes(const char *ifname, uint8_t family, struct route **ret, size_t *ret_n)
+{
+	struct list list = {.ifindex = if_nametoindex(ifname)};
+	const struct exchange_dump dump = {
+		.type = RTM_NEWROUTE, .restart = forget, .each = collect, .ctx = &list};
+	union message_buffer request;
+	struct exchange x;
+	int r = list.ifindex ? exchange_open(&x) : -errno;
+
+	if (r < 0)
+		return r;
+	message_dump_routes(&request, family);
+	r = exchange_dump(&x, &request, &dump);
+	exchange_close(&x);
+	if (r < 0) {
+		free(list.routes);
+		return r;
+	}
+	*ret = list.routes;
+	*ret_n = list.n;
+	return 0;
 }

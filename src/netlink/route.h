@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/addr.h"
@@ -38,3 +39,5 @@ uint32_t route_metric(const struct route *r);
 int netif_add_route(const char *ifname, const struct route *r);
 /* -ESRCH where it is not there. */
 int netif_remove_route(const char *ifname, const struct route *r);
+/* All of our protocol into that interface, for the caller to free. 0 or -errno. */
+int netif_list_routes(const char *ifname, uint8_t family, struct route **ret, size_t *ret_n);

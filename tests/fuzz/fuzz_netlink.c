@@ -25,9 +25,14 @@ static int each(void *ctx, const struct nlmsghdr *message)
 static void read_rule_and_route(const struct nlmsghdr *message)
 {
 	struct rule rule;
+	struct route route;
+	unsigned ifindex;
 	uint32_t table;
 
 	message_parse_rule(message, &rule);
+	if (message_parse_route(message, &route, &ifindex) == 1 &&
+	    route.to.len > (route.to.family == AF_INET ? 32 : 128))
+		abort();
 	message_parse_route_table(message, &table);
 }
 

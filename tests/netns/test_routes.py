@@ -8,7 +8,7 @@ import json
 import os
 import signal
 
-from bond import PORT, SERVER_IP, VTRUNKCTL, Daemon, Keys, Pair, network_section
+from bond import PORT, SERVER_IP, VTRUNKCTL, Daemon, Keys, Pair, engine_of, network_section
 from lab import wait_until
 from traffic import wait_for_ping
 
@@ -107,6 +107,21 @@ def test_routes_stay_while_a_crashed_engine_is_replaced(lab):
     wait_until(lambda: len(engine()) == 1 and engine() != before, 5, "another engine")
     wait_until(daemon.answers, 5, "it is up again")
     assert [r["dst"] for r in routes(daemon)] == ["10.1.0.0/16"]
+
+
+def test_routes_and_rules_of_peers_by_command_go_with_a_crash(lab):
+    daemon = daemon_with(lab, ["10.1.0.0/16, fd01::/32"], table="auto")
+    daemon.ctl("peer", "add", "guest", f"public_key={Keys().public}", "allowed_ips=10.5.0.0/16, 0.0.0.0/0, fd05::/32")
+    assert len(routes(daemon)) == 3 and len(routes(daemon, 6)) == 2 and rules(daemon.node, 4) == BOTH
+    engine = engine_of(daemon)
+
+    os.kill(engine, signal.SIGKILL)
+
+    wait_until(lambda: engine_of(daemon) not in (None, engine) and daemon.answers(), 10, "another engine is up")
+    assert [p["name"] for p in daemon.network()["peers"]] == ["0"], "the configuration has no other"
+    assert [r["dst"] for r in routes(daemon)] == ["10.1.0.0/16"]
+    assert [r["dst"] for r in routes(daemon, 6)] == ["fd01::/32"]
+    assert rules(daemon.node, 4) == []
 
 
 def test_ten_thousand_routes(lab):

@@ -207,6 +207,40 @@ START_TEST(default_route_has_no_destination)
 }
 END_TEST
 
+/* As the kernel tells of it, which leaves out a metric of 0. */
+START_TEST(route_of_ours_is_known_by_its_protocol)
+{
+	const struct route routes[] = {{address_of("fd00::", 48), 51820, 7},
+				       {address_of("10.9.0.0", 16), 254, 0},
+				       {address_of("0.0.0.0", 0), 100, 0}};
+	struct route route;
+	unsigned ifindex;
+
+	for (int i = 0; i < 3; i++) {
+		union message_buffer m;
+		struct rtmsg *head;
+
+		message_change_route(&m, INDEX, &routes[i], true);
+		ck_assert_int_eq(message_parse_route(&m.header, &route, &ifindex), 1);
+		ck_assert_uint_eq(ifindex, INDEX);
+		ck_assert(prefix_equal(&route.to, &routes[i].to));
+		ck_assert_uint_eq(route.table, routes[i].table);
+		ck_assert_uint_eq(route.metric, routes[i].metric);
+		head = mnl_nlmsg_get_payload(&m.header);
+		head->rtm_protocol = RTPROT_BOOT;
+		ck_assert_int_eq(message_parse_route(&m.header, &route, &ifindex), 0);
+		head->rtm_dst_len = 129;
+		ck_assert_int_eq(message_parse_route(&m.header, &route, &ifindex), -EBADMSG);
+		head->rtm_family = 0;
+		ck_assert_int_eq(message_parse_route(&m.header, &route, &ifindex), 0);
+		m.header.nlmsg_len -= 4;
+		head->rtm_family = AF_INET;
+		head->rtm_dst_len = 16;
+		ck_assert_int_eq(message_parse_route(&m.header, &route, &ifindex), -EBADMSG);
+	}
+}
+END_TEST
+
 /* One that is not named would be any. */
 START_TEST(route_without_a_metric_names_what_the_kernel_takes_for_it)
 {
@@ -721,6 +755,7 @@ static void add_requests(Suite *suite)
 	tcase_add_test(tc, point_to_point_address_names_the_other_end);
 	tcase_add_test(tc, route_request_names_prefix_interface_table_and_metric);
 	tcase_add_test(tc, default_route_has_no_destination);
+	tcase_add_test(tc, route_of_ours_is_known_by_its_protocol);
 	tcase_add_test(tc, route_without_a_metric_names_what_the_kernel_takes_for_it);
 	tcase_add_test(tc, link_requests_change_one_thing_each);
 	tcase_add_test(tc, unknown_interface_is_reported);

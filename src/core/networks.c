@@ -79,11 +79,32 @@ static void network_happened(void *ctx, const struct record *r)
 	events_post(place->networks->events, r);
 }
 
+/* Another one that runs on the same interface: of two, the configuration disables one. */
+static const struct network_slot *find_rival(const struct networks *n,
+					     const struct network_slot *slot)
+{
+	for (size_t i = 0; i < n->n; i++) {
+		const struct network_slot *other = &n->places[i]->slot;
+
+		if (other != slot && other->network &&
+		    !strcmp(other->settings->interface, slot->settings->interface))
+			return other;
+	}
+	return NULL;
+}
+
 static int start(struct networks *n, struct network_slot *slot)
 {
 	struct place *place = place_of(slot);
+	const struct network_slot *rival = find_rival(n, slot);
 	int r;
 
+	if (rival) {
+		log_error("network %s: interface %s is taken by network %s", slot->settings->name,
+			  slot->settings->interface, rival->settings->name);
+		set_state(slot, NETWORK_ERROR, strerror(EBUSY));
+		return -EBUSY;
+	}
 	set_state(slot, NETWORK_STARTING, "");
 	atomic_store_explicit(&place->has_failed, false, memory_order_relaxed);
 	r = network_start(&slot->network, slot->settings, n->broker, network_failed,

@@ -117,8 +117,8 @@ static enum control_error change_all(const struct reload *l)
 	return CONTROL_OK;
 }
 
-/* Those that the older configuration did not want, and the newer one does; and the other way. */
-static void start_and_stop(const struct reload *l)
+/* Those that the older configuration wanted, and the newer one does not; or the other way. */
+static void switch_all(const struct reload *l, bool to_enabled)
 {
 	for (size_t i = 0; i < l->next->n_networks; i++) {
 		const struct network_settings *after = &l->next->networks[i];
@@ -127,11 +127,20 @@ static void start_and_stop(const struct reload *l)
 		struct network_slot *slot = networks_find(l->networks, after->name);
 		bool was_wanted = before && before->is_enabled;
 
-		if (after->is_enabled && !was_wanted)
+		if (after->is_enabled != to_enabled || was_wanted == to_enabled)
+			continue;
+		if (to_enabled)
 			networks_connect(l->networks, slot);
-		else if (!after->is_enabled && was_wanted)
+		else
 			networks_disconnect(l->networks, slot);
 	}
+}
+
+/* What stops leaves its interface, its ports and addresses to what starts. */
+static void start_and_stop(const struct reload *l)
+{
+	switch_all(l, false);
+	switch_all(l, true);
 }
 
 static void list_changes(const struct reload *l)

@@ -16,7 +16,7 @@ import socket
 
 import pytest
 
-from bond import (CLIENT_IP, CLIENT_IP6, SERVER_IP, Daemon, Keys, Pair, assert_no_key_was_told, network_section,
+from bond import (CLIENT_IP, CLIENT_IP6, PORT, SERVER_IP, Daemon, Keys, Pair, assert_no_key_was_told, network_section,
                   new_psk)
 from lab import wait_until
 from traffic import PingTrain, is_listening, ping_lost, wait_for_ping
@@ -365,6 +365,43 @@ def test_sighup_reloads_networks_and_all(lab):
     assert "removed" in pair.client.reload().stdout
     assert not pair.client_node.has_interface("tun2")
     assert ping_lost(pair.client_node, SERVER_IP) == 0
+
+
+def two_networks_of_one_interface(lab):
+    sections = {}
+    for n, name in enumerate(("two", "one"), 1):
+        sections |= {f"network {name}": network_section(f"10.{n}.0.1", enabled="no" if name == "two" else "yes"),
+                     f"wireguard {name}": {"private_key": Keys().private, "peer_public_key": Keys().public},
+                     f"link {name}": {"network": name, "port": PORT if name == "one" else PORT + 1}}
+    return Daemon(lab.node("client"), sections)
+
+
+def test_an_interface_is_one_networks_at_a_time(lab):
+    daemon = two_networks_of_one_interface(lab)
+
+    done = daemon.ctl("connect", "two", check=False)
+
+    assert done.returncode == 1 and "platform_error" in done.stderr
+    daemon.wait_log("interface tun0 is taken by network one")
+    assert (daemon.network("one")["state"], daemon.network("two")["state"]) == ("active", "error")
+    assert inner_addresses(daemon) == ["10.2.0.1/24"]
+    daemon.ctl("disconnect", "one")
+    daemon.ctl("connect", "two")
+    assert inner_addresses(daemon) == ["10.1.0.1/24"]
+
+
+def test_an_interface_and_a_port_go_from_network_to_network(lab):
+    daemon = two_networks_of_one_interface(lab)
+    daemon.sections["network one"]["enabled"], daemon.sections["network two"]["enabled"] = "no", "yes"
+    daemon.sections["link one"]["port"], daemon.sections["link two"]["port"] = PORT + 1, PORT
+
+    assert daemon.reload().returncode == 0
+
+    assert (daemon.network("one")["state"], daemon.network("two")["state"]) == ("stopped", "active")
+    assert inner_addresses(daemon) == ["10.1.0.1/24"]
+    daemon.sections["network two"]["address"] = "10.3.0.1/24"
+    assert daemon.reload().returncode == 0
+    assert inner_addresses(daemon) == ["10.3.0.1/24"]
 
 
 def uapi_private_key(directory, interface):

@@ -48,6 +48,7 @@ struct supervisor {
 	bool has_been_ready;	      /* some engine */
 	bool is_ready;		      /* this one */
 	bool is_stopping;
+	bool wants_reload; /* SIGHUP has come, and no engine has read the configuration since */
 	nsec_t started_at;
 	nsec_t restart_at; /* NSEC_NEVER unless one is due */
 	nsec_t kill_at;	   /* NSEC_NEVER unless it is waited for */
@@ -158,6 +159,8 @@ static int spawn(struct supervisor *s, nsec_t now)
 	s->is_ready = false;
 	s->started_at = now;
 	s->restart_at = NSEC_NEVER;
+	if (s->wants_reload)
+		kill(s->engine, SIGHUP); /* blocked until it looks */
 	lifecycle_spawned(s->settings->lifecycle, s->engine);
 	return 0;
 }
@@ -240,8 +243,9 @@ static void take_alive(void *ctx)
 
 static int read_config(void *ctx, int *ret_fd)
 {
-	const struct supervisor *s = ctx;
+	struct supervisor *s = ctx;
 
+	s->wants_reload = false;
 	if (s->is_ready)
 		lifecycle_reloading(s->settings->lifecycle);
 	return s->calls->read_config(s->ctx, ret_fd);
@@ -476,6 +480,7 @@ static void take_signals(struct supervisor *s, nsec_t now)
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		int number = (int)info.ssi_signo;
 
+		s->wants_reload |= number == SIGHUP;
 		if (number == SIGCHLD)
 			reap(s, now);
 		else if (is_in(number, stopping, sizeof(stopping) / sizeof(*stopping)))

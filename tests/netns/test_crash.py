@@ -76,6 +76,22 @@ def test_a_stock_peer_is_found_again_by_a_server_that_crashed(lab, family):
         assert handshakes_begun(mixed.daemon) == 1
 
 
+def test_a_reload_that_is_asked_for_during_a_crash_is_done_by_the_next_engine(lab):
+    pair = Pair(lab, rates=[None])
+    supervisor, engine = pair.client.process.pid, engine_of(pair.client)
+    pair.client.sections["network"]["mtu"] = 1300
+    pair.client.write_config()
+
+    os.kill(supervisor, signal.SIGSTOP)  # so that it learns of both at once
+    os.kill(engine, signal.SIGKILL)
+    os.kill(supervisor, signal.SIGHUP)
+    os.kill(supervisor, signal.SIGCONT)
+
+    wait_until(lambda: engine_of(pair.client) not in (None, engine) and pair.client.answers(), 10, "another engine")
+    wait_until(lambda: pair.client.network()["mtu"] == 1300, 5, "the configuration is in force")
+    assert pair.client.process.output().count("the configuration is reloaded") == 1
+
+
 def test_a_link_that_a_reload_has_renamed_is_the_one_that_is_known(lab):
     pair = Pair(lab, rates=[None])
     server = pair.server

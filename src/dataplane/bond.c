@@ -171,26 +171,6 @@ bool bond_send_mtu_probe_rcu(struct bond *bond, const struct path_entry *path, c
 	return is_sent;
 }
 
-bool link_send_message(struct link *l, const struct endpoint *to, uint32_t path_id, const void *msg,
-		       size_t len)
-{
-	struct burst *b = burst_take(l->bursts);
-	bool is_sent;
-
-	if (!b) {
-		drops_add(&l->drops, DROP_tx_no_buffer, 1);
-		return false;
-	}
-	memcpy(b->data, msg, len);
-	b->len = b->stride = (uint32_t)len;
-	b->n = 1;
-	is_sent = link_push(l, b, to, path_id);
-	if (!is_sent)
-		drops_add(&l->drops, DROP_tx_ring_full, 1);
-	burst_put(b);
-	return is_sent;
-}
-
 bool bond_send_message_rcu(struct bond *bond, unsigned nth, unsigned first, const void *msg,
 			   size_t len)
 {

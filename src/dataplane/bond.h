@@ -88,8 +88,5 @@ bool bond_send_mtu_probe_rcu(struct bond *bond, const struct path_entry *path, c
  */
 bool bond_send_message_rcu(struct bond *bond, unsigned nth, unsigned first, const void *msg,
 			   size_t len);
-/* ... or over the one that is to be tried (trial_slot); inside a read section as well ... */
+/* ... or over the one that is to be tried (trial_slot); inside a read section as well. */
 void bond_send_trial_rcu(struct bond *bond, const void *msg, size_t len);
-/* ... or to one place, which need not be a path (`path_id` 0). False: no buffer, or no room. */
-bool link_send_message(struct link *l, const struct endpoint *to, uint32_t path_id, const void *msg,
-		       size_t len);

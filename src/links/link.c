@@ -255,7 +255,7 @@ static bool awaits_socket(const struct link *l)
  * turn is over. So nothing waits for a thread to wake up; what is left is the worker's, and what
  * follows a new socket does not go over the old one.
  */
-static void send_queued(struct link *l)
+void link_flush(struct link *l)
 {
 	enum turn_end end;
 
@@ -270,11 +270,6 @@ static void send_queued(struct link *l)
 			return;
 		}
 	}
-}
-
-void link_flush(struct link *l)
-{
-	send_queued(l);
 }
 
 bool link_enqueue(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id)
@@ -295,8 +290,25 @@ bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint3
 {
 	if (!link_enqueue(l, b, to, path_id))
 		return false;
-	send_queued(l);
+	link_flush(l);
 	return true;
+}
+
+void link_send_message(struct link *l, const struct endpoint *to, uint32_t path_id, const void *msg,
+		       size_t len)
+{
+	struct burst *b = burst_take(l->bursts);
+
+	if (!b) {
+		drops_add(&l->drops, DROP_tx_no_buffer, 1);
+		return;
+	}
+	memcpy(b->data, msg, len);
+	b->len = b->stride = (uint32_t)len;
+	b->n = 1;
+	if (!link_push(l, b, to, path_id))
+		drops_add(&l->drops, DROP_tx_ring_full, 1);
+	burst_put(b);
 }
 
 bool link_work_turn(struct link *l)

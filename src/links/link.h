@@ -152,3 +152,6 @@ bool link_push(struct link *l, struct burst *b, const struct endpoint *to, uint3
 /* The same in two steps, so that a lock can be let go before the second. */
 bool link_enqueue(struct link *l, struct burst *b, const struct endpoint *to, uint32_t path_id);
 void link_flush(struct link *l);
+/* Any thread: sends one datagram. What has no buffer, or no room, is counted as dropped. */
+void link_send_message(struct link *l, const struct endpoint *to, uint32_t path_id, const void *msg,
+		       size_t len);

@@ -135,7 +135,7 @@ static enum control_error handle_disconnect(void *ctx, const struct control_requ
 
 	if (!slot)
 		return actions_fail_find(reply, request);
-	if (networks_disconnect(a->networks, slot) < 0)
+	if (networks_disconnect(slot) < 0)
 		return control_fail(reply, CONTROL_invalid_state,
 				    "network %s is not connected (state: %s)", slot->settings->name,
 				    network_state_name(slot->state));

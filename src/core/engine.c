@@ -456,27 +456,43 @@ static bool is_socket_removed(const struct engine *e)
 	return false;
 }
 
+/* What the main thread waits for. */
+enum wait {
+	WAIT_FAILURES,
+	WAIT_SIGNALS,
+	WAIT_CONTROL,
+	WAIT_EVENTS,
+	WAIT_UAPI,
+	WAIT_UAPI_REMOVED,
+	WAIT_METRICS,
+	WAIT_COUNT = WAIT_METRICS + BROKER_METRICS_KINDS,
+};
+
+/* A reload may open others for the metrics. */
+static void list_waits(const struct engine *e, struct pollfd fds[WAIT_COUNT])
+{
+	for (int i = 0; i < WAIT_COUNT; i++)
+		fds[i] = (struct pollfd){.events = POLLIN};
+	fds[WAIT_FAILURES].fd = networks_failure_fd(e->networks);
+	fds[WAIT_SIGNALS].fd = e->signal_fd;
+	fds[WAIT_CONTROL].fd = control_fd(e->control);
+	fds[WAIT_EVENTS].fd = events_fd(e->events);
+	fds[WAIT_UAPI].fd = uapi_server_fd(e->uapi.server);
+	fds[WAIT_UAPI_REMOVED].fd = e->settings->listeners->uapi_watch;
+	for (int i = 0; i < BROKER_METRICS_KINDS; i++)
+		fds[WAIT_METRICS + i].fd = exporters_fd(&e->exporters, (enum broker_metrics_kind)i);
+}
+
 /* The exit status. */
 static int main_loop(struct engine *e)
 {
-	struct pollfd fds[] = {
-		{.fd = networks_failure_fd(e->networks), .events = POLLIN},
-		{.fd = e->signal_fd, .events = POLLIN},
-		{.fd = control_fd(e->control), .events = POLLIN},
-		{.fd = events_fd(e->events), .events = POLLIN},
-		[4] = {.events = POLLIN},
-		[5] = {.events = POLLIN},
-		{.fd = uapi_server_fd(e->uapi.server), .events = POLLIN},
-		{.fd = e->settings->listeners->uapi_watch, .events = POLLIN},
-	};
+	struct pollfd fds[WAIT_COUNT];
 
 	for (;;) {
 		int n;
 
-		/* A reload may have others. */
-		for (size_t i = 0; i < BROKER_METRICS_KINDS; i++)
-			fds[4 + i].fd = exporters_fd(&e->exporters, (enum broker_metrics_kind)i);
-		n = poll(fds, sizeof(fds) / sizeof(*fds), wait_ms(e));
+		list_waits(e, fds);
+		n = poll(fds, WAIT_COUNT, wait_ms(e));
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
@@ -488,17 +504,17 @@ static int main_loop(struct engine *e)
 		exporters_dispatch(&e->exporters);
 		if (n == 0)
 			continue;
-		if (fds[0].revents && !survive_failures(e))
+		if (fds[WAIT_FAILURES].revents && !survive_failures(e))
 			return e->settings->ends_with_interface ? ENGINE_DONE : EXIT_FAILURE;
-		if (fds[1].revents && is_told_to_stop(e))
+		if (fds[WAIT_SIGNALS].revents && is_told_to_stop(e))
 			return EXIT_SUCCESS;
-		if (fds[2].revents)
+		if (fds[WAIT_CONTROL].revents)
 			control_dispatch(e->control);
-		if (fds[3].revents)
+		if (fds[WAIT_EVENTS].revents)
 			events_dispatch(e->events);
-		if (fds[6].revents)
+		if (fds[WAIT_UAPI].revents)
 			uapi_server_dispatch(e->uapi.server);
-		if (fds[7].revents && is_socket_removed(e))
+		if (fds[WAIT_UAPI_REMOVED].revents && is_socket_removed(e))
 			return ENGINE_DONE;
 		uapi_follow(&e->uapi);
 	}

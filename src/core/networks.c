@@ -124,9 +124,9 @@ static void stop(struct network_slot *slot)
 	set_state(slot, NETWORK_STOPPED, "");
 }
 
-static void drop_place(struct networks *n, struct place *place)
+static void drop_place(struct place *place)
 {
-	networks_disconnect(n, &place->slot);
+	networks_disconnect(&place->slot);
 	free(place);
 }
 
@@ -175,7 +175,7 @@ int networks_adopt(struct networks *n, const struct config *config)
 	}
 	for (size_t i = n->n; i > 0; i--)
 		if (!is_in(n->places[i - 1], places, taken))
-			drop_place(n, n->places[i - 1]);
+			drop_place(n->places[i - 1]);
 	for (size_t i = 0; i < taken; i++)
 		places[i]->slot.settings = &config->networks[i];
 	free(n->places);
@@ -209,7 +209,7 @@ void networks_free(struct networks *n)
 	if (!n)
 		return;
 	for (size_t i = n->n; i > 0; i--)
-		drop_place(n, n->places[i - 1]);
+		drop_place(n->places[i - 1]);
 	if (n->event_fd >= 0)
 		close(n->event_fd);
 	free(n->places);
@@ -277,9 +277,8 @@ int networks_connect(struct networks *n, struct network_slot *slot)
 	return slot->state == NETWORK_ACTIVE ? -EALREADY : start(n, slot);
 }
 
-int networks_disconnect(struct networks *n, struct network_slot *slot)
+int networks_disconnect(struct network_slot *slot)
 {
-	(void)n;
 	if (slot->state != NETWORK_ACTIVE)
 		return -EALREADY;
 	stop(slot);

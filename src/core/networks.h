@@ -63,7 +63,7 @@ struct network_slot *networks_find(const struct networks *n, const char *name);
 /* Starts one, enabled or not. 0; -EALREADY where it runs; or -errno, the cause being logged. */
 int networks_connect(struct networks *n, struct network_slot *slot);
 /* Stops one. 0, or -EALREADY where it does not run. */
-int networks_disconnect(struct networks *n, struct network_slot *slot);
+int networks_disconnect(struct network_slot *slot);
 
 /* Readable when a network may have failed. */
 int networks_failure_fd(const struct networks *n);

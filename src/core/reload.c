@@ -132,7 +132,7 @@ static void switch_all(const struct reload *l, bool to_enabled)
 		if (to_enabled)
 			networks_connect(l->networks, slot);
 		else
-			networks_disconnect(l->networks, slot);
+			networks_disconnect(slot);
 	}
 }
 

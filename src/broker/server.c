@@ -25,6 +25,8 @@
 struct broker_server {
 	const char *state_dir;
 	const struct broker_calls *calls;
+	const struct broker_parent_calls *parent;
+	void *parent_ctx;
 	void *ctx;
 	/* Interfaces of ours live as long as we hold them, whatever becomes of who asked. */
 	struct tun tuns[TUNS_MAX];
@@ -292,23 +294,25 @@ static int store_stamp(struct broker_server *s, const struct broker_stamp *q)
 
 static int open_resolver(struct broker_server *s, int *ret_fd)
 {
-	return s->calls ? s->calls->open_resolver(s->ctx, ret_fd) : -EOPNOTSUPP;
+	return s->parent ? s->parent->open_resolver(s->parent_ctx, ret_fd) : -EOPNOTSUPP;
 }
 
 static int take_ready(struct broker_server *s)
 {
-	return s->calls ? s->calls->ready(s->ctx) : 0;
+	return s->parent ? s->parent->ready(s->parent_ctx) : 0;
 }
 
 static int take_alive(struct broker_server *s)
 {
-	if (s->calls)
-		s->calls->alive(s->ctx);
+	if (s->parent)
+		s->parent->alive(s->parent_ctx);
 	return 0;
 }
 
 static int read_config(struct broker_server *s, int *ret_fd)
 {
+	if (s->parent)
+		s->parent->reloading(s->parent_ctx);
 	return s->calls ? s->calls->read_config(s->ctx, ret_fd) : -EOPNOTSUPP;
 }
 
@@ -407,8 +411,8 @@ static int tell(struct broker_server *s, const struct broker_event *e)
 {
 	if (!is_event(e))
 		return -EINVAL;
-	if (s->calls)
-		s->calls->tell(s->ctx, e);
+	if (s->parent)
+		s->parent->tell(s->parent_ctx, e);
 	return 0;
 }
 
@@ -548,6 +552,13 @@ int broker_server_new(struct broker_server **ret, const char *state_dir,
 	s->ctx = ctx;
 	*ret = s;
 	return 0;
+}
+
+void broker_server_set_parent(struct broker_server *s, const struct broker_parent_calls *calls,
+			      void *ctx)
+{
+	s->parent = calls;
+	s->parent_ctx = ctx;
 }
 
 void broker_server_adopt_tun(struct broker_server *s, const struct tun *tun)

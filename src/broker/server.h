@@ -15,20 +15,14 @@
 
 struct broker_server;
 
-/* What the server cannot do by itself. */
+/* What the server asks of whoever has the configuration. */
 struct broker_calls {
-	/* Starts a process that looks up names for who holds the descriptor. 0 or -errno. */
-	int (*open_resolver)(void *ctx, int *ret_fd);
 	/* Is there a network of that name in the configuration? */
 	bool (*has_network)(void *ctx, const char *name);
 	/* ... and has it a peer with that key? */
 	bool (*has_peer)(void *ctx, const char *network, const uint8_t public_key[32]);
 	/* May the interface have routes in this table? It must be in the configuration. */
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
-	/* The engine is up, or done with what read_config() began; 0 or -errno. */
-	int (*ready)(void *ctx);
-	/* ... and does not hang. */
-	void (*alive)(void *ctx);
 	/*
 	 * Reads the configuration anew: *ret_fd has 'C' and its text with all keys in it, or 'E'
 	 * and what is wrong with it. 0 or -errno. Then the engine has taken over what was read
@@ -53,15 +47,30 @@ struct broker_calls {
 	 * network's key has no file of its own; -ENOKEY where none has been made; or -errno.
 	 */
 	int (*next_key)(void *ctx, const struct broker_key *q, uint8_t ret_key[32]);
-	/* Something has happened; whoever started the daemon is told. */
-	void (*tell)(void *ctx, const struct broker_event *e);
 	/* Runs a hook of the configuration, sometime. 0 or -errno. */
 	int (*run_hook)(void *ctx, const struct broker_hook *h);
+};
+
+/* ... and of the parent of who asks. */
+struct broker_parent_calls {
+	/* Starts a process that looks up names for who holds the descriptor. 0 or -errno. */
+	int (*open_resolver)(void *ctx, int *ret_fd);
+	/* The configuration is going to be read anew. */
+	void (*reloading)(void *ctx);
+	/* The engine is up, or done with that; 0 or -errno. */
+	int (*ready)(void *ctx);
+	/* ... and does not hang. */
+	void (*alive)(void *ctx);
+	/* Something has happened; whoever started the daemon is told. */
+	void (*tell)(void *ctx, const struct broker_event *e);
 };
 
 /* `state_dir` and `calls` (NULL: none of them) must live as long as it. 0 or -errno. */
 int broker_server_new(struct broker_server **ret, const char *state_dir,
 		      const struct broker_calls *calls, void *ctx);
+/* `calls` must live as long as it. Before any request; without them who asks has no parent. */
+void broker_server_set_parent(struct broker_server *s, const struct broker_parent_calls *calls,
+			      void *ctx);
 /* Takes over an interface that we were given: it is the first of its name. Before any request. */
 void broker_server_adopt_tun(struct broker_server *s, const struct tun *tun);
 /* The rules that it has made go. Not in a child, whose copy of it knows of them as well. */

@@ -388,17 +388,20 @@ static int live(struct daemon *d)
 	static const struct supervisor_calls calls = {
 		.run_engine = run_engine,
 		.forget_secrets = forget_secrets,
-		.has_network = has_network,
-		.has_peer = has_peer,
-		.may_route = may_route,
-		.read_config = read_config,
-		.keep_config = keep_config,
-		.open_metrics = open_metrics,
-		.next_key = next_key,
-		.run_hook = run_hook,
-		.open_uapi = open_uapi,
-		.close_uapi = close_uapi,
 		.ready = get_ready,
+		.broker =
+			{
+				.has_network = has_network,
+				.has_peer = has_peer,
+				.may_route = may_route,
+				.read_config = read_config,
+				.keep_config = keep_config,
+				.open_metrics = open_metrics,
+				.next_key = next_key,
+				.run_hook = run_hook,
+				.open_uapi = open_uapi,
+				.close_uapi = close_uapi,
+			},
 	};
 	struct supervisor_settings settings = {
 		.state_dir = d->store.config.daemon.state_dir,

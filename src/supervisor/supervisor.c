@@ -181,27 +181,6 @@ static int open_resolver(void *ctx, int *ret_fd)
 	return place ? helper_start(s->settings, s->calls, s->ctx, ret_fd, place) : -EAGAIN;
 }
 
-static bool has_network(void *ctx, const char *name)
-{
-	struct supervisor *s = ctx;
-
-	return s->calls->has_network(s->ctx, name);
-}
-
-static bool has_peer(void *ctx, const char *network, const uint8_t public_key[32])
-{
-	struct supervisor *s = ctx;
-
-	return s->calls->has_peer(s->ctx, network, public_key);
-}
-
-static bool may_route(void *ctx, const char *interface, uint32_t table)
-{
-	struct supervisor *s = ctx;
-
-	return s->calls->may_route(s->ctx, interface, table);
-}
-
 static int take_ready(void *ctx)
 {
 	struct supervisor *s = ctx;
@@ -241,73 +220,21 @@ static void take_alive(void *ctx)
 	lifecycle_notify(s->settings->lifecycle, "WATCHDOG=1");
 }
 
-static int read_config(void *ctx, int *ret_fd)
+static void take_reloading(void *ctx)
 {
 	struct supervisor *s = ctx;
 
 	s->wants_reload = false;
 	if (s->is_ready)
 		lifecycle_reloading(s->settings->lifecycle);
-	return s->calls->read_config(s->ctx, ret_fd);
 }
 
-static int keep_config(void *ctx)
-{
-	const struct supervisor *s = ctx;
-
-	return s->calls->keep_config(s->ctx);
-}
-
-static int open_metrics(void *ctx, enum broker_metrics_kind kind, int *ret_fd)
-{
-	const struct supervisor *s = ctx;
-
-	return s->calls->open_metrics(s->ctx, kind, ret_fd);
-}
-
-static int next_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
-{
-	const struct supervisor *s = ctx;
-
-	return s->calls->next_key(s->ctx, q, ret_key);
-}
-
-static int run_hook(void *ctx, const struct broker_hook *h)
-{
-	const struct supervisor *s = ctx;
-
-	return s->calls->run_hook(s->ctx, h);
-}
-
-static int open_uapi(void *ctx, const char *interface, int *ret_fd)
-{
-	const struct supervisor *s = ctx;
-
-	return s->calls->open_uapi(s->ctx, interface, ret_fd);
-}
-
-static int close_uapi(void *ctx, const char *interface)
-{
-	const struct supervisor *s = ctx;
-
-	return s->calls->close_uapi(s->ctx, interface);
-}
-
-static const struct broker_calls broker_calls = {
+static const struct broker_parent_calls parent_calls = {
 	.open_resolver = open_resolver,
-	.has_network = has_network,
-	.has_peer = has_peer,
-	.may_route = may_route,
+	.reloading = take_reloading,
 	.ready = take_ready,
 	.alive = take_alive,
-	.read_config = read_config,
-	.keep_config = keep_config,
-	.open_metrics = open_metrics,
-	.next_key = next_key,
-	.run_hook = run_hook,
 	.tell = tell,
-	.open_uapi = open_uapi,
-	.close_uapi = close_uapi,
 };
 
 /* The engine does what ours would never do. */
@@ -557,8 +484,10 @@ int supervisor_run(const struct supervisor_settings *settings, int signal_fd,
 		.exit_status = -1,
 	};
 	int status = EXIT_FAILURE;
-	int r = broker_server_new(&s.server, settings->state_dir, &broker_calls, &s);
+	int r = broker_server_new(&s.server, settings->state_dir, &calls->broker, ctx);
 
+	if (r == 0)
+		broker_server_set_parent(s.server, &parent_calls, &s);
 	if (r == 0 && settings->tun.fd >= 0)
 		broker_server_adopt_tun(s.server, &settings->tun);
 	if (r == 0 && settings->follows_crash)

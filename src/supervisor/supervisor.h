@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "broker/request.h"
+#include "broker/server.h"
 #include "sandbox/sandbox.h"
 #include "supervisor/lifecycle.h"
 
@@ -30,20 +30,10 @@ struct supervisor_calls {
 	int (*run_engine)(void *ctx, const struct engine_channels *channels);
 	/* In a helper's process: wipes all secrets. */
 	void (*forget_secrets)(void *ctx);
-	/* As of struct broker_calls. */
-	bool (*has_network)(void *ctx, const char *name);
-	bool (*has_peer)(void *ctx, const char *network, const uint8_t public_key[32]);
-	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
-	/* As those of struct broker_calls. */
-	int (*read_config)(void *ctx, int *ret_fd);
-	int (*keep_config)(void *ctx);
-	int (*open_metrics)(void *ctx, enum broker_metrics_kind kind, int *ret_fd);
-	int (*next_key)(void *ctx, const struct broker_key *q, uint8_t ret_key[32]);
-	int (*run_hook)(void *ctx, const struct broker_hook *h);
-	int (*open_uapi)(void *ctx, const char *interface, int *ret_fd);
-	int (*close_uapi)(void *ctx, const char *interface);
 	/* The first engine is up. 0, or -errno where nobody has waited for that: then it ends. */
 	int (*ready)(void *ctx);
+	/* What the engine may have of the configuration. */
+	struct broker_calls broker;
 };
 
 struct supervisor_settings {

@@ -63,7 +63,7 @@ static int succeed(void *ctx)
 	return 0;
 }
 
-static void take_alive(void *ctx)
+static void ignore(void *ctx)
 {
 	(void)ctx;
 }
@@ -112,20 +112,21 @@ static int take_key(void *ctx, const struct broker_key *q, uint8_t ret_key[32])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct broker_calls calls = {.open_resolver = refuse,
-						  .has_network = accept_network,
+	static const struct broker_calls calls = {.has_network = accept_network,
 						  .has_peer = accept_peer,
 						  .may_route = refuse_route,
-						  .ready = succeed,
-						  .alive = take_alive,
 						  .read_config = refuse,
 						  .keep_config = succeed,
 						  .open_metrics = refuse_metrics,
 						  .next_key = take_key,
 						  .run_hook = take_hook,
-						  .tell = take_event,
 						  .open_uapi = refuse_uapi,
 						  .close_uapi = close_uapi};
+	static const struct broker_parent_calls parent = {.open_resolver = refuse,
+							  .reloading = ignore,
+							  .ready = succeed,
+							  .alive = ignore,
+							  .tell = take_event};
 	static struct broker_server *server;
 	struct broker_reply reply;
 	int fd = -1;
@@ -135,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)!unshare(CLONE_NEWNET);
 		if (broker_server_new(&server, "/nonexistent", &calls, NULL) < 0)
 			abort();
+		broker_server_set_parent(server, &parent, NULL);
 	}
 	broker_serve(server, data, size, &reply, &fd);
 	if ((reply.has_fd != 0) != (fd >= 0) || reply.result > 0 || (reply.result && fd >= 0))

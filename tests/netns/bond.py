@@ -87,10 +87,10 @@ class Daemon:
         self.process = self.node.spawn(*wrapper, VTRUNKD, "--foreground", "--config", self.config, env=environment)
         return self.process
 
-    def start(self):
+    def start(self, seconds=10):
         self.launch()
         self.is_expected = True
-        wait_until(lambda: self.answers() or not self.process.is_running(), 10, "the daemon answers")
+        wait_until(lambda: self.answers() or not self.process.is_running(), seconds, "the daemon answers")
         assert self.process.is_running(), f"the daemon ended: {self.process.output()[-2000:]}"
 
     def fails_to_start(self, *wrapper, seconds=2):

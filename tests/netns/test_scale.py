@@ -33,7 +33,7 @@ def test_idle_peers_take_little_memory(lab, way):
     else:
         many.daemon.stop()
         many.daemon.sections.update(peer_sections(n))
-        many.daemon.start()
+        many.daemon.start(60)  # 3 s of a core with sanitizers
     assert many.daemon.network()["totals"]["peers"] == n
 
     if not IS_SANITIZED:

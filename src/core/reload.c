@@ -64,29 +64,46 @@ static enum control_error refuse_cold(const struct reload *l)
 		   : CONTROL_OK;
 }
 
-/* Makes the network what `to` says, from what `from` says. */
-static int change(const struct reload *l, const struct network_settings *from,
-		  const struct network_settings *to)
+/* All but what is tuned: all of it or nothing. */
+static int change_parts(struct network *n, const struct network_settings *from,
+			const struct network_settings *to, bool *ret_has_tuning)
 {
-	struct network_slot *slot = networks_find(l->networks, from->name);
 	struct network_diff d;
 	int r = network_diff(from, to, &d);
 
 	if (r < 0)
 		return r;
-	r = network_reshape(slot->network, to);
-	if (r == 0)
-		r = network_change(slot->network, &d.change);
-	if (r == 0 && d.has_tuning)
-		r = network_tune(slot->network, to);
+	*ret_has_tuning = d.has_tuning;
+	r = network_reshape(n, to);
+	if (r == 0) {
+		r = network_change(n, &d.change);
+		if (r < 0)
+			network_reshape(n, from);
+	}
 	network_diff_deinit(&d);
 	return r;
 }
 
-/* The networks before the i-th go back to what they were, as does it in part. */
-static void change_back(const struct reload *l, size_t i)
+/* Makes the network what `to` says, from what `from` says. */
+static int change(const struct reload *l, const struct network_settings *from,
+		  const struct network_settings *to)
 {
-	for (size_t k = 0; k <= i; k++) {
+	struct network *n = networks_find(l->networks, from->name)->network;
+	bool has_tuning;
+	int r = change_parts(n, from, to, &has_tuning);
+
+	if (r < 0 || !has_tuning)
+		return r;
+	r = network_tune(n, to);
+	if (r < 0)
+		change_parts(n, to, from, &has_tuning);
+	return r;
+}
+
+/* The first `count` networks go back to what they were. */
+static void change_back(const struct reload *l, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
 		const struct network_settings *before = &l->current->networks[k];
 		int r = 0;
 
@@ -168,14 +185,14 @@ static enum control_error apply(struct reload *l)
 		return error;
 	r = exporters_prepare(l->exporters, &l->current->daemon, &l->next->daemon);
 	if (r < 0) {
-		change_back(l, l->current->n_networks - 1);
+		change_back(l, l->current->n_networks);
 		return control_fail(l->reply, CONTROL_platform_error,
 				    "metrics: %s (the log has the details); nothing was changed",
 				    strerror(-r));
 	}
 	if (networks_adopt(l->networks, l->next) < 0) {
 		exporters_drop(l->exporters);
-		change_back(l, l->current->n_networks - 1);
+		change_back(l, l->current->n_networks);
 		return control_fail(l->reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
 	}
 	exporters_take(l->exporters);

@@ -566,6 +566,8 @@ static int carry_out(struct plan *p)
 		memcpy(n->settings->private_key, p->private_key, KEY_LEN);
 	monitor_visit(n->monitor, edit_paths, p);
 	publish_table(p);
+	if (p->n_edits || p->change->n_links)
+		network_links_follow_endpoints(n);
 	handshaker_visit(n->handshaker, start_peers, p);
 	if (p->n_gone)
 		remove_gone(p);

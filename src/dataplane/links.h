@@ -22,6 +22,9 @@ struct link *network_link_find(const struct network *n, const char *name);
  */
 int network_link_change(struct network *n, const struct link_change *c);
 
+/* After endpoints have changed: where the socket has not the family for them, another one. */
+void network_links_follow_endpoints(struct network *n);
+
 /* Keeps away from all what a network of so many links does not need of the pool of bursts. */
 int network_put_by_bursts(struct network *n, size_t n_links);
 /* Before the pool is freed. */

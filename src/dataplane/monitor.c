@@ -391,6 +391,11 @@ int monitor_reopen_link(struct monitor *m, struct link *l, bool is_other_way, ns
 	return uplink_reopen(&m->uplinks[l->number], is_other_way, now);
 }
 
+bool monitor_link_has_wrong_family(const struct monitor *m, const struct link *l)
+{
+	return uplink_has_wrong_family(&m->uplinks[l->number]);
+}
+
 void monitor_configure_link(struct monitor *m, struct link *l, nsec_t now)
 {
 	for (size_t i = 0; i < m->network->n_bonds; i++) {

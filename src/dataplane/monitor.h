@@ -83,6 +83,8 @@ void monitor_remove_link(struct monitor *m, struct link *l);
  */
 void monitor_close_link(struct monitor *m, struct link *l);
 int monitor_reopen_link(struct monitor *m, struct link *l, bool is_other_way, nsec_t now);
+/* In a visit: must its socket be replaced, since endpoints are of another family now? */
+bool monitor_link_has_wrong_family(const struct monitor *m, const struct link *l);
 /* In a visit: weight or endpoint of the link have changed. */
 void monitor_configure_link(struct monitor *m, struct link *l, nsec_t now);
 /* In a visit: handles what is in the queue, which may name a link that is to go. */

@@ -96,8 +96,8 @@ static int open_socket(struct uplink *u, nsec_t now)
 {
 	struct link *l = u->link;
 	struct udp_socket s;
-	int r = broker_open_udp(u->network->broker, &s, l->settings,
-				link_family(u->network, l->settings), l->burst_bytes);
+	int family = link_family(u->network, l->settings);
+	int r = broker_open_udp(u->network->broker, &s, l->settings, family, l->burst_bytes);
 
 	u->refused = r == 0 ? find_refused(l->settings, &s) : NULL;
 	if (r == 0) {
@@ -109,6 +109,7 @@ static int open_socket(struct uplink *u, nsec_t now)
 	atomic_store_explicit(&l->last_error, -r, memory_order_relaxed);
 	if (r < 0)
 		return r;
+	u->family = family;
 	u->last_error = 0;
 	u->opened = now;
 	news_link_open(u->network, l, &u->local);
@@ -376,6 +377,12 @@ int uplink_reopen(struct uplink *u, bool is_other_way, nsec_t now)
 	if (!is_open(u))
 		tell_paths(u, "the link has no socket", now);
 	return r;
+}
+
+bool uplink_has_wrong_family(const struct uplink *u)
+{
+	return is_open(u) && u->family != AF_UNSPEC &&
+	       u->family != link_family(u->network, u->link->settings);
 }
 
 static void tell_flood(struct uplink *u, nsec_t now)

@@ -19,6 +19,7 @@ struct uplink {
 	struct timerq *timers;
 	struct link *link;
 	struct addr local;   /* of the socket; AF_UNSPEC: there is none */
+	int family;	     /* that the socket was opened for; AF_UNSPEC: both */
 	unsigned ifindex;    /* of its device, or of that with its address; 0: none, or unknown */
 	int last_error;	     /* what has been reported */
 	const char *refused; /* the offload that must be and cannot be had; NULL: none */
@@ -47,6 +48,8 @@ void uplink_close(struct uplink *u, nsec_t now);
  * before, so what was learnt of the paths does not hold.
  */
 int uplink_reopen(struct uplink *u, bool is_other_way, nsec_t now);
+/* Do the endpoints want a socket of a family that the present one does not have? */
+bool uplink_has_wrong_family(const struct uplink *u);
 /* An interface or an address has changed; it may be none of ours. */
 void uplink_netif(struct uplink *u, const struct netif_change *change, nsec_t now);
 /* Changes were missed: looks for itself. */

@@ -16,8 +16,8 @@ import socket
 
 import pytest
 
-from bond import (CLIENT_IP, CLIENT_IP6, PORT, SERVER_IP, Daemon, Keys, Pair, assert_no_key_was_told, network_section,
-                  new_psk)
+from bond import (CLIENT_IP, CLIENT_IP6, PORT, SERVER_IP, Daemon, Keys, Pair, assert_no_key_was_told, endpoint,
+                  network_section, new_psk)
 from lab import wait_until
 from traffic import PingTrain, is_listening, ping_lost, wait_for_ping
 
@@ -224,6 +224,59 @@ def test_an_address_of_another_interface_takes_all_back(lab):
     assert not routes_of(pair.client, 100)
     pair.client.wait_log("is taken by interface wan1")
     assert ping_lost(pair.client_node, SERVER_IP, 5) == 0
+
+
+def test_a_refused_reload_leaves_the_sessions(lab):
+    pair = Pair(lab, rates=[None])
+    serve_named_peer(pair)
+    sections = pair.server.sections
+    pair.server_node.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("0.0.0.0", PORT + 1))
+    before = pair.server.peer("client")
+
+    sections["peer by another name"] = sections.pop("peer client")
+    sections["link wan4"]["bind"] = f"0.0.0.0:{PORT + 1}"
+    done = pair.server.reload()
+
+    assert done.returncode == 1 and "nothing was changed" in done.stderr
+    after = pair.server.peer("client")
+    assert after["session"] and after["handshakes"] == before["handshakes"]
+    assert [p["id"] for p in after["paths"]] == [p["id"] for p in before["paths"]]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_an_endpoint_may_go_to_the_other_family(lab, family):
+    pair = Pair(lab, rates=[None], families=[family], start=False)
+    pair.server.sections["link both"] = {"port": PORT}
+    del pair.server.sections[f"link wan{family}"]
+    pair.client.sections["link wan1"]["port"] = PORT
+    pair.start()
+    other = pair.server_address(pair.cables[0], 10 - family)
+
+    pair.client.ctl("link", "set", "wan1", f"endpoint={endpoint(other)}")
+
+    wait_until(lambda: (pair.client.path_to(other) or {}).get("state") == "up", 5, "the path is up")
+    assert pair.client.network()["links"][0]["local"].endswith(f":{PORT}")
+    assert ping_lost(pair.client_node, SERVER_IP, 5) == 0
+
+
+def test_a_second_peer_may_be_of_the_other_family(lab):
+    pair = Pair(lab, rates=[None], start=False)
+    sections, keys = pair.client.sections, Keys()
+    Daemon(pair.server_node, {
+        "network": network_section("10.20.0.1", interface="tun2"),
+        "wireguard": {"private_key": keys.private, "peer_public_key": pair.client_keys.public},
+        "link other": {"port": PORT + 1}})
+    del sections["wireguard"]["peer_public_key"]
+    sections["peer first"] = {"public_key": pair.server_keys.public, "allowed_ips": f"{SERVER_IP}/32",
+                              "endpoint": sections["link wan1"].pop("endpoint")}
+    pair.start()
+    sections["peer second"] = {"public_key": keys.public, "allowed_ips": "10.20.0.1/32",
+                               "endpoint": endpoint(pair.server_address(pair.cables[0], 6), PORT + 1)}
+
+    assert pair.client.reload().returncode == 0
+
+    wait_until(lambda: [p["state"] for p in pair.client.peer("second")["paths"]] == ["up"], 5, "the second is up")
+    assert [p["state"] for p in pair.client.peer("first")["paths"]] == ["up"]
 
 
 def test_a_taken_address_gives_way_to_the_next_and_stays(lab):

@@ -55,6 +55,8 @@
 #define SLOWER_JITTERS 3
 /* Who sends at so much of a path's capacity and sees it arrive more slowly has filled it. */
 #define PRESSED_SHARE 0.5
+/* ... and who sends at so much of it has gone beyond it. */
+#define OVERRUN_SHARE 1.25
 /* How far behind its pace a path may catch up, and the window's share for the report's delay. */
 #define PACE_CREDIT (2 * NSEC_PER_MSEC)
 #define REPORT_DELAY (15 * NSEC_PER_MSEC)
@@ -419,12 +421,16 @@ static void restart(struct pathctl *c)
 
 /*
  * A round is over: has the path given more than in the one before? In the cycle, a probe that
- * finds much more says that the path has become faster: then the start begins anew.
+ * finds much more says that the path has become faster: then the start begins anew. In the start,
+ * a burst that the path could not take tells as much as somebody who wants more: a flow whose
+ * window just fills it never does.
  */
 static void end_round(struct pathctl *c)
 {
 	bool is_full = c->is_wanted && c->idle_mark <= c->round_begin;
 
+	is_full |= c->is_starting && c->is_overrun;
+	c->is_overrun = false;
 	c->round_begin = c->round_mark;
 	c->round_mark = c->sent_bytes;
 	if (!is_full)
@@ -495,11 +501,12 @@ static void end_drain(struct pathctl *c, nsec_t now)
 
 /*
  * The start allows twice of what arrives, which a flow that has ended its slow start never asks
- * for: it fills the path all the same.
+ * for: it fills the path all the same. What was not sent in a row, as the first packets of all,
+ * shows no rate to end with.
  */
 static bool is_start_over(const struct pathctl *c)
 {
-	if (c->is_wanted)
+	if (is_full_sample(c))
 		return queue_over(c, 1);
 	return queue_over(c, DRAIN_QUEUES) && c->delivered > PATHCTL_RATE_START / 2;
 }
@@ -520,7 +527,8 @@ struct arrived {
 	nsec_t elapsed;
 	nsec_t arriving; /* from the first to the last */
 	bool is_slower;	 /* than it was sent, by more than jitter explains */
-	bool is_pressed; /* and it was sent about as fast as the path was thought to be */
+	bool is_pressed; /* it was sent about as fast as the path was thought to be */
+	bool is_overrun; /* it was sent much faster, and arrived more slowly */
 };
 
 /*
@@ -604,7 +612,7 @@ static struct arrived arrived_since(const struct pathctl *c, const struct pathct
 {
 	nsec_t arriving = r->arrival - c->step_arrival;
 	nsec_t sending = rec->at - c->step_at;
-	struct arrived a = {r->rx_bytes - c->step_bytes, arriving, arriving, false, false};
+	struct arrived a = {r->rx_bytes - c->step_bytes, arriving, arriving, false, false, false};
 
 	if (rec->is_copy)
 		return a;
@@ -612,6 +620,8 @@ static struct arrived arrived_since(const struct pathctl *c, const struct pathct
 	a.is_slower = (double)(arriving - sending) >
 		      SLOWER_SHARE * (double)arriving + SLOWER_JITTERS * c->jitter;
 	a.is_pressed = duration((double)a.bytes, c->capacity * PRESSED_SHARE) > sending;
+	a.is_overrun =
+		a.is_slower && duration((double)a.bytes, c->capacity * OVERRUN_SHARE) > sending;
 	return a;
 }
 
@@ -621,6 +631,7 @@ static void control(struct pathctl *c, const struct arrived *a, nsec_t now)
 	note_sending(c, a->elapsed);
 	if (a->elapsed < NSEC_PER_SEC)
 		note_capacity(c, c->delivered, now);
+	c->is_overrun |= a->is_overrun;
 	if (c->acked_bytes >= c->round_mark)
 		end_round(c);
 	doubt_jump(c, a->is_slower);

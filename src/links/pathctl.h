@@ -84,6 +84,7 @@ struct pathctl {
 	/* rounds: one begins when what was sent before the last one began has arrived */
 	uint64_t round_begin, round_mark;
 	unsigned rounds_without_growth;
+	bool is_overrun; /* since it began, more was sent at once than the path takes */
 	double round_capacity;
 	/* outstanding */
 	uint64_t sent_bytes, acked_bytes;

@@ -551,6 +551,48 @@ START_TEST(data_apart_is_known_by_its_own_counters)
 }
 END_TEST
 
+/*
+ * A packet or two long ago, as the first pings of a tunnel, tell nothing of what a path carries:
+ * with them, jitter looked like the end of its start.
+ */
+START_TEST(the_start_is_not_over_before_it_has_begun)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 200 + (uint64_t)_i, MBIT(20), 35 * NSEC_PER_MSEC);
+	simnet_path(r.net, FORWARD)->wander = 15 * NSEC_PER_MSEC;
+	r.demand_bps = MBIT(1) / 4;
+	measure(&r, 100 * NSEC_PER_MSEC);
+	r.demand_until = 0;
+	measure(&r, 2 * s);
+	r.demand_until = NSEC_NEVER;
+	r.demand_bps = 0;
+	measure(&r, s);
+	report("20 Mbit/s, the first second after a pause", &r, s);
+	ck_assert_double_ge(goodput(&r, s), 0.4 * MBIT(20));
+	simnet_free(r.net);
+}
+END_TEST
+
+/* Nor does jitter alone end it for a flow that wants little. */
+START_TEST(the_start_goes_on_while_little_is_wanted)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 300 + (uint64_t)_i, MBIT(30), 25 * NSEC_PER_MSEC);
+	simnet_path(r.net, FORWARD)->wander = 15 * NSEC_PER_MSEC;
+	r.demand_bps = MBIT(3);
+	measure(&r, 3 * s);
+	r.demand_bps = 0;
+	measure(&r, s);
+	report("all of 30 Mbit/s after 3, the first second", &r, s);
+	ck_assert_double_ge(goodput(&r, s), 0.5 * MBIT(30));
+	simnet_free(r.net);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("pathctl");
@@ -561,6 +603,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_path_that_jitters_becomes_faster, 0, 10);
 	tcase_add_loop_test(t, jitter_does_not_make_a_path_slow, 0, 20);
 	tcase_add_test(t, changes_of_rate_are_followed_within_a_second);
+	tcase_add_loop_test(t, the_start_is_not_over_before_it_has_begun, 0, 20);
+	tcase_add_loop_test(t, the_start_goes_on_while_little_is_wanted, 0, 10);
 	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
 	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);

@@ -229,7 +229,11 @@ static void drop_long(const struct path_set *set, struct candidates *c)
 			least = nsec_min(least, spread_rtt(set, c->entries[i]));
 	}
 	for (unsigned i = 0; i < c->n; i++) {
-		if (!spread_is_long(set, c->entries[i], least))
+		bool is_long = spread_is_long(set, c->entries[i], least);
+
+		atomic_store_explicit(&set->entries[c->entries[i]].path->is_long, is_long,
+				      memory_order_relaxed);
+		if (!is_long)
 			c->entries[n++] = c->entries[i];
 	}
 	if (n)

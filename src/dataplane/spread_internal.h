@@ -24,10 +24,18 @@ static inline nsec_t spread_rtt(const struct path_set *set, unsigned entry)
 	return atomic_load_explicit(&set->entries[entry].path->rtt, memory_order_relaxed);
 }
 
-/* Is it longer than the quickest by more than max_spread (one way), so that it stands by? */
+/*
+ * Is it longer than the quickest by more than max_spread (one way), so that it stands by? Then it
+ * comes back at a part of that: a flow suffers each time its path becomes so much longer.
+ */
+#define SPREAD_RETURN 0.8
 static inline bool spread_is_long(const struct path_set *set, unsigned entry, nsec_t least)
 {
-	return set->max_spread && (spread_rtt(set, entry) - least) / 2 > set->max_spread;
+	bool is_long =
+		atomic_load_explicit(&set->entries[entry].path->is_long, memory_order_relaxed);
+	double limit = (double)set->max_spread * (is_long ? SPREAD_RETURN : 1);
+
+	return set->max_spread && (double)(spread_rtt(set, entry) - least) / 2 > limit;
 }
 
 /* When to try again a path that is ready then; NSEC_NEVER: a report will tell. */

@@ -34,6 +34,7 @@ struct path {
 	_Atomic uint64_t learnt_bps; /* what it carries; 0 until measured */
 	_Atomic nsec_t queue;	     /* of the delay there, what was the path's queue ... */
 	_Atomic nsec_t queue_at;     /* ... then */
+	_Atomic bool is_long;	     /* it stands by, see max_spread of struct path_set */
 	/* any thread that sends */
 	_Alignas(64) struct path_count sent;
 	/* receive lane */

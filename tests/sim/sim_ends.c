@@ -321,6 +321,39 @@ START_TEST(much_longer_path_stands_by)
 }
 END_TEST
 
+/* Of a path that is longer, one way, by so much: does it carry data? */
+static bool carries_data_at(nsec_t spread)
+{
+	const struct path_set *set = rcu_own(&net.bonds[NEAR]->paths);
+	uint64_t before;
+
+	atomic_store(&set->entries[1].path->rtt,
+		     atomic_load(&set->entries[0].path->rtt) + 2 * spread);
+	ends_run(300 * MSEC);
+	before = far_bytes(1);
+	ends_run(500 * MSEC);
+	return far_bytes(1) > before;
+}
+
+/* From limit to limit, it goes on as it was: coming and going costs a flow more than either. */
+START_TEST(path_at_the_limit_of_spread_does_not_come_and_go)
+{
+	ends_begin(1, 2);
+	make_lines(0);
+	ends_path(NEAR, 1)->delay = ends_path(FAR, 1)->delay = 90 * MSEC;
+	add_flows();
+	warm_up(1);
+	ck_assert(carries_data_at(99 * MSEC));
+	ck_assert(!carries_data_at(101 * MSEC));
+	ck_assert(!carries_data_at(99 * MSEC));
+	ck_assert(!carries_data_at(81 * MSEC));
+	ck_assert(carries_data_at(79 * MSEC));
+	ck_assert(carries_data_at(99 * MSEC));
+	ends_stop(SECONDS(3));
+	ends_end();
+}
+END_TEST
+
 /* Its delay is longer by more than a queue may be, and its rate another one. */
 START_TEST(path_that_leads_elsewhere_is_learnt_anew)
 {
@@ -476,6 +509,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
 	tcase_add_test(t, window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow);
 	tcase_add_test(t, much_longer_path_stands_by);
+	tcase_add_test(t, path_at_the_limit_of_spread_does_not_come_and_go);
 	tcase_add_test(t, path_that_leads_elsewhere_is_learnt_anew);
 	tcase_add_test(t, lower_effort_takes_the_long_line_in_order_and_delays_nobody);
 	tcase_add_test(t, bound_flow_stays_in_order_when_it_changes_lines);

@@ -178,12 +178,13 @@ struct choice {
 	nsec_t better; /* arrival on a path that is worth waiting for */
 	nsec_t retry;
 	uint32_t crowded; /* slots of paths that were left out because others fill them */
+	double standing;  /* pathctl_standing() of all */
 };
 
 static void consider(struct choice *best, const struct path_entry *e, struct pathctl *c,
 		     const struct burst *b, nsec_t now)
 {
-	nsec_t ready = c ? pathctl_ready_at(c, b->len, now) : now;
+	nsec_t ready = c ? pathctl_ready_at(c, b->len, best->standing, now) : now;
 	nsec_t arrival = c ? pathctl_arrival(c, b->len, now) : now;
 
 	if (ready == NSEC_NEVER)
@@ -284,6 +285,7 @@ static void choose(struct spread *s, const struct path_set *set, const struct ca
 			spread_control(s, set, &set->entries[from->entries[i]], now);
 
 		total += c ? c->capacity : 0;
+		best->standing += c ? pathctl_standing(c) : 0;
 	}
 	for (unsigned i = 0; i < from->n; i++) {
 		const struct path_entry *e = &set->entries[from->entries[i]];

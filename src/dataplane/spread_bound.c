@@ -136,7 +136,7 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 	nsec_t ready = now;
 
 	if (c) {
-		ready = pathctl_ready_at(c, b->len, now);
+		ready = pathctl_ready_at(c, b->len, pathctl_standing(c), now);
 		next.has_arrival = c->has_delay;
 		next.arrival = pathctl_arrival(c, b->len, now);
 	}

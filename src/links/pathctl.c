@@ -149,11 +149,34 @@ static double window_min(const struct pathctl *c)
 	return WINDOW_MIN;
 }
 
-static double window(const struct pathctl *c)
+/* What goes over the path in that time. */
+static double worth(const struct pathctl *c, nsec_t time)
 {
 	double rate = c->is_starting ? c->rate : c->capacity;
 
-	return larger(rate * (double)window_span(c) / (double)NSEC_PER_SEC, window_min(c));
+	return rate * (double)time / (double)NSEC_PER_SEC;
+}
+
+static double window(const struct pathctl *c)
+{
+	return larger(worth(c, window_span(c)), window_min(c));
+}
+
+double pathctl_standing(const struct pathctl *c)
+{
+	return larger((double)pathctl_inflight(c) - worth(c, pathctl_round_trip(c)), 0);
+}
+
+/* A little goes over each path in any case: what stands may be that of one that has just died. */
+static bool is_window_full(const struct pathctl *c, uint64_t bytes, double standing)
+{
+	uint64_t inflight = pathctl_inflight(c);
+
+	if (!inflight)
+		return false;
+	return (double)(inflight + bytes) > window(c) ||
+	       (inflight + bytes > PATHCTL_FAST_BYTES_SHARED &&
+		standing + (double)bytes > PATHCTL_STANDING_BYTES);
 }
 
 static struct pathctl_record *record_at(struct pathctl *c, unsigned position)
@@ -693,11 +716,9 @@ bool pathctl_is_silent(const struct pathctl *c, nsec_t now)
 	return now >= pathctl_silent_at(c);
 }
 
-nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now)
+nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, double standing, nsec_t now)
 {
-	uint64_t inflight = pathctl_inflight(c);
-
-	if (inflight && (double)(inflight + bytes) > window(c)) {
+	if (is_window_full(c, bytes, standing)) {
 		c->is_wanted = c->is_blocked = true;
 		return NSEC_NEVER;
 	}

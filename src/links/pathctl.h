@@ -36,6 +36,12 @@
 /* ... while there are some. */
 #define PATHCTL_FAST_QUEUE_SHARED (NSEC_PER_MSEC / 4)
 #define PATHCTL_FAST_BYTES_SHARED (256 << 10)
+/*
+ * What may stand before the peer, beyond a round trip's worth, over all paths together: they may
+ * all end in one socket there. By default that holds 8 MB as the kernel counts, which is 5 MB of
+ * datagrams that come one by one.
+ */
+#define PATHCTL_STANDING_BYTES (4 << 20)
 /* Bursts are cut to this much of a path's rate. */
 #define PATHCTL_BURST (2 * NSEC_PER_MSEC)
 /* Bursts sent within this time share a record. */
@@ -142,9 +148,12 @@ bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t no
 
 /*
  * When the path may be given `bytes` more: now or earlier, later (pacing), or NSEC_NEVER (its
- * window is full: ask again after a report, or when it is silent).
+ * window is full, or PATHCTL_STANDING_BYTES: ask again after a report, or when it is silent).
+ * `standing` is the sum of pathctl_standing() of all paths beside it, itself included.
  */
-nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, nsec_t now);
+nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, double standing, nsec_t now);
+/* What is outstanding beyond a round trip's worth. */
+double pathctl_standing(const struct pathctl *c);
 /* When bytes given to it now would arrive, on a scale that all paths of a peer share. */
 nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now);
 /*

@@ -298,6 +298,38 @@ START_TEST(window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow)
 }
 END_TEST
 
+/* All paths may end in one socket of the peer. */
+START_TEST(peer_that_stands_still_gets_no_more_than_a_socket_holds)
+{
+	uint64_t standing = 0;
+
+	ends_begin(1, 3);
+	ends_add_flow(1400, 0, MANY);
+	ends_add_flow(150, MSEC, MANY);
+	ends_start(BOND_AGGREGATE);
+	ends_run(20 * MSEC);
+	for (unsigned i = 0; i < 3; i++) {
+		struct pathctl *c = sim.spread->controls[i];
+
+		c->capacity = c->capacity_now = c->rate = 2 * PATHCTL_RATE_FAST;
+		c->is_starting = false;
+		ends_path(NEAR, i)->dead_from = simnet_now(sim.net);
+		ends_path(NEAR, i)->dead_to = simnet_now(sim.net) + 30 * MSEC;
+	}
+	ends_run(30 * MSEC);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t own = pathctl_inflight(sim.spread->controls[i]);
+
+		ck_assert_uint_ge(own, PATHCTL_FAST_BYTES_SHARED / 2);
+		standing += own;
+	}
+	ck_assert_uint_gt(standing, PATHCTL_FAST_BYTES);
+	ck_assert_uint_le(standing, PATHCTL_STANDING_BYTES + 3 * PATHCTL_FAST_BYTES_SHARED);
+	ends_stop(SECONDS(1));
+	ends_end();
+}
+END_TEST
+
 /* Beyond max_spread: what is in order would wait for it. */
 START_TEST(much_longer_path_stands_by)
 {
@@ -508,6 +540,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, weights_say_where_to_begin);
 	tcase_add_test(t, paths_are_filled_and_no_flow_starves);
 	tcase_add_test(t, window_does_not_stay_in_the_queue_of_a_path_that_becomes_slow);
+	tcase_add_test(t, peer_that_stands_still_gets_no_more_than_a_socket_holds);
 	tcase_add_test(t, much_longer_path_stands_by);
 	tcase_add_test(t, path_at_the_limit_of_spread_does_not_come_and_go);
 	tcase_add_test(t, path_that_leads_elsewhere_is_learnt_anew);

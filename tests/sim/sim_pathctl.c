@@ -137,7 +137,7 @@ static void try_send(struct run *r)
 			set_timer(r, r->next_demand);
 			return;
 		}
-		at = pathctl_ready_at(&r->ctl, n * PACKET_BYTES, now);
+		at = pathctl_ready_at(&r->ctl, n * PACKET_BYTES, pathctl_standing(&r->ctl), now);
 		if (at == NSEC_NEVER)
 			at = now + 20 * NSEC_PER_MSEC;
 		if (at > now) {
@@ -447,7 +447,8 @@ START_TEST(copies_show_that_the_queue_has_gone)
 		measure(&r, NSEC_PER_MSEC);
 	r.demand_until = 0;
 	for (nsec_t end = simnet_now(r.net) + NSEC_PER_SEC; simnet_now(r.net) < end;) {
-		nsec_t at = pathctl_ready_at(&r.ctl, PACKET_BYTES, simnet_now(r.net));
+		nsec_t at = pathctl_ready_at(&r.ctl, PACKET_BYTES, pathctl_standing(&r.ctl),
+					     simnet_now(r.net));
 
 		if (at <= simnet_now(r.net)) {
 			pathctl_sent_again(&r.ctl, 1, lost, 1, PACKET_BYTES, simnet_now(r.net));

@@ -203,6 +203,21 @@ bool inner_is_urgent(const uint8_t *packet, size_t len)
 	return inner_dscp(packet) >= DSCP_CS5 || is_dns(&t) || is_tcp_begin(&t);
 }
 
+bool inner_is_bare_ack(const uint8_t *packet, size_t len)
+{
+	const struct tcp_header *tcp;
+	struct inner inner;
+	struct transport t;
+
+	if (inner_parse(&inner, packet, len) < 0)
+		return false;
+	t = find_transport(&inner, packet, inner.len);
+	tcp = (const void *)t.header;
+	return t.protocol == IPPROTO_TCP && t.len >= sizeof(*tcp) &&
+	       (tcp->flags & ~(TCP_FLAG_ECE | TCP_FLAG_CWR)) == TCP_FLAG_ACK &&
+	       tcp_header_len(tcp) == t.len;
+}
+
 void inner_read_key(struct inner_key *ret, const uint8_t *packet, size_t len)
 {
 	const struct udp_header *ports;

@@ -47,3 +47,5 @@ void inner_read_key(struct inner_key *ret, const uint8_t *packet, size_t len);
  * TCP connection or its answer, DNS? `packet` is well-formed.
  */
 bool inner_is_urgent(const uint8_t *packet, size_t len);
+/* Does it do nothing but acknowledge what came the other way, for TCP? `packet` is well-formed. */
+bool inner_is_bare_ack(const uint8_t *packet, size_t len);

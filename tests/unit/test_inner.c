@@ -150,6 +150,35 @@ START_TEST(names_and_the_first_packets_of_a_connection_are_urgent)
 }
 END_TEST
 
+static bool both_are_bare_acks(uint8_t words, uint8_t flags)
+{
+	bool is_bare;
+
+	put_transport(IPPROTO_TCP, 443, flags);
+	v4[32] = v6[52] = (uint8_t)(words << 4);
+	is_bare = inner_is_bare_ack(v4, 40);
+	ck_assert_int_eq(is_bare, inner_is_bare_ack(v6, 60));
+	return is_bare;
+}
+
+START_TEST(bare_ack_has_no_data_and_no_other_flag)
+{
+	ck_assert(both_are_bare_acks(5, 0x10));
+	ck_assert(both_are_bare_acks(5, 0x50));
+	ck_assert(!both_are_bare_acks(5, 0x11));
+	ck_assert(!both_are_bare_acks(5, 0x12));
+	ck_assert(!both_are_bare_acks(5, 0x14));
+	ck_assert(!both_are_bare_acks(5, 0x18));
+	/* Beyond the packet, and with data. */
+	ck_assert(!both_are_bare_acks(8, 0x10));
+	v4[3] = 41;
+	v4[32] = 0x50;
+	ck_assert(!inner_is_bare_ack(v4, 41));
+	put_transport(IPPROTO_UDP, 53, 0x10);
+	ck_assert(!inner_is_bare_ack(v4, 40));
+}
+END_TEST
+
 START_TEST(fragment_has_no_ports_to_be_urgent_by)
 {
 	put_transport(IPPROTO_UDP, 53, 0);
@@ -279,6 +308,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, other_versions_are_refused);
 	tcase_add_test(tc, result_is_untouched_on_failure);
 	tcase_add_test(tc, names_and_the_first_packets_of_a_connection_are_urgent);
+	tcase_add_test(tc, bare_ack_has_no_data_and_no_other_flag);
 	tcase_add_test(tc, fragment_has_no_ports_to_be_urgent_by);
 	tcase_add_test(tc, marked_packets_are_urgent);
 	tcase_add_test(tc, key_has_the_ports_of_both_families);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "crypto/aead.h"
+#include "dataplane/outlet.h"
 #include "handmade.h"
 #include "tun/vnet.h"
 #include "util/thread.h"
@@ -38,24 +39,33 @@ static bool may_feed(unsigned number)
 	return atomic_load(&n_fed) - atomic_load(&n_received) < WINDOW || number < EARLY;
 }
 
-/* The next packet of a queue, of one flow, numbered; of sizes that end bursts now and then. */
-static void feed_packet(unsigned queue, uint32_t number)
+/* As it is read from an interface. */
+struct read_frame {
+	struct virtio_net_hdr hdr;
+	uint8_t packet[600];
+};
+
+/* Its length and destination are put in. */
+static void feed_frame(unsigned queue, struct read_frame *frame, size_t len)
 {
-	struct {
-		struct virtio_net_hdr hdr;
-		uint8_t packet[600];
-	} frame = {0};
-	struct ipv4_header *ip = (struct ipv4_header *)frame.packet;
-	size_t len = number % 7 ? sizeof(frame.packet) : 100 + number % 400;
+	struct ipv4_header *ip = (struct ipv4_header *)frame->packet;
 	struct pollfd fd = {.fd = far_ends[queue], .events = POLLOUT};
 
-	make_packet(frame.packet, queue, number);
 	ip->total_length = be16_make((uint16_t)len);
 	memcpy(ip->destination, "\x0a\x00\x00\x01", 4);
 	while (poll(&fd, 1, -1) == 1 &&
-	       send(fd.fd, &frame, sizeof(frame.hdr) + len, MSG_DONTWAIT) < 0)
+	       send(fd.fd, frame, sizeof(frame->hdr) + len, MSG_DONTWAIT) < 0)
 		continue;
 	atomic_fetch_add(&n_fed, 1);
+}
+
+/* The next packet of a queue, of one flow, numbered; of sizes that end bursts now and then. */
+static void feed_packet(unsigned queue, uint32_t number)
+{
+	struct read_frame frame = {0};
+
+	make_packet(frame.packet, queue, number);
+	feed_frame(queue, &frame, number % 7 ? sizeof(frame.packet) : 100 + number % 400);
 }
 
 static void *feed(void *arg)
@@ -273,6 +283,30 @@ START_TEST(an_answer_is_read_while_the_reader_sleeps)
 }
 END_TEST
 
+/* Acknowledgements of a flow the other way are small, and no reason to hold back our own. */
+START_TEST(bare_acknowledgement_is_no_small_packet)
+{
+	struct read_frame frame = {0};
+	struct tcp_header *tcp = (struct tcp_header *)(frame.packet + sizeof(struct ipv4_header));
+	const struct outlet *o;
+	uint64_t counter;
+
+	handshaker_visit(net.handshaker, begin, NULL);
+	make_packet(frame.packet, 0, 0);
+	frame.packet[9] = IPPROTO_TCP;
+	tcp->data_offset = 5 << 4;
+	tcp->flags = TCP_FLAG_ACK;
+	feed_frame(0, &frame, sizeof(struct ipv4_header) + sizeof(*tcp));
+	receive(&counter);
+	o = atomic_load(&net.bonds[0]->outlet);
+	ck_assert_int_eq(atomic_load(&o->spread->small_at), 0);
+	tcp->flags |= TCP_FLAG_PSH;
+	feed_frame(0, &frame, sizeof(struct ipv4_header) + sizeof(*tcp) + 1);
+	receive(&counter);
+	ck_assert_int_gt(atomic_load(&o->spread->small_at), 0);
+}
+END_TEST
+
 static TCase *make_case(const char *name, void (*set_up)(void))
 {
 	TCase *tc = tcase_create(name);
@@ -291,6 +325,7 @@ static Suite *make_suite(void)
 	tcase_add_test(several, packets_of_all_queues_leave_once_and_in_order);
 	suite_add_tcase(s, several);
 	tcase_add_test(one, packets_that_others_read_leave_once_and_in_order);
+	tcase_add_test(one, bare_acknowledgement_is_no_small_packet);
 	tcase_add_test(one, an_answer_is_read_while_the_reader_sleeps);
 	suite_add_tcase(s, one);
 	return s;

@@ -7,6 +7,7 @@
       wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
 """
 import base64
+import ipaddress
 import json
 import os
 import random
@@ -128,16 +129,26 @@ def routes_of(daemon, table):
     return daemon.node.run("ip", "route", "show", "table", str(table), check=False).stdout
 
 
-def metrics_of(daemon, table, family):
-    """Of the routes into the tunnel that the kernel has there."""
-    found = daemon.node.run("ip", "-j", family, "route", "show", "table", str(table), check=False)
-    routes = json.loads(found.stdout) if found.returncode == 0 else []  # there may be no such table
-    return [route.get("metric", 0) for route in routes if route["dev"] == "tun0"]
+def present_routes(daemon):
+    """Into the tunnel, in all tables, but for what the kernel made by itself: (destination, table, metric)."""
+    found = [route for family in ("-4", "-6")
+             for route in json.loads(daemon.node.ip(f"-j {family} route show table all").stdout)]
+    return sorted((route["dst"], route.get("table", "main"), route.get("metric", 0)) for route in found
+                  if route.get("dev") == "tun0" and route["protocol"] != "kernel")
 
 
-def wanted_metrics(network, table, family):
-    unnamed = 0 if family == "-4" else 1024
-    return {network.get("metric") or unnamed} if network.get("table") == table else set()
+def wanted_routes(daemon):
+    network, peers = daemon.sections["network"], wanted_peers(daemon)
+    prefixes = [ipaddress.ip_network(p) for peer in peers.values() for p in peer["allowed_ips"].split(", ")]
+    return sorted(("default" if not p.prefixlen else str(p).removesuffix(f"/{p.max_prefixlen}"), str(network["table"]),
+                   network.get("metric") or {4: 0, 6: 1024}[p.version]) for p in prefixes if network.get("table"))
+
+
+def wanted_peers(daemon):
+    """By name; the only one of the other form has the keys of [wireguard]."""
+    only = {"allowed_ips": "0.0.0.0/0, ::/0", **daemon.sections["wireguard"]}
+    named = {head[5:]: keys for head, keys in daemon.sections.items() if head.startswith("peer ")}
+    return named or {"peer": {**only, "public_key": only["peer_public_key"]}}
 
 
 def assert_kernel_agrees(daemon):
@@ -146,9 +157,19 @@ def assert_kernel_agrees(daemon):
     if isinstance(network.get("mtu"), int):
         assert daemon.network()["mtu"] == network["mtu"]
         assert f"mtu {network['mtu']} " in daemon.node.ip("link show tun0").stdout
-    for table in (100, 101):
-        for family in ("-4", "-6"):
-            assert set(metrics_of(daemon, table, family)) == wanted_metrics(network, table, family)
+    assert present_routes(daemon) == wanted_routes(daemon)
+
+
+def assert_status_agrees(daemon):
+    network = daemon.network()
+    sections = daemon.sections
+    assert network["mode"] == sections["wireguard"]["bonding_mode"]
+    assert {(link["name"], link["weight"], link["open"]) for link in network["links"]} == {
+        (head[5:], keys.get("weight", 1), True) for head, keys in sections.items() if head.startswith("link ")}
+    assert {(p["name"], p["public_key"], p["persistent_keepalive_s"], *sorted(p["allowed_ips"]))
+            for p in network["peers"]} == {
+        (name, keys["public_key"], keys.get("persistent_keepalive", 0), *sorted(keys["allowed_ips"].split(", ")))
+        for name, keys in wanted_peers(daemon).items()}
 
 
 def test_a_hundred_random_reloads_keep_session_and_flows(lab):
@@ -168,6 +189,8 @@ def test_a_hundred_random_reloads_keep_session_and_flows(lab):
             daemon.write_config()
             answer = tell(daemon, action="reload")
             assert answer["success"], f"{number}, {what} of {daemon.node.name}: {answer}"
+            if number % 10 == 9:
+                assert present_routes(daemon) == wanted_routes(daemon), f"{number}, {what} of {daemon.node.name}"
         assert flow.is_running(), "all of them happened while it ran"
         assert flow.wait(40) == 0, flow.output()
         assert len(train.read()) > 0
@@ -175,6 +198,7 @@ def test_a_hundred_random_reloads_keep_session_and_flows(lab):
     assert links(pair.client) == sorted(s[5:] for s in pair.client.sections if s.startswith("link "))
     for daemon in (pair.client, pair.server):
         assert_kernel_agrees(daemon)
+        assert_status_agrees(daemon)
     wait_until(lambda: ping_lost(pair.client_node, SERVER_IP, 5) == 0, 10, "pings are answered")
 
 
@@ -186,7 +210,6 @@ def test_routes_move_to_another_metric_and_back(lab):
         done = pair.client.reload()
         assert done.returncode == 0, done.stderr
         assert_kernel_agrees(pair.client)
-        assert len(metrics_of(pair.client, 100, "-4")) == len(metrics_of(pair.client, 100, "-6")) == 1
 
 
 def test_addresses_change_and_a_flow_of_another_lives(lab):

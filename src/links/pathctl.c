@@ -563,7 +563,9 @@ struct arrived {
 static void watch_queue(struct pathctl *c, const struct arrived *a, nsec_t now)
 {
 	bool is_long = queue_over(c, DRAIN_QUEUES) || pathctl_has_queue(c);
-	bool is_ours = (a->is_slower && (c->is_wanted || a->is_pressed)) || is_full_sample(c);
+	/* What a sparse flow sends is not what a new path is thought to carry. */
+	bool is_pressed = a->is_pressed && !pathctl_is_new(c);
+	bool is_ours = (a->is_slower && (c->is_wanted || is_pressed)) || is_full_sample(c);
 
 	if (c->is_starting && is_start_over(c)) {
 		c->is_starting = false;

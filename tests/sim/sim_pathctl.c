@@ -594,6 +594,21 @@ START_TEST(the_start_goes_on_while_little_is_wanted)
 }
 END_TEST
 
+/* Nor does a call, while a busy receiver looks only now and then. */
+START_TEST(the_start_goes_on_under_sparse_packets)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 400 + (uint64_t)_i, MBIT(30), 10 * NSEC_PER_MSEC);
+	simnet_path(r.net, FORWARD)->wander = 15 * NSEC_PER_MSEC;
+	r.demand_bps = MBIT(1) / 9;
+	measure(&r, 10 * s);
+	ck_assert(pathctl_is_new(&r.ctl));
+	simnet_free(r.net);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("pathctl");
@@ -606,6 +621,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, changes_of_rate_are_followed_within_a_second);
 	tcase_add_loop_test(t, the_start_is_not_over_before_it_has_begun, 0, 20);
 	tcase_add_loop_test(t, the_start_goes_on_while_little_is_wanted, 0, 10);
+	tcase_add_loop_test(t, the_start_goes_on_under_sparse_packets, 0, 20);
 	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
 	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);

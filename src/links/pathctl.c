@@ -57,6 +57,8 @@
 #define PRESSED_SHARE 0.5
 /* ... and who sends at so much of it has gone beyond it. */
 #define OVERRUN_SHARE 1.25
+/* Less than that, a call for one, shows nothing of what a new path carries; bytes per second. */
+#define SPARSE_RATE (50.0 * 1000)
 /* How far behind its pace a path may catch up, and the window's share for the report's delay. */
 #define PACE_CREDIT (2 * NSEC_PER_MSEC)
 #define REPORT_DELAY (15 * NSEC_PER_MSEC)
@@ -564,7 +566,8 @@ static void watch_queue(struct pathctl *c, const struct arrived *a, nsec_t now)
 {
 	bool is_long = queue_over(c, DRAIN_QUEUES) || pathctl_has_queue(c);
 	/* What a sparse flow sends is not what a new path is thought to carry. */
-	bool is_pressed = a->is_pressed && !pathctl_is_new(c);
+	bool is_sparse = pathctl_is_new(c) && c->delivered < SPARSE_RATE;
+	bool is_pressed = a->is_pressed && !is_sparse;
 	bool is_ours = (a->is_slower && (c->is_wanted || is_pressed)) || is_full_sample(c);
 
 	if (c->is_starting && is_start_over(c)) {

@@ -118,9 +118,12 @@ nsec_t pathctl_round_trip(const struct pathctl *c)
 	return rtt == NSEC_NEVER ? ROUND_TRIP_START : rtt;
 }
 
+/* An hour at most: of a rate that is not known yet, or next to nothing. */
 static nsec_t duration(double bytes, double rate)
 {
-	return (nsec_t)(bytes / rate * (double)NSEC_PER_SEC);
+	double seconds = bytes / rate;
+
+	return seconds < 3600 ? (nsec_t)(seconds * (double)NSEC_PER_SEC) : 3600 * NSEC_PER_SEC;
 }
 
 uint64_t pathctl_inflight(const struct pathctl *c)

@@ -609,6 +609,24 @@ START_TEST(the_start_goes_on_under_sparse_packets)
 }
 END_TEST
 
+/* But it does under a stream that is more than a slow path carries. */
+START_TEST(the_start_of_a_slow_path_ends)
+{
+	struct run r;
+	nsec_t s = NSEC_PER_SEC;
+
+	run_begin(&r, 500, MBIT(1), 30 * NSEC_PER_MSEC);
+	simnet_path(r.net, FORWARD)->wander = 5 * NSEC_PER_MSEC;
+	r.demand_bps = MBIT(3) / 2;
+	measure(&r, 4 * s);
+	report("1.5 Mbit/s of UDP over 1 Mbit/s, four seconds", &r, 4 * s);
+	measure(&r, 4 * s);
+	report("... the next four", &r, 4 * s);
+	ck_assert_double_le(queue_mean_ms(&r), 30);
+	simnet_free(r.net);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("pathctl");
@@ -622,6 +640,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, the_start_is_not_over_before_it_has_begun, 0, 20);
 	tcase_add_loop_test(t, the_start_goes_on_while_little_is_wanted, 0, 10);
 	tcase_add_loop_test(t, the_start_goes_on_under_sparse_packets, 0, 20);
+	tcase_add_test(t, the_start_of_a_slow_path_ends);
 	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
 	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);

@@ -277,7 +277,7 @@ def test_an_endpoint_may_go_to_the_other_family(lab, family):
 
     pair.client.ctl("link", "set", "wan1", f"endpoint={endpoint(other)}")
 
-    wait_until(lambda: (pair.client.path_to(other) or {}).get("state") == "up", 5, "the path is up")
+    wait_until(lambda: (pair.client.path_to(other) or {}).get("state") == "up", 15, "the path is up")
     assert pair.client.network()["links"][0]["local"].endswith(f":{PORT}")
     assert ping_lost(pair.client_node, SERVER_IP, 5) == 0
 
@@ -298,7 +298,7 @@ def test_a_second_peer_may_be_of_the_other_family(lab):
 
     assert pair.client.reload().returncode == 0
 
-    wait_until(lambda: [p["state"] for p in pair.client.peer("second")["paths"]] == ["up"], 5, "the second is up")
+    wait_until(lambda: [p["state"] for p in pair.client.peer("second")["paths"]] == ["up"], 15, "the second is up")
     assert [p["state"] for p in pair.client.peer("first")["paths"]] == ["up"]
 
 

@@ -155,7 +155,7 @@ static bool has_other_tuning(const struct network_settings *a, const struct netw
 {
 	return a->mode != b->mode || a->scheduler != b->scheduler ||
 	       a->max_spread != b->max_spread || a->n_rules != b->n_rules ||
-	       memcmp(a->rules, b->rules, a->n_rules * sizeof(*a->rules)) != 0 ||
+	       (a->n_rules && memcmp(a->rules, b->rules, a->n_rules * sizeof(*a->rules)) != 0) ||
 	       memcmp(&a->health, &b->health, sizeof(a->health)) != 0;
 }
 

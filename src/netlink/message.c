@@ -261,6 +261,12 @@ static bool is_whole(const struct nlmsghdr *message, size_t fixed)
 	return mnl_nlmsg_get_payload_len(message) >= fixed && !(message->nlmsg_len % MNL_ALIGNTO);
 }
 
+/* After the last of its attributes: is there one more, which is longer than the message? */
+static bool is_cut(const struct nlmsghdr *message, const struct nlattr *end)
+{
+	return (const char *)end < (const char *)mnl_nlmsg_get_payload_tail(message);
+}
+
 /* Finds the attribute that names the own address: IFA_LOCAL where there is one. */
 static int find_own_address(const struct nlmsghdr *message, const struct nlattr **ret)
 {
@@ -274,7 +280,7 @@ static int find_own_address(const struct nlmsghdr *message, const struct nlattr 
 		if (type == IFA_LOCAL || (type == IFA_ADDRESS && !own))
 			own = attr;
 	}
-	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message) || !own)
+	if (is_cut(message, attr) || !own)
 		return -EBADMSG;
 	*ret = own;
 	return 0;
@@ -367,7 +373,7 @@ int message_parse_rule(const struct nlmsghdr *message, struct rule *ret)
 		if (r < 0)
 			return r;
 	}
-	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+	if (is_cut(message, attr))
 		return -EBADMSG;
 	if (!is_ours)
 		return 0;
@@ -418,7 +424,7 @@ int message_parse_route(const struct nlmsghdr *message, struct route *ret, unsig
 		if (r < 0)
 			return r;
 	}
-	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+	if (is_cut(message, attr))
 		return -EBADMSG;
 	if (head->rtm_protocol != ROUTE_PROTOCOL || !ifindex)
 		return 0;
@@ -444,7 +450,7 @@ int message_parse_route_table(const struct nlmsghdr *message, uint32_t *ret)
 		if (r < 0)
 			return r;
 	}
-	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+	if (is_cut(message, attr))
 		return -EBADMSG;
 	*ret = table;
 	return 0;
@@ -484,7 +490,7 @@ static int parse_link(const struct nlmsghdr *message, struct netif_change *ret)
 		if (r < 0)
 			return r;
 	}
-	if ((const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message))
+	if (is_cut(message, attr))
 		return -EBADMSG;
 	return 1;
 }

@@ -230,10 +230,12 @@ static void drop_long(const struct path_set *set, struct candidates *c)
 			least = nsec_min(least, spread_rtt(set, c->entries[i]));
 	}
 	for (unsigned i = 0; i < c->n; i++) {
+		_Atomic bool *was_long = &set->entries[c->entries[i]].path->is_long;
 		bool is_long = spread_is_long(set, c->entries[i], least);
 
-		atomic_store_explicit(&set->entries[c->entries[i]].path->is_long, is_long,
-				      memory_order_relaxed);
+		/* It is among what other threads read: not written with each burst. */
+		if (is_long != atomic_load_explicit(was_long, memory_order_relaxed))
+			atomic_store_explicit(was_long, is_long, memory_order_relaxed);
 		if (!is_long)
 			c->entries[n++] = c->entries[i];
 	}

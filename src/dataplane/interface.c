@@ -266,17 +266,12 @@ static void take_shape(void *arg)
 		carrier_follow(n, wanted->follows_carrier);
 }
 
-static bool has_ipv6(const struct network *n)
-{
-	return n->settings->mtu >= MTU_IPV6_MIN;
-}
-
 /* Whether the interface had IPv6 so far: routes come and go with it. */
 static int move_routes(struct network *n, uint32_t table, uint32_t metric, bool had_ipv6)
 {
 	struct network_settings *s = n->settings;
 
-	if (s->route_table == table && s->route_metric == metric && had_ipv6 == has_ipv6(n))
+	if (s->route_table == table && s->route_metric == metric && had_ipv6 == network_has_ipv6(n))
 		return 0;
 	s->route_table = table;
 	s->route_metric = metric;
@@ -289,7 +284,7 @@ int network_reshape(struct network *n, const struct network_settings *wanted)
 	const uint32_t metric = n->settings->route_metric;
 	struct shape before = shape_of(n, n->settings);
 	struct shape after = shape_of(n, wanted);
-	bool had_ipv6 = has_ipv6(n);
+	bool had_ipv6 = network_has_ipv6(n);
 	int r;
 
 	monitor_visit(n->monitor, take_shape, &after);
@@ -299,7 +294,7 @@ int network_reshape(struct network *n, const struct network_settings *wanted)
 	if (r == 0)
 		r = change_addresses(n, wanted);
 	if (r < 0) {
-		had_ipv6 = has_ipv6(n);
+		had_ipv6 = network_has_ipv6(n);
 		monitor_visit(n->monitor, take_shape, &before);
 		move_routes(n, table, metric, had_ipv6);
 	}

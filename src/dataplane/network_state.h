@@ -104,6 +104,12 @@ static inline uint32_t network_mtu(const struct network *n)
 	return atomic_load_explicit(&n->mtu, memory_order_relaxed);
 }
 
+/* Main thread: has the interface IPv6, with the MTU that is configured? */
+static inline bool network_has_ipv6(const struct network *n)
+{
+	return n->settings->mtu >= MTU_IPV6_MIN;
+}
+
 /* Any thread: are TCP connections told of it? */
 static inline bool network_clamps_mss(const struct network *n)
 {

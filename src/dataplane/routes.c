@@ -21,17 +21,16 @@ static int compare(const void *left, const void *right)
 	return r ? r : a->len - b->len;
 }
 
-/* With a small MTU the interface has no IPv6, and takes no routes of it. */
+/* Where the interface has no IPv6, it takes no routes of it. */
 static size_t collect(const struct network *n, struct prefix *to)
 {
-	bool has_ipv6 = n->settings->mtu >= MTU_IPV6_MIN;
 	size_t count = 0;
 
 	for (size_t i = 0; i < n->n_bonds; i++) {
 		const struct peer_settings *p = n->bonds[i]->settings;
 
 		for (size_t j = 0; j < p->n_allowed_ips; j++) {
-			if (p->allowed_ips[j].family == AF_INET6 && !has_ipv6)
+			if (p->allowed_ips[j].family == AF_INET6 && !network_has_ipv6(n))
 				continue;
 			if (to)
 				to[count] = p->allowed_ips[j];
@@ -105,14 +104,19 @@ static bool has_prefix(const struct prefix *list, size_t count, const struct pre
 	return count && bsearch(p, list, count, sizeof(*list), compare);
 }
 
+/* Is a route like those the same as one like these? */
+static bool is_same(const struct routes *those, const struct routes *these, const struct prefix *to)
+{
+	struct route a = route_to(those, to);
+	struct route b = route_to(these, to);
+
+	return a.table == b.table && route_metric(&a) == route_metric(&b);
+}
+
 /* Is there one already, from when routes were in another table? */
 static bool stays(const struct network *n, const struct routes *had, const struct prefix *p)
 {
-	struct route before = route_to(had, p);
-	struct route now = route_to(&n->routes, p);
-
-	return before.table == now.table && route_metric(&before) == route_metric(&now) &&
-	       has_prefix(had->list, had->n, p);
+	return is_same(had, &n->routes, p) && has_prefix(had->list, had->n, p);
 }
 
 /*
@@ -223,11 +227,10 @@ static void drop_strays(struct network *n, uint8_t family)
 	}
 	for (size_t i = 0; i < n_found; i++) {
 		const struct routes like = {.table = found[i].table, .metric = found[i].metric};
-		struct route wanted = route_to(&n->routes, &found[i].to);
+		const struct prefix *to = &found[i].to;
 
-		if (wanted.table != found[i].table || route_metric(&wanted) != found[i].metric ||
-		    !has_prefix(n->routes.list, n->routes.n, &found[i].to))
-			drop(n, &like, &found[i].to);
+		if (!is_same(&like, &n->routes, to) || !has_prefix(n->routes.list, n->routes.n, to))
+			drop(n, &like, to);
 	}
 	free(found);
 }

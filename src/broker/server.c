@@ -3,7 +3,6 @@
 #include "broker/server.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -13,12 +12,10 @@
 #include <unistd.h>
 
 #include "broker/endpoints.h"
+#include "broker/interfaces.h"
 #include "broker/stamp_file.h"
 #include "netlink/address.h"
-#include "netlink/rule.h"
 
-/* One for each network; a daemon has few. */
-#define TUNS_MAX 64
 #define RETRY_MS 20
 #define BURST_BYTES_LIMIT (1 << 20)
 
@@ -28,11 +25,7 @@ struct broker_server {
 	const struct broker_parent_calls *parent;
 	void *parent_ctx;
 	void *ctx;
-	/* Interfaces of ours live as long as we hold them, whatever becomes of who asked. */
-	struct tun tuns[TUNS_MAX];
-	size_t n_tuns;
-	/* Whose the rules of each family are; "": there are none. */
-	char rules_of[2][IFNAMSIZ];
+	struct interfaces interfaces;
 	nsec_t patient_until; /* 0: not at all */
 	struct endpoints endpoints;
 };
@@ -56,68 +49,29 @@ static bool is_prefix(const struct prefix *p)
 	return (p->family == AF_INET && p->len <= 32) || (p->family == AF_INET6 && p->len <= 128);
 }
 
-/* Nothing but an interface that we have made is ever changed. */
-static struct tun *find_tun(struct broker_server *s, const char interface[IFNAMSIZ])
-{
-	if (!is_name(interface, IFNAMSIZ))
-		return NULL;
-	for (size_t i = 0; i < s->n_tuns; i++)
-		if (!strcmp(s->tuns[i].name, interface))
-			return &s->tuns[i];
-	return NULL;
-}
-
-static void drop_tun(struct broker_server *s, struct tun *tun)
-{
-	tun_close(tun);
-	*tun = s->tuns[--s->n_tuns];
-}
-
-static int give_tun(const struct tun *tun, bool was_kept, struct broker_reply *ret, int *ret_fd)
-{
-	int fd = fcntl(tun->fd, F_DUPFD_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	ret->tun.tun = *tun;
-	ret->tun.was_kept = was_kept;
-	*ret_fd = fd;
-	return 0;
-}
-
 /* True if it is worth another try. */
 static bool wait_patiently(const struct broker_server *s)
 {
 	return clock_now() < s->patient_until && poll(NULL, 0, RETRY_MS) == 0;
 }
 
-static int open_tun(struct broker_server *s, const struct broker_tun *q, struct broker_reply *ret,
-		    int *ret_fd)
+static int open_tun(struct broker_server *s, const struct broker_tun *q,
+		    struct broker_opened_tun *ret, int *ret_fd)
 {
-	struct tun *tun = find_tun(s, q->interface);
 	const struct tun_wants wants = {
 		.tso = q->wants_tso, .uso = q->wants_uso, .queues = q->wants_queues};
+	bool was_kept;
 	int r;
 
 	if (!is_name(q->interface, sizeof(q->interface)) || q->wants_tso > 1 || q->wants_uso > 1 ||
 	    q->wants_queues > 1)
 		return -EINVAL;
-	if (tun && tun_set_offloads(tun, wants) == 0)
-		return give_tun(tun, true, ret, ret_fd);
-	if (tun)
-		drop_tun(s, tun); /* somebody has deleted the interface */
-	if (s->n_tuns == TUNS_MAX)
-		return -EMFILE;
-	tun = &s->tuns[s->n_tuns];
 	do
-		r = tun_open(tun, q->interface, wants);
+		r = interfaces_open(&s->interfaces, q->interface, wants, &ret->tun, &was_kept,
+				    ret_fd);
 	while (r == -EEXIST && wait_patiently(s));
-	if (r < 0)
-		return r;
-	s->n_tuns++;
-	r = give_tun(tun, false, ret, ret_fd);
-	if (r < 0)
-		drop_tun(s, tun);
+	if (r == 0)
+		ret->was_kept = was_kept;
 	return r;
 }
 
@@ -125,80 +79,33 @@ static int open_queue(struct broker_server *s, const struct broker_queue *q, int
 {
 	if (!is_name(q->interface, sizeof(q->interface)) || q->is_detached > 1)
 		return -EINVAL;
-	return find_tun(s, q->interface) ? tun_open_queue(ret_fd, q->interface, q->is_detached)
-					 : -ENODEV;
+	return interfaces_open_queue(&s->interfaces, q->interface, q->is_detached, ret_fd);
 }
 
-static char *rules_owner(struct broker_server *s, int family)
+/*
+ * Rules and routes into a tunnel take traffic away from where it goes now, so the configuration
+ * must want them: the engine does not choose their table. To remove them needs no permission: a
+ * crashed engine may have left them.
+ */
+static bool may_route(const struct broker_server *s, const char *interface, uint32_t table)
 {
-	return s->rules_of[family == AF_INET6];
+	return !s->calls || s->calls->may_route(s->ctx, interface, table);
 }
 
-static int remove_rules(struct broker_server *s, int family)
-{
-	int r = *rules_owner(s, family) ? netif_remove_rules((uint8_t)family) : 0;
-
-	*rules_owner(s, family) = '\0';
-	return r;
-}
-
-void broker_server_remove_rules(struct broker_server *s)
-{
-	remove_rules(s, AF_INET);
-	remove_rules(s, AF_INET6);
-}
-
-/* They lead everything into a tunnel, so that they are wanted must be in the configuration. */
 static int set_rules(struct broker_server *s, const struct broker_rules *q)
 {
-	char *owner;
-	int r;
-
-	if (!find_tun(s, q->interface))
+	if (!interfaces_has(&s->interfaces, q->interface))
 		return -ENODEV;
 	if (q->family != AF_INET && q->family != AF_INET6)
 		return -EINVAL;
-	owner = rules_owner(s, q->family);
-	if (*owner && strcmp(owner, q->interface) != 0)
-		return q->mark ? -EBUSY : 0;
-	if (!q->mark)
-		return remove_rules(s, q->family);
-	if (s->calls && !s->calls->may_route(s->ctx, q->interface, ROUTE_TABLE_TUNNEL))
+	if (q->mark && !may_route(s, q->interface, ROUTE_TABLE_TUNNEL))
 		return -EPERM;
-	r = netif_set_rules((uint8_t)q->family, ROUTE_TABLE_TUNNEL, q->mark);
-	if (r == 0)
-		strcpy(owner, q->interface);
-	else
-		netif_remove_rules((uint8_t)q->family); /* half of them lead astray */
-	return r;
-}
-
-static int close_tun(struct broker_server *s, const struct broker_interface *q)
-{
-	struct tun *tun = find_tun(s, q->interface);
-
-	if (!tun)
-		return -ENODEV;
-	for (int i = 0; i < 2; i++)
-		if (!strcmp(s->rules_of[i], q->interface))
-			remove_rules(s, i ? AF_INET6 : AF_INET);
-	drop_tun(s, tun);
-	return 0;
-}
-
-static int set_mtu(struct broker_server *s, const struct broker_interface *q)
-{
-	return find_tun(s, q->interface) ? netif_set_mtu(q->interface, q->mtu) : -ENODEV;
-}
-
-static int set_up(struct broker_server *s, const struct broker_interface *q)
-{
-	return find_tun(s, q->interface) ? netif_set_up(q->interface) : -ENODEV;
+	return interfaces_set_rules(&s->interfaces, q->interface, (uint8_t)q->family, q->mark);
 }
 
 static int change_address(struct broker_server *s, const struct broker_address *q, bool is_new)
 {
-	if (!find_tun(s, q->interface))
+	if (!interfaces_has(&s->interfaces, q->interface))
 		return -ENODEV;
 	if (!is_prefix(&q->prefix) || (q->destination.family && !is_prefix(&q->destination)))
 		return -EINVAL;
@@ -206,20 +113,27 @@ static int change_address(struct broker_server *s, const struct broker_address *
 		      : netif_remove_address(q->interface, &q->prefix, &q->destination);
 }
 
-/*
- * A route into a tunnel takes traffic away from where it goes now, so its table is not the
- * engine's to choose. To remove one needs no leave: a crashed engine may have left it.
- */
 static int change_route(struct broker_server *s, const struct broker_route *q, bool is_new)
 {
-	if (!find_tun(s, q->interface))
+	if (!interfaces_has(&s->interfaces, q->interface))
 		return -ENODEV;
 	if (!is_prefix(&q->route.to))
 		return -EINVAL;
-	if (is_new && s->calls && !s->calls->may_route(s->ctx, q->interface, q->route.table))
+	if (is_new && !may_route(s, q->interface, q->route.table))
 		return -EPERM;
 	return is_new ? netif_add_route(q->interface, &q->route)
 		      : netif_remove_route(q->interface, &q->route);
+}
+
+static int set_mtu(struct broker_server *s, const struct broker_interface *q)
+{
+	return interfaces_has(&s->interfaces, q->interface) ? netif_set_mtu(q->interface, q->mtu)
+							    : -ENODEV;
+}
+
+static int set_up(struct broker_server *s, const struct broker_interface *q)
+{
+	return interfaces_has(&s->interfaces, q->interface) ? netif_set_up(q->interface) : -ENODEV;
 }
 
 static bool is_family(int family)
@@ -416,66 +330,16 @@ static int tell(struct broker_server *s, const struct broker_event *e)
 	return 0;
 }
 
-size_t broker_request_len(uint32_t kind)
-{
-	const size_t head = offsetof(struct broker_request, tun);
-
-	switch (kind) {
-	case BROKER_OPEN_TUN:
-		return head + sizeof(struct broker_tun);
-	case BROKER_OPEN_QUEUE:
-		return head + sizeof(struct broker_queue);
-	case BROKER_CLOSE_TUN:
-	case BROKER_SET_MTU:
-	case BROKER_SET_UP:
-	case BROKER_OPEN_UAPI:
-	case BROKER_CLOSE_UAPI:
-		return head + sizeof(struct broker_interface);
-	case BROKER_ADD_ADDRESS:
-	case BROKER_REMOVE_ADDRESS:
-		return head + sizeof(struct broker_address);
-	case BROKER_ADD_ROUTE:
-	case BROKER_REMOVE_ROUTE:
-		return head + sizeof(struct broker_route);
-	case BROKER_SET_RULES:
-		return head + sizeof(struct broker_rules);
-	case BROKER_OPEN_UDP:
-		return head + sizeof(struct broker_udp);
-	case BROKER_LOAD_STAMP:
-	case BROKER_STORE_STAMP:
-		return head + sizeof(struct broker_stamp);
-	case BROKER_RUN_HOOK:
-		return head + sizeof(struct broker_hook);
-	case BROKER_NEXT_KEY:
-		return head + sizeof(struct broker_key);
-	case BROKER_TELL:
-		return head + sizeof(struct broker_event);
-	case BROKER_OPEN_METRICS:
-		return head + sizeof(struct broker_metrics);
-	case BROKER_KEEP_ENDPOINTS:
-		return head + sizeof(struct broker_endpoints);
-	case BROKER_LOAD_ENDPOINTS:
-		return head + sizeof(struct broker_network);
-	case BROKER_OPEN_RESOLVER:
-	case BROKER_READY:
-	case BROKER_ALIVE:
-	case BROKER_READ_CONFIG:
-	case BROKER_KEEP_CONFIG:
-		return head;
-	}
-	return 0;
-}
-
 static int serve(struct broker_server *s, const struct broker_request *q, struct broker_reply *ret,
 		 int *ret_fd)
 {
 	switch (q->kind) {
 	case BROKER_OPEN_TUN:
-		return open_tun(s, &q->tun, ret, ret_fd);
+		return open_tun(s, &q->tun, &ret->tun, ret_fd);
 	case BROKER_OPEN_QUEUE:
 		return open_queue(s, &q->queue, ret_fd);
 	case BROKER_CLOSE_TUN:
-		return close_tun(s, &q->interface);
+		return interfaces_close(&s->interfaces, q->interface.interface);
 	case BROKER_SET_MTU:
 		return set_mtu(s, &q->interface);
 	case BROKER_SET_UP:
@@ -563,7 +427,12 @@ void broker_server_set_parent(struct broker_server *s, const struct broker_paren
 
 void broker_server_adopt_tun(struct broker_server *s, const struct tun *tun)
 {
-	s->tuns[s->n_tuns++] = *tun;
+	interfaces_adopt(&s->interfaces, tun);
+}
+
+void broker_server_remove_rules(struct broker_server *s)
+{
+	interfaces_remove_rules(&s->interfaces);
 }
 
 void broker_server_be_patient(struct broker_server *s, nsec_t until)
@@ -575,8 +444,7 @@ void broker_server_free(struct broker_server *s)
 {
 	if (!s)
 		return;
-	while (s->n_tuns)
-		drop_tun(s, &s->tuns[s->n_tuns - 1]);
+	interfaces_deinit(&s->interfaces);
 	endpoints_deinit(&s->endpoints);
 	free(s);
 }

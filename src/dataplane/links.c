@@ -268,28 +268,33 @@ static void replace_socket(struct visit *v, const struct link_settings *wanted)
 	monitor_visit(v->network->monitor, open_socket, v);
 }
 
-static void ask_family(void *arg)
-{
-	struct visit *v = arg;
-	struct network *n = v->network;
+struct families {
+	struct network *network;
+	bool is_wrong[NETWORK_LINKS_MAX]; /* by the link's number */
+};
 
-	v->link = NULL;
-	for (size_t i = 0; i < n->n_links && !v->link; i++)
-		if (n->links[i] && monitor_link_has_wrong_family(n->monitor, n->links[i]))
-			v->link = n->links[i];
+static void ask_families(void *arg)
+{
+	struct families *f = arg;
+	struct network *n = f->network;
+
+	for (size_t i = 0; i < n->n_links; i++)
+		f->is_wrong[i] =
+			n->links[i] && monitor_link_has_wrong_family(n->monitor, n->links[i]);
 }
 
 /* One that cannot be had is tried again, as after all that may come later. */
 void network_links_follow_endpoints(struct network *n)
 {
-	struct visit v = {.network = n};
+	struct families f = {.network = n};
 
+	monitor_visit(n->monitor, ask_families, &f);
 	for (size_t i = 0; i < n->n_links; i++) {
+		struct visit v = {.network = n, .link = n->links[i]};
 		struct link_settings same;
 
-		monitor_visit(n->monitor, ask_family, &v);
-		if (!v.link)
-			return;
+		if (!f.is_wrong[i])
+			continue;
 		same = *v.link->settings;
 		replace_socket(&v, &same);
 	}

@@ -55,7 +55,7 @@ bool spread_is_controlled(const struct path_set *set)
 static void tell(struct path *p, const struct pathctl *c, nsec_t now)
 {
 	atomic_store_explicit(&p->learnt_bps, (uint64_t)(8 * c->capacity), memory_order_relaxed);
-	atomic_store_explicit(&p->queue, c->queue, memory_order_relaxed);
+	atomic_store_explicit(&p->queue, c->delays.queue, memory_order_relaxed);
 	atomic_store_explicit(&p->queue_at, now, memory_order_relaxed);
 }
 
@@ -609,7 +609,7 @@ nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, uint8
 		const struct pathctl *c = s->controls[p->slot];
 
 		*ret_fast &= c && pathctl_is_fast(c);
-		if (c && c->has_delay)
+		if (c && c->delays.is_known)
 			longest = nsec_max(longest, pathctl_round_trip(c) + pathctl_queue(c, now));
 	}
 	if (longest && binding == BINDING_NONE && now - s->repair_at < REPAIR_AGE_SPAN)

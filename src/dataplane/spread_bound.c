@@ -137,7 +137,7 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 
 	if (c) {
 		ready = pathctl_ready_at(c, b->len, pathctl_standing(c), now);
-		next.has_arrival = c->has_delay;
+		next.has_arrival = c->delays.is_known;
 		next.arrival = pathctl_arrival(c, b->len, now);
 	}
 	if (b->is_urgent && ready != NSEC_NEVER)

@@ -14,10 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "links/delays.h"
+#include "links/sentlog.h"
 #include "util/clock.h"
 
 /* The standing queue aimed at. */
-#define PATHCTL_QUEUE (4 * NSEC_PER_MSEC)
+#define PATHCTL_QUEUE DELAYS_QUEUE
 /* Bytes per second: before anything is known, and at the least. */
 #define PATHCTL_RATE_START (1250.0 * 1000)
 #define PATHCTL_RATE_MIN (12.5 * 1000)
@@ -44,10 +46,6 @@
 #define PATHCTL_STANDING_BYTES (4 << 20)
 /* Bursts are cut to this much of a path's rate. */
 #define PATHCTL_BURST (2 * NSEC_PER_MSEC)
-/* Bursts sent within this time share a record. */
-#define PATHCTL_RECORD (NSEC_PER_MSEC / 2)
-#define PATHCTL_RECORDS 1024
-
 /* What the peer tells of the data that came over a path. */
 struct pathctl_report {
 	uint32_t session;  /* index of the session ... */
@@ -56,58 +54,40 @@ struct pathctl_report {
 	nsec_t arrival;	   /* when it came, by the peer's clock */
 };
 
-/* Data sent in a row: of counters [first, end) of a session. */
-struct pathctl_record {
-	uint64_t first, end;
-	uint64_t bytes_before, bytes; /* cumulative, and of this record */
-	nsec_t at;
-	uint32_t session;
-	bool is_copy;
-	bool is_apart; /* its counters are a block's, and all in a row */
-};
-
-/* The minimum of the last one to two spans. */
-struct pathctl_min {
-	nsec_t now, before;
-	nsec_t since;
+enum pathctl_state {
+	PATHCTL_START,	 /* of a path of which nothing is known: it may be sent ever more */
+	PATHCTL_RESTART, /* it has become faster, or longer: likewise */
+	PATHCTL_CYCLE,	 /* what it gives, and now and then a little more */
+	PATHCTL_DRAIN,	 /* the queue is too long: less than arrives, until it is short */
 };
 
 struct pathctl {
 	uint32_t way; /* the caller's: whose state this is */
+	/* by whoever sends, from the next report on */
+	double cap;	/* in bytes per second; 0: none */
+	bool is_shared; /* something small goes the same way */
+	/* what was sent, and how long it took */
+	struct sentlog sent;
+	struct delays delays;
 	/* control */
-	double rate; /* bytes per second that may leave now: the capacity times the phase's gain */
+	enum pathctl_state state;
+	double rate; /* bytes per second that may leave now: the capacity times the state's gain */
 	double rate_start;
-	double cap; /* in bytes per second, by whoever sends; 0: none. From the next report on */
-	bool is_starting;
-	double start_gain;
-	bool is_draining; /* the queue is too long: a little less than arrives, until it is short */
-	bool is_shared;	  /* something small goes the same way, by whoever sends */
-	bool is_wanted;	  /* somebody wanted to send more than was allowed, since the last step */
-	unsigned phase;
+	unsigned phase; /* of the cycle */
 	nsec_t phase_since, drain_since;
 	double drain_to; /* the capacity that the queue has shown */
-	nsec_t next_send;
+	/* sending */
+	nsec_t next_send, last_sent;
+	nsec_t progress; /* when the last report acknowledged something new */
+	bool is_wanted;	 /* somebody wanted to send more than was allowed, since the last step */
+	bool is_blocked; /* by the window, since something was sent */
+	/* All that was sent up to there left before more was wanted: it shows no limit. */
+	uint64_t idle_mark;
 	/* rounds: one begins when what was sent before the last one began has arrived */
 	uint64_t round_begin, round_mark;
 	unsigned rounds_without_growth;
 	bool is_overrun; /* since it began, more was sent at once than the path takes */
 	double round_capacity;
-	/* outstanding */
-	uint64_t sent_bytes, acked_bytes;
-	nsec_t progress; /* when the last report acknowledged something new */
-	/* delay: differences of the two clocks */
-	struct pathctl_min base;     /* of the path itself, over many seconds */
-	struct pathctl_min standing; /* about one round trip */
-	struct pathctl_min settled;  /* so much longer that jitter hardly shows */
-	double jitter;		     /* standing - settled, on average */
-	nsec_t last_delay, last_at;  /* in the report before, and when that was sent */
-	nsec_t jump, jumped_at;	     /* of the delay, the last time it did; and since then: */
-	nsec_t highest;
-	unsigned steps_since_jump;
-	bool has_delay;
-	struct pathctl_min round_trip; /* sent to reported */
-	nsec_t tolerated;	       /* delay beyond the base that is not ours to take away */
-	nsec_t queue;		       /* standing - base - tolerated */
 	/* delivery: bytes per second */
 	double capacity; /* the largest delivery rate of late */
 	double capacity_now, capacity_before;
@@ -117,14 +97,6 @@ struct pathctl {
 	uint64_t step_sent, step_acked;
 	nsec_t step_arrival, step_at; /* when it came, and when it was sent */
 	bool has_step;
-	/* All that was sent up to there left before more was wanted: it shows no limit. */
-	uint64_t idle_mark;
-	nsec_t last_sent;
-	bool has_apart;	 /* some record of these */
-	bool is_blocked; /* by the window, since something was sent */
-	/* records, oldest at tail */
-	struct pathctl_record records[PATHCTL_RECORDS];
-	unsigned head, tail; /* modulo PATHCTL_RECORDS; equal: none */
 };
 
 /* It begins with `share` (up to 1) of PATHCTL_RATE_START. */

@@ -312,7 +312,7 @@ START_TEST(peer_that_stands_still_gets_no_more_than_a_socket_holds)
 		struct pathctl *c = sim.spread->controls[i];
 
 		c->capacity = c->capacity_now = c->rate = 2 * PATHCTL_RATE_FAST;
-		c->is_starting = false;
+		c->state = PATHCTL_CYCLE;
 		ends_path(NEAR, i)->dead_from = simnet_now(sim.net);
 		ends_path(NEAR, i)->dead_to = simnet_now(sim.net) + 30 * MSEC;
 	}

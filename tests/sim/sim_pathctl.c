@@ -418,12 +418,12 @@ START_TEST(a_queue_is_gone_when_it_had_the_time_to_empty)
 	struct run r;
 
 	run_begin(&r, 1, MBIT(50), delay);
-	while (r.ctl.queue < 8 * NSEC_PER_MSEC)
+	while (r.ctl.delays.queue < 8 * NSEC_PER_MSEC)
 		measure(&r, NSEC_PER_MSEC);
 	r.demand_until = 0;
 	simnet_run(r.net, simnet_now(r.net) + NSEC_PER_SEC);
 	now = simnet_now(r.net);
-	ck_assert_int_ge(r.ctl.queue, 8 * NSEC_PER_MSEC); /* as it was seen last */
+	ck_assert_int_ge(r.ctl.delays.queue, 8 * NSEC_PER_MSEC); /* as it was seen last */
 	ck_assert_int_le(pathctl_arrival(&r.ctl, 0, now) - now,
 			 CLOCK_OFFSET + delay + PATHCTL_BURST);
 	simnet_free(r.net);
@@ -443,7 +443,7 @@ START_TEST(copies_show_that_the_queue_has_gone)
 	r.counter = 1000;
 	measure(&r, NSEC_PER_SEC);
 	simnet_path(r.net, FORWARD)->rate_bps = MBIT(3);
-	while (!r.ctl.is_draining)
+	while (r.ctl.state != PATHCTL_DRAIN)
 		measure(&r, NSEC_PER_MSEC);
 	r.demand_until = 0;
 	for (nsec_t end = simnet_now(r.net) + NSEC_PER_SEC; simnet_now(r.net) < end;) {

@@ -119,7 +119,7 @@ void message_change_rule(union message_buffer *m, const struct rule *r, bool is_
 	rule->family = r->family;
 	rule->table = RT_TABLE_UNSPEC; /* as with routes, the attribute counts */
 	rule->action = FR_ACT_TO_TBL;
-	rule->flags = r->is_but ? FIB_RULE_INVERT : 0;
+	rule->flags = r->is_inverted ? FIB_RULE_INVERT : 0;
 	mnl_attr_put_u32(header, FRA_PRIORITY, r->priority);
 	mnl_attr_put_u32(header, FRA_TABLE, r->table);
 	mnl_attr_put_u8(header, FRA_PROTOCOL, ROUTE_PROTOCOL);
@@ -127,7 +127,7 @@ void message_change_rule(union message_buffer *m, const struct rule *r, bool is_
 		mnl_attr_put_u32(header, FRA_FWMARK, r->mark);
 		mnl_attr_put_u32(header, FRA_FWMASK, UINT32_MAX);
 	}
-	if (r->is_exacter)
+	if (r->skips_defaults)
 		mnl_attr_put_u32(header, FRA_SUPPRESS_PREFIXLEN, 0);
 }
 
@@ -261,35 +261,42 @@ static bool is_whole(const struct nlmsghdr *message, size_t fixed)
 	return mnl_nlmsg_get_payload_len(message) >= fixed && !(message->nlmsg_len % MNL_ALIGNTO);
 }
 
-/* After the last of its attributes: is there one more, which is longer than the message? */
-static bool is_cut(const struct nlmsghdr *message, const struct nlattr *end)
+typedef int (*attr_fn)(void *ctx, const struct nlattr *attr);
+
+/*
+ * Gives `take` each attribute of a message that is_whole(). 0, what `take` returns below 0, or
+ * -EBADMSG for one that is longer than what is left of the message.
+ */
+static int each_attr(const struct nlmsghdr *message, size_t fixed, attr_fn take, void *ctx)
 {
-	return (const char *)end < (const char *)mnl_nlmsg_get_payload_tail(message);
+	const struct nlattr *attr;
+	int r;
+
+	mnl_attr_for_each(attr, message, fixed)
+	{
+		r = take(ctx, attr);
+		if (r < 0)
+			return r;
+	}
+	return (const char *)attr < (const char *)mnl_nlmsg_get_payload_tail(message) ? -EBADMSG
+										      : 0;
 }
 
 /* Finds the attribute that names the own address: IFA_LOCAL where there is one. */
-static int find_own_address(const struct nlmsghdr *message, const struct nlattr **ret)
+static int take_own_address(void *ctx, const struct nlattr *attr)
 {
-	const struct nlattr *own = NULL;
-	const struct nlattr *attr;
+	const struct nlattr **own = ctx;
+	uint16_t type = mnl_attr_get_type(attr);
 
-	mnl_attr_for_each(attr, message, sizeof(struct ifaddrmsg))
-	{
-		uint16_t type = mnl_attr_get_type(attr);
-
-		if (type == IFA_LOCAL || (type == IFA_ADDRESS && !own))
-			own = attr;
-	}
-	if (is_cut(message, attr) || !own)
-		return -EBADMSG;
-	*ret = own;
+	if (type == IFA_LOCAL || (type == IFA_ADDRESS && !*own))
+		*own = attr;
 	return 0;
 }
 
 int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, unsigned *ret_ifindex)
 {
 	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
-	const struct nlattr *own;
+	const struct nlattr *own = NULL;
 	size_t len;
 	int r;
 
@@ -297,11 +304,11 @@ int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, un
 		return -EBADMSG;
 	if (address->ifa_family != AF_INET && address->ifa_family != AF_INET6)
 		return -EBADMSG;
-	r = find_own_address(message, &own);
+	r = each_attr(message, sizeof(*address), take_own_address, &own);
 	if (r < 0)
 		return r;
 	len = address_len(address->ifa_family);
-	if (mnl_attr_get_payload_len(own) != len)
+	if (!own || mnl_attr_get_payload_len(own) != len)
 		return -EBADMSG;
 	*ret = (struct prefix){.family = address->ifa_family, .len = (uint8_t)(8 * len)};
 	memcpy(ret->bytes, mnl_attr_get_payload(own), len);
@@ -325,16 +332,15 @@ static int take_u32(const struct nlattr *attr, uint32_t *ret)
 	return 0;
 }
 
-static int take_protocol(const struct nlattr *attr, bool *ret_is_ours)
-{
-	if (mnl_attr_get_payload_len(attr) != 1)
-		return -EBADMSG;
-	*ret_is_ours = mnl_attr_get_u8(attr) == ROUTE_PROTOCOL;
-	return 0;
-}
+struct parsed_rule {
+	struct rule rule;
+	bool is_ours;
+};
 
-static int take_rule_attr(const struct nlattr *attr, struct rule *rule, bool *ret_is_ours)
+static int take_rule_attr(void *ctx, const struct nlattr *attr)
 {
+	struct parsed_rule *parsed = ctx;
+	struct rule *rule = &parsed->rule;
 	uint32_t prefix_len;
 	int r;
 
@@ -347,10 +353,13 @@ static int take_rule_attr(const struct nlattr *attr, struct rule *rule, bool *re
 		return take_u32(attr, &rule->mark);
 	case FRA_SUPPRESS_PREFIXLEN: /* all ones: nothing is passed over */
 		r = take_u32(attr, &prefix_len);
-		rule->is_exacter = r == 0 && prefix_len == 0;
+		rule->skips_defaults = r == 0 && prefix_len == 0;
 		return r;
 	case FRA_PROTOCOL:
-		return take_protocol(attr, ret_is_ours);
+		if (mnl_attr_get_payload_len(attr) != 1)
+			return -EBADMSG;
+		parsed->is_ours = mnl_attr_get_u8(attr) == ROUTE_PROTOCOL;
+		return 0;
 	}
 	return 0;
 }
@@ -358,31 +367,29 @@ static int take_rule_attr(const struct nlattr *attr, struct rule *rule, bool *re
 int message_parse_rule(const struct nlmsghdr *message, struct rule *ret)
 {
 	const struct fib_rule_hdr *head = mnl_nlmsg_get_payload(message);
-	struct rule rule = {0};
-	const struct nlattr *attr;
-	bool is_ours = false;
+	struct parsed_rule parsed = {0};
 	int r;
 
 	if (!is_whole(message, sizeof(*head)))
 		return -EBADMSG;
-	rule.family = head->family;
-	rule.is_but = head->flags & FIB_RULE_INVERT;
-	mnl_attr_for_each(attr, message, sizeof(*head))
-	{
-		r = take_rule_attr(attr, &rule, &is_ours);
-		if (r < 0)
-			return r;
-	}
-	if (is_cut(message, attr))
-		return -EBADMSG;
-	if (!is_ours)
-		return 0;
-	*ret = rule;
+	parsed.rule.family = head->family;
+	parsed.rule.is_inverted = head->flags & FIB_RULE_INVERT;
+	r = each_attr(message, sizeof(*head), take_rule_attr, &parsed);
+	if (r < 0 || !parsed.is_ours)
+		return r;
+	*ret = parsed.rule;
 	return 1;
 }
 
-static int take_route_attr(const struct nlattr *attr, struct route *route, unsigned *ret_ifindex)
+struct parsed_route {
+	struct route route;
+	unsigned ifindex;
+};
+
+static int take_route_attr(void *ctx, const struct nlattr *attr)
 {
+	struct parsed_route *parsed = ctx;
+	struct route *route = &parsed->route;
 	size_t len = address_len(route->to.family);
 
 	switch (mnl_attr_get_type(attr)) {
@@ -392,7 +399,7 @@ static int take_route_attr(const struct nlattr *attr, struct route *route, unsig
 		memcpy(route->to.bytes, mnl_attr_get_payload(attr), len);
 		return 0;
 	case RTA_OIF:
-		return take_u32(attr, ret_ifindex);
+		return take_u32(attr, &parsed->ifindex);
 	case RTA_TABLE:
 		return take_u32(attr, &route->table);
 	case RTA_PRIORITY:
@@ -404,73 +411,63 @@ static int take_route_attr(const struct nlattr *attr, struct route *route, unsig
 int message_parse_route(const struct nlmsghdr *message, struct route *ret, unsigned *ret_ifindex)
 {
 	const struct rtmsg *head = mnl_nlmsg_get_payload(message);
-	struct route route = {0};
-	unsigned ifindex = 0;
-	const struct nlattr *attr;
+	struct parsed_route parsed = {0};
+	struct route *route = &parsed.route;
 	int r;
 
 	if (!is_whole(message, sizeof(*head)))
 		return -EBADMSG;
 	if (head->rtm_family != AF_INET && head->rtm_family != AF_INET6)
 		return 0;
-	route.to.family = head->rtm_family;
-	route.to.len = head->rtm_dst_len;
-	route.table = head->rtm_table;
-	if (route.to.len > 8 * address_len(route.to.family))
+	route->to.family = head->rtm_family;
+	route->to.len = head->rtm_dst_len;
+	route->table = head->rtm_table;
+	if (route->to.len > 8 * address_len(route->to.family))
 		return -EBADMSG;
-	mnl_attr_for_each(attr, message, sizeof(*head))
-	{
-		r = take_route_attr(attr, &route, &ifindex);
-		if (r < 0)
-			return r;
-	}
-	if (is_cut(message, attr))
-		return -EBADMSG;
-	if (head->rtm_protocol != ROUTE_PROTOCOL || !ifindex)
-		return 0;
-	*ret = route;
-	*ret_ifindex = ifindex;
+	r = each_attr(message, sizeof(*head), take_route_attr, &parsed);
+	if (r < 0 || head->rtm_protocol != ROUTE_PROTOCOL || !parsed.ifindex)
+		return r;
+	*ret = *route;
+	*ret_ifindex = parsed.ifindex;
 	return 1;
+}
+
+static int take_table(void *ctx, const struct nlattr *attr)
+{
+	return mnl_attr_get_type(attr) == RTA_TABLE ? take_u32(attr, ctx) : 0;
 }
 
 int message_parse_route_table(const struct nlmsghdr *message, uint32_t *ret)
 {
 	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attr;
 	uint32_t table;
-	int r = 0;
+	int r;
 
 	if (!is_whole(message, sizeof(*route)))
 		return -EBADMSG;
 	table = route->rtm_table;
-	mnl_attr_for_each(attr, message, sizeof(*route))
-	{
-		if (mnl_attr_get_type(attr) == RTA_TABLE)
-			r = take_u32(attr, &table);
-		if (r < 0)
-			return r;
-	}
-	if (is_cut(message, attr))
-		return -EBADMSG;
-	*ret = table;
-	return 0;
+	r = each_attr(message, sizeof(*route), take_table, &table);
+	if (r == 0)
+		*ret = table;
+	return r;
 }
 
-static int copy_name(const struct nlattr *attr, char ret[IFNAMSIZ])
+static int take_name(void *ctx, const struct nlattr *attr)
 {
 	size_t len = mnl_attr_get_payload_len(attr);
 	const char *name = mnl_attr_get_payload(attr);
 
+	if (mnl_attr_get_type(attr) != IFLA_IFNAME)
+		return 0;
 	if (!len || len > IFNAMSIZ || name[len - 1])
 		return -EBADMSG;
-	memcpy(ret, name, len);
+	memcpy(ctx, name, len);
 	return 0;
 }
 
 static int parse_link(const struct nlmsghdr *message, struct netif_change *ret)
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attr;
 	int r;
 
 	if (!is_whole(message, sizeof(*link)))
@@ -482,17 +479,8 @@ static int parse_link(const struct nlmsghdr *message, struct netif_change *ret)
 		return -EBADMSG;
 	ret->ifindex = (unsigned)link->ifi_index;
 	ret->is_running = link->ifi_flags & IFF_UP && link->ifi_flags & IFF_RUNNING;
-	mnl_attr_for_each(attr, message, sizeof(*link))
-	{
-		if (mnl_attr_get_type(attr) != IFLA_IFNAME)
-			continue;
-		r = copy_name(attr, ret->name);
-		if (r < 0)
-			return r;
-	}
-	if (is_cut(message, attr))
-		return -EBADMSG;
-	return 1;
+	r = each_attr(message, sizeof(*link), take_name, ret->name);
+	return r < 0 ? r : 1;
 }
 
 int message_parse_change(const struct nlmsghdr *message, struct netif_change *ret)

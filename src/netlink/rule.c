@@ -48,8 +48,8 @@ static bool is_in(const struct rule *rule, const struct rule *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (list[i].priority == rule->priority && list[i].table == rule->table &&
-		    list[i].mark == rule->mark && list[i].is_but == rule->is_but &&
-		    list[i].is_exacter == rule->is_exacter)
+		    list[i].mark == rule->mark && list[i].is_inverted == rule->is_inverted &&
+		    list[i].skips_defaults == rule->skips_defaults)
 			return true;
 	return false;
 }
@@ -87,12 +87,12 @@ int netif_set_rules(uint8_t family, uint32_t table, uint32_t mark)
 		{.family = family,
 		 .priority = RULE_PRIORITY_EXACT,
 		 .table = ROUTE_TABLE_MAIN,
-		 .is_exacter = true},
+		 .skips_defaults = true},
 		{.family = family,
 		 .priority = RULE_PRIORITY_TUNNEL,
 		 .table = table,
 		 .mark = mark,
-		 .is_but = true},
+		 .is_inverted = true},
 	};
 	struct exchange x;
 	int r = exchange_open(&x);

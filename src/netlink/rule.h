@@ -2,9 +2,9 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * The two rules that lead everything into a tunnel, by rtnetlink, as wg-quick(8) makes them: first
- * what the main table has that is more exact than a default route, then a table of the tunnel's own
- * for all packets but those with the mark of the tunnel's own. They do not go with an interface;
- * what a killed process has left is known by the protocol number.
+ * those routes of the main table that are more specific than a default route, then the tunnel's own
+ * table for all packets except the tunnel's own, which have a mark. They do not vanish with an
+ * interface; those that a killed process has left are recognised by their protocol number.
  */
 #pragma once
 
@@ -19,17 +19,17 @@ struct rule {
 	uint8_t family;
 	uint32_t priority;
 	uint32_t table;
-	uint32_t mark;	 /* 0: of no interest */
-	bool is_but;	 /* for packets without the mark */
-	bool is_exacter; /* passes over default routes */
+	uint32_t mark;	     /* 0: of no interest */
+	bool is_inverted;    /* for packets without the mark */
+	bool skips_defaults; /* passes over default routes */
 };
 
 /*
- * Both rules of a family; others of ours go. Those that are there already stay. 0 or the kernel's
- * -errno.
+ * Makes both rules of a family, where they are not there already, and removes others of ours. 0 or
+ * the kernel's -errno.
  */
 int netif_set_rules(uint8_t family, uint32_t table, uint32_t mark);
-/* Those of a family go. */
+/* Removes those of a family. */
 int netif_remove_rules(uint8_t family);
-/* Also of both families, where nothing is in the table any more: whoever made them has gone. */
+/* Of each family for which the table is empty: whoever made the rules is gone. */
 int netif_remove_stale_rules(uint32_t table);

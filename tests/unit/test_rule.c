@@ -13,12 +13,12 @@
 static const struct rule exacter = {.family = AF_INET,
 				    .priority = RULE_PRIORITY_EXACT,
 				    .table = ROUTE_TABLE_MAIN,
-				    .is_exacter = true};
+				    .skips_defaults = true};
 static const struct rule tunnel = {.family = AF_INET6,
 				   .priority = RULE_PRIORITY_TUNNEL,
 				   .table = 100000,
 				   .mark = 0xca6c,
-				   .is_but = true};
+				   .is_inverted = true};
 
 /* What is asked for is also what is told. */
 static void expect_back(const union message_buffer *m, const struct rule *want)
@@ -30,8 +30,8 @@ static void expect_back(const union message_buffer *m, const struct rule *want)
 	ck_assert_uint_eq(got.priority, want->priority);
 	ck_assert_uint_eq(got.table, want->table);
 	ck_assert_uint_eq(got.mark, want->mark);
-	ck_assert(got.is_but == want->is_but);
-	ck_assert(got.is_exacter == want->is_exacter);
+	ck_assert(got.is_inverted == want->is_inverted);
+	ck_assert(got.skips_defaults == want->skips_defaults);
 }
 
 START_TEST(rule_is_read_as_it_is_written)
@@ -92,7 +92,7 @@ START_TEST(rule_that_passes_over_nothing_is_no_exacter)
 	message_change_rule(&m, &exacter, true);
 	memcpy(mnl_attr_get_payload(find_attr(&m, FRA_SUPPRESS_PREFIXLEN)), &none, sizeof(none));
 	ck_assert_int_eq(message_parse_rule(&m.header, &got), 1);
-	ck_assert(!got.is_exacter);
+	ck_assert(!got.skips_defaults);
 }
 END_TEST
 

@@ -8,14 +8,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/config_check_internal.h"
+
 /* Adds the item to one of the lists of struct rule_settings. */
 #define APPEND(v, list, n, item)                                                                   \
 	((n) == RULE_ITEMS_MAX ? value_expected(v, "at most %d items", RULE_ITEMS_MAX)             \
 			       : ((list)[(n)++] = (item), 0))
-
-#define report(errors, section, key, format, ...)                                                  \
-	config_errors_add(errors, config_section_line(section, key), "%s %s: " format,             \
-			  (section)->label, key, ##__VA_ARGS__)
 
 struct named_number {
 	const char *name;
@@ -277,10 +275,11 @@ static void check_ports(const struct rule_draft *r, struct config_errors *errors
 			continue;
 		for (size_t k = 0; k < sizeof(keys) / sizeof(*keys); k++)
 			if (config_section_has(r->section, keys[k]))
-				report(errors, r->section, keys[k],
-				       "found with protocol %u, allowed: with tcp, udp, sctp, dccp "
-				       "and udplite, which have ports",
-				       s->protocols[i]);
+				config_report(errors, r->section, keys[k],
+					      "found with protocol %u, allowed: with tcp, udp, "
+					      "sctp, dccp "
+					      "and udplite, which have ports",
+					      s->protocols[i]);
 		return;
 	}
 }
@@ -312,9 +311,9 @@ static void check_link(const struct config_draft *d, const struct rule_draft *r,
 			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
 						len ? ", " : "", known);
 	}
-	report(errors, r->section, "links",
-	       "found '%s', which is no link of network '%s', allowed: %s", name,
-	       r->network->settings.name, names);
+	config_report(errors, r->section, "links",
+		      "found '%s', which is no link of network '%s', allowed: %s", name,
+		      r->network->settings.name, names);
 }
 
 /* What says how to go, where it says nowhere to go to. */
@@ -325,11 +324,11 @@ static void check_ways(const struct rule_draft *r, struct config_errors *errors)
 
 	for (size_t i = 0; !n && i < sizeof(keys) / sizeof(*keys); i++)
 		if (config_section_has(r->section, keys[i]))
-			report(errors, r->section, keys[i],
-			       "found without links, allowed: with links or peer_links");
+			config_report(errors, r->section, keys[i],
+				      "found without links, allowed: with links or peer_links");
 	if (n == 1 && r->settings.is_redundant)
-		report(errors, r->section, "redundant",
-		       "found with one link, allowed: with two at least");
+		config_report(errors, r->section, "redundant",
+			      "found with one link, allowed: with two at least");
 }
 
 void config_check_rule(const struct config_draft *d, const struct rule_draft *r,
@@ -339,9 +338,10 @@ void config_check_rule(const struct config_draft *d, const struct rule_draft *r,
 
 	check_ports(r, errors);
 	if (!(families(s->sources, s->n_sources) & families(s->destinations, s->n_destinations)))
-		report(errors, r->section, "destination",
-		       "found %s beside a source of the other family, allowed: both of one family",
-		       config_section_find(r->section, "destination")->value);
+		config_report(
+			errors, r->section, "destination",
+			"found %s beside a source of the other family, allowed: both of one family",
+			config_section_find(r->section, "destination")->value);
 	check_ways(r, errors);
 	for (unsigned i = 0; i < s->n_links; i++)
 		check_link(d, r, s->links[i], errors);

@@ -104,10 +104,13 @@ bool outlet_take_counters_rcu(struct outlet *o, struct keypair *k, uint8_t bindi
 				       : bond_take_bound_rcu(o->bond, k, binding, n, ret_first);
 }
 
-/* What the links need to receive and send is not for the flow queues to fill. */
+/*
+ * What the links need is not for the flow queues to fill. What they receive into they hold already:
+ * left is what may wait in their own queues.
+ */
 static bool is_pool_low(const struct network *n, size_t needed)
 {
-	return pool_available(n->bursts) < n->n_links * network_bursts_per_link(n) + needed;
+	return pool_available(n->bursts) < n->n_links * n->settings->sizes.link.queue + needed;
 }
 
 bool outlet_is_full(const struct outlet *o, const struct reader *r)

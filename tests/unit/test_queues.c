@@ -26,7 +26,7 @@
 #define ANSWERS 100
 #define PATIENCE (10 * NSEC_PER_SEC)
 
-static unsigned n_queues;
+static unsigned n_queues, n_links;
 static int far_ends[QUEUES]; /* of the queues */
 static int sink;	     /* where the peer is reached */
 static _Atomic unsigned n_fed, n_received;
@@ -111,14 +111,16 @@ static void open_queues(void)
 
 static void setup(void)
 {
-	handmade_settings(1, 1);
-	must(addr_parse(&link_settings[0].bind, "127.0.0.1", 0) == 0);
+	handmade_settings(1, n_links);
+	for (unsigned i = 0; i < n_links; i++)
+		must(addr_parse(&link_settings[i].bind, "127.0.0.1", 0) == 0);
 	open_sink();
 	handmade_begin();
 	open_queues();
 	must(monitor_prepare(net.monitor, clock_now()) == 0);
 	must(monitor_start(net.monitor) == 0);
-	must(link_start(net.links[0]) == 0);
+	for (unsigned i = 0; i < n_links; i++)
+		must(link_start(net.links[i]) == 0);
 	must(tx_start(net.tx) == 0);
 	must(handshaker_start(net.handshaker) == 0);
 	net.started.monitor = net.started.tx = net.started.handshaker = true;
@@ -130,12 +132,20 @@ static void setup(void)
 static void setup_several(void)
 {
 	n_queues = QUEUES;
+	n_links = 1;
 	setup();
 }
 
 static void setup_one(void)
 {
+	n_queues = n_links = 1;
+	setup();
+}
+
+static void setup_links(void)
+{
 	n_queues = 1;
+	n_links = HANDMADE_LINKS;
 	setup();
 }
 
@@ -143,7 +153,8 @@ static void teardown(void)
 {
 	handshaker_stop(net.handshaker);
 	tx_stop(net.tx);
-	link_stop(net.links[0]);
+	for (unsigned i = 0; i < n_links; i++)
+		link_stop(net.links[i]);
 	monitor_stop(net.monitor);
 	for (unsigned i = 0; i < n_queues; i++)
 		close(far_ends[i]);
@@ -307,6 +318,33 @@ START_TEST(bare_acknowledgement_is_no_small_packet)
 }
 END_TEST
 
+/* What the links hold to receive into is not kept back from the flow queues once more. */
+START_TEST(flow_queues_have_room_beside_links_that_receive)
+{
+	const size_t held = HANDMADE_LINKS * settings.sizes.link.receive_batch;
+	nsec_t end = clock_now() + PATIENCE;
+	struct queue_status status = {0};
+
+	while (pool_available(net.bursts) > HANDMADE_BURSTS - held && clock_now() < end)
+		poll(NULL, 0, 1);
+	for (unsigned i = 0; i < EARLY; i++)
+		feed_packet(0, i);
+	while (status.packets < EARLY && clock_now() < end) {
+		poll(NULL, 0, 1);
+		tx_queue_status(net.tx, 0, &status);
+	}
+	handshaker_visit(net.handshaker, begin, NULL);
+	tx_kick(net.tx);
+	for (unsigned i = 0; i < EARLY; i++) {
+		uint64_t counter;
+
+		receive(&counter);
+		atomic_fetch_add(&n_received, 1);
+	}
+	ck_assert_uint_eq(drops_get(&net.drops, DROP_tx_queue_full), 0);
+}
+END_TEST
+
 static TCase *make_case(const char *name, void (*set_up)(void))
 {
 	TCase *tc = tcase_create(name);
@@ -321,6 +359,7 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("queues");
 	TCase *several = make_case("several", setup_several);
 	TCase *one = make_case("one", setup_one);
+	TCase *links = make_case("several links", setup_links);
 
 	tcase_add_test(several, packets_of_all_queues_leave_once_and_in_order);
 	suite_add_tcase(s, several);
@@ -328,5 +367,7 @@ static Suite *make_suite(void)
 	tcase_add_test(one, bare_acknowledgement_is_no_small_packet);
 	tcase_add_test(one, an_answer_is_read_while_the_reader_sleeps);
 	suite_add_tcase(s, one);
+	tcase_add_test(links, flow_queues_have_room_beside_links_that_receive);
+	suite_add_tcase(s, links);
 	return s;
 }

@@ -340,14 +340,16 @@ static enum reseq_verdict judge(struct reseq *r, uint64_t position, bool was_ask
 	return RESEQ_DELIVER;
 }
 
-/* The newest is the likeliest. Positions still ahead are held, as nothing, since they were told. */
+/*
+ * Positions still ahead are held, as nothing, since they were told, and until they come. Of those
+ * behind, the newest is the likeliest.
+ */
 static bool is_apart(const struct reseq *r, uint64_t position)
 {
 	unsigned n = r->n_apart < RESEQ_APART ? r->n_apart : RESEQ_APART;
 
-	if (r->has_begun && !position_is_before(position, r->next) &&
-	    (!r->n_held || position - r->next >= RESEQ_WINDOW || !is_held(r, position)))
-		return false;
+	if (r->has_begun && !position_is_before(position, r->next))
+		return r->n_held && position - r->next < RESEQ_WINDOW && is_held(r, position);
 	for (unsigned i = 1; i <= n; i++) {
 		unsigned at = (r->n_apart - i) % RESEQ_APART;
 
@@ -403,13 +405,33 @@ static bool window_alloc(struct reseq *r)
 	return r->window != NULL;
 }
 
+/* The first position from `from` on that is held, or is not; `end` if none is before that. */
+static uint64_t next_place(const struct reseq *r, uint64_t from, uint64_t end, bool is_held)
+{
+	for (; position_is_before(from, end); from++) {
+		size_t index = from % RESEQ_WINDOW;
+		uint64_t word = r->window->is_held[index / WORD_BITS];
+		uint64_t bits = (is_held ? word : ~word) >> index % WORD_BITS;
+
+		if (bits) {
+			from += (uint64_t)__builtin_ctzll(bits);
+			break;
+		}
+		from += WORD_BITS - 1 - index % WORD_BITS;
+	}
+	return position_is_before(from, end) ? from : end;
+}
+
 /* As far as it reaches into the window. */
 static void mark_range(struct reseq *r, uint64_t begin, uint64_t end, nsec_t now)
 {
-	for (; begin != end; begin++) {
-		if (position_is_before(begin, r->next) || begin - r->next >= RESEQ_WINDOW ||
-		    !window_alloc(r) || is_held(r, begin))
-			continue;
+	if (position_is_before(begin, r->next))
+		begin = r->next;
+	if (position_is_before(r->next + RESEQ_WINDOW, end))
+		end = r->next + RESEQ_WINDOW;
+	if (!position_is_before(begin, end) || !window_alloc(r))
+		return;
+	while ((begin = next_place(r, begin, end, false)) != end) {
 		repair_filled(&r->repair, begin, now);
 		place_mark(r, begin);
 	}
@@ -464,22 +486,6 @@ bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item,
 	return true;
 }
 
-/* The first position from `from` on that is held; `end` if none is before that. */
-static uint64_t next_held(const struct reseq *r, uint64_t from, uint64_t end)
-{
-	for (; position_is_before(from, end); from++) {
-		size_t index = from % RESEQ_WINDOW;
-		uint64_t bits = r->window->is_held[index / WORD_BITS] >> index % WORD_BITS;
-
-		if (bits) {
-			from += (uint64_t)__builtin_ctzll(bits);
-			break;
-		}
-		from += WORD_BITS - 1 - index % WORD_BITS;
-	}
-	return position_is_before(from, end) ? from : end;
-}
-
 /* Puts all that is missing before `end` on the list of what to ask for, as far as it has room. */
 static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
 {
@@ -491,15 +497,13 @@ static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
 	if (position_is_before(r->asked_end, r->current.base))
 		r->asked_end = r->current.base;
 	while (position_is_before(r->asked_end, end)) {
-		held = next_held(r, r->asked_end, end);
+		held = next_place(r, r->asked_end, end, true);
 		if (held != r->asked_end) {
 			if (!repair_add(&r->repair, r->asked_end, held, is_lost, now))
 				return;
 			count(&r->stats.asked, held - r->asked_end);
 		}
-		r->asked_end = held;
-		while (position_is_before(r->asked_end, end) && is_held(r, r->asked_end))
-			r->asked_end++;
+		r->asked_end = next_place(r, held, end, false);
 	}
 }
 

@@ -615,6 +615,35 @@ START_TEST(apart_may_come_before_anything_else_and_in_a_new_session)
 }
 END_TEST
 
+/* A peer may tell of more ranges than are remembered: those still ahead have their marks. */
+START_TEST(what_was_told_apart_long_ago_still_has_no_place)
+{
+	begin_two_paths();
+	reseq_apart(reseq, 1, 3, 2, now);
+	for (uint64_t i = 0; i < 2 * RESEQ_APART; i++)
+		reseq_apart(reseq, 1, 6 + 2 * i, 1, now);
+	ck_assert_int_eq(come(0, 1, 3), RESEQ_LATE);
+	ck_assert_int_eq(come(0, 1, 4), RESEQ_LATE);
+	ck_assert_int_eq(come(0, 1, 5), RESEQ_HOLD); /* for 2 */
+	ck_assert_int_eq(come(1, 1, 2), RESEQ_DELIVER);
+	expect("3 4 2 5 ");
+}
+END_TEST
+
+/* What is told twice, or of more than the window, marks what it can, once. */
+START_TEST(ranges_apart_may_overlap_and_reach_beyond_the_window)
+{
+	begin_two_paths();
+	reseq_apart(reseq, 1, 70, 200, now);
+	reseq_apart(reseq, 1, 3, RESEQ_WINDOW, now);
+	reseq_apart(reseq, 1, 0, RESEQ_WINDOW, now);
+	ck_assert_uint_eq(reseq_held(reseq), RESEQ_WINDOW);
+	pop_all();
+	ck_assert_uint_eq(reseq_held(reseq), 0);
+	ck_assert_int_eq(come(0, 1, RESEQ_WINDOW + 2), RESEQ_DELIVER);
+}
+END_TEST
+
 START_TEST(apart_answers_what_was_asked_for)
 {
 	lose_one();
@@ -738,6 +767,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, what_stands_apart_is_not_waited_for);
 	tcase_add_test(t, what_stands_apart_makes_no_path_active);
 	tcase_add_test(t, apart_may_come_before_anything_else_and_in_a_new_session);
+	tcase_add_test(t, what_was_told_apart_long_ago_still_has_no_place);
+	tcase_add_test(t, ranges_apart_may_overlap_and_reach_beyond_the_window);
 	tcase_add_test(t, apart_answers_what_was_asked_for);
 	tcase_add_test(t, what_is_in_a_hurry_waits_for_proof_but_not_for_repair);
 	tcase_add_test(t, what_was_in_a_hurry_and_left_in_its_turn_leaves_once);

@@ -240,6 +240,7 @@ int routes_sync(struct network *n)
 	const struct network_settings *s = n->settings;
 	size_t n_wanted = s->route_table ? collect(n, NULL) : 0;
 	const struct routes none = {0};
+	const bool gets_metric = n->routes.n && !n->routes.metric && s->route_metric;
 	struct prefix *wanted;
 	int failure = 0;
 	int r;
@@ -259,6 +260,9 @@ int routes_sync(struct network *n)
 	free(n->routes.list);
 	n->routes.list = wanted;
 	n->routes.n = n_wanted;
+	/* One without is removed as one of any: where the kernel had its own, ours is gone. */
+	if (gets_metric)
+		routes_restore(n);
 	r = sync_rules(n, AF_INET);
 	failure = failure ? failure : r;
 	r = sync_rules(n, AF_INET6);

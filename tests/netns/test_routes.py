@@ -68,6 +68,16 @@ def test_the_subnet_of_the_interface_may_be_a_peers(lab):
     assert [r["dst"] for r in routes(daemon)] == ["10.1.0.0/16"]
 
 
+def test_the_subnet_of_the_interface_gets_a_metric(lab):
+    daemon = daemon_with(lab, ["10.10.0.0/24, 10.1.0.0/16"], table="auto")
+
+    for metric in (7, None, 7, 8):
+        daemon.sections["network"]["metric"] = metric
+        assert daemon.reload().returncode == 0
+        ours = sorted((r["dst"], r.get("metric")) for r in routes(daemon))
+        assert ours == [("10.1.0.0/16", metric), *([("10.10.0.0/24", metric)] if metric else [])]
+
+
 def test_ipv6_routes_follow_an_mtu_that_has_room_for_them(lab):
     daemon = daemon_with(lab, ["0.0.0.0/0, fd01::/32"], table=100, mtu=1000)
 

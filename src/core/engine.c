@@ -277,7 +277,8 @@ static int start_networks(struct engine *e)
 	e->actions.exporters = &e->exporters;
 	e->actions.config = e->settings->config;
 	e->actions.broker = e->broker;
-	return networks_start(e->networks);
+	/* All may have been disabled, by a reload before the crash. */
+	return networks_start(e->networks, e->channels->before.engine);
 }
 
 /* False when that was the last one. */

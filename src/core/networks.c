@@ -216,7 +216,7 @@ void networks_free(struct networks *n)
 	free(n);
 }
 
-int networks_start(struct networks *n)
+int networks_start(struct networks *n, bool may_be_idle)
 {
 	size_t n_enabled = 0;
 	int last_failure = 0;
@@ -234,7 +234,7 @@ int networks_start(struct networks *n)
 		if (r < 0)
 			last_failure = r;
 	}
-	if (!n_enabled) {
+	if (!n_enabled && !may_be_idle) {
 		log_error("no network is enabled; nothing to do");
 		return -ENOENT;
 	}

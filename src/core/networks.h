@@ -49,9 +49,9 @@ void networks_free(struct networks *n);
 
 /*
  * Starts one enabled network after the other, each telling the log how that went. 0 if at least
- * one is up, -ENOENT if none is enabled, or the last failure's -errno.
+ * one is up, -ENOENT if none is enabled and it may not be idle, or the last failure's -errno.
  */
-int networks_start(struct networks *n);
+int networks_start(struct networks *n, bool may_be_idle);
 
 size_t networks_count(const struct networks *n);
 size_t networks_active(const struct networks *n);

@@ -92,6 +92,19 @@ def test_a_reload_that_is_asked_for_during_a_crash_is_done_by_the_next_engine(la
     assert pair.client.process.output().count("the configuration is reloaded") == 1
 
 
+def test_without_a_network_the_next_engine_waits_for_a_reload(lab):
+    pair = Pair(lab, rates=[None])
+    network = pair.client.sections["network"]
+    network["enabled"] = "no"
+    assert pair.client.reload().returncode == 0
+
+    crash(pair.client)
+
+    network["enabled"] = "yes"
+    assert pair.client.reload().returncode == 0
+    wait_for_ping(pair.client_node, SERVER_IP)
+
+
 def test_a_link_that_a_reload_has_renamed_is_the_one_that_is_known(lab):
     pair = Pair(lab, rates=[None])
     server = pair.server

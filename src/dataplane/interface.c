@@ -7,7 +7,7 @@
  *
  * One that another interface has would have the kernel keep for itself what is for the tunnel, or
  * the other way round. It is refused, or, if so configured, the next of its subnet is taken that is
- * free. What is chosen once stays while the network runs.
+ * free. What is chosen once stays while the network runs, and over a crash.
  */
 #include "dataplane/interface.h"
 
@@ -51,28 +51,53 @@ static bool is_spoken_for(const struct network *n, const struct network_settings
 	return false;
 }
 
+/* The next of its subnet behind `p` that may be taken in its place; false: there is no other. */
+static bool next_candidate(const struct network *n, const struct network_settings *s,
+			   const struct interface_address *a, struct prefix *p, unsigned *tries)
+{
+	while (*tries > 0) {
+		--*tries;
+		prefix_next_host(p);
+		if (prefix_is_address(p, &a->prefix))
+			return false;
+		if (!is_spoken_for(n, s, p))
+			return true;
+	}
+	return false;
+}
+
 /* The same one at every start, if the same ones are taken. -EADDRINUSE: none is free. */
 static int choose_next(struct network *n, const struct network_settings *s,
 		       struct interface_address *a)
 {
+	unsigned tries = ADDRESS_TRIES;
 	struct prefix p = a->prefix;
 	char other[IFNAMSIZ];
 
-	for (unsigned i = 0; i < ADDRESS_TRIES; i++) {
-		int r;
+	while (next_candidate(n, s, a, &p, &tries)) {
+		int r = netif_find_address(&p, n->tun.name, other);
 
-		prefix_next_host(&p);
-		if (prefix_is_address(&p, &a->prefix))
-			break;
-		if (is_spoken_for(n, s, &p))
-			continue;
-		r = netif_find_address(&p, n->tun.name, other);
 		if (r == -ENOENT)
 			a->in_force = p;
 		if (r != 0)
 			return r == -ENOENT ? 0 : r;
 	}
 	return -EADDRINUSE;
+}
+
+/* Takes what a crashed engine had taken; false: nothing. */
+static bool recall_address(struct network *n, const struct network_settings *s,
+			   struct interface_address *a)
+{
+	unsigned tries = ADDRESS_TRIES;
+	struct prefix p = a->prefix;
+	int r = netif_look_for_address(n->tun.name, &p);
+
+	while (r == -ENOENT && next_candidate(n, s, a, &p, &tries))
+		r = netif_look_for_address(n->tun.name, &p);
+	if (r == 0)
+		a->in_force = p;
+	return r == 0;
 }
 
 /* Takes the one that is configured, or another in its place. */
@@ -118,7 +143,7 @@ static void warn_of_same_subnet(const struct network *n, const struct prefix *ad
 static int add_address(struct network *n, const struct network_settings *s,
 		       struct interface_address *a, bool may_be_there)
 {
-	const bool is_new = !a->in_force.family;
+	const bool is_new = !a->in_force.family && !(n->was_kept && recall_address(n, s, a));
 	char text[PREFIX_TEXT_MAX];
 	int r = is_new ? choose_address(n, s, a) : 0;
 

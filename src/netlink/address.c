@@ -77,6 +77,7 @@ struct search {
 	const struct prefix *wanted;
 	bool is_for_subnet;
 	unsigned except; /* 0: none */
+	unsigned only;	 /* 0: any */
 	unsigned found;	 /* 0: not yet */
 };
 
@@ -101,7 +102,7 @@ static int search_message(void *ctx, const struct nlmsghdr *message)
 	is_wanted = search->is_for_subnet ? message_subnet_len(message) == wanted->len &&
 						    prefix_covers(wanted, &address)
 					  : prefix_is_address(wanted, &address);
-	if (is_wanted && ifindex != search->except)
+	if (is_wanted && ifindex != search->except && (!search->only || ifindex == search->only))
 		search->found = ifindex;
 	return 0;
 }
@@ -155,6 +156,14 @@ int netif_find_subnet(const struct prefix *p, const char *except, char ret_ifnam
 	struct search search = {.wanted = p, .is_for_subnet = true};
 
 	return find(&search, except, ret_ifname);
+}
+
+int netif_look_for_address(const char *ifname, const struct prefix *p)
+{
+	struct search search = {.wanted = p, .only = if_nametoindex(ifname)};
+	char found[IF_NAMESIZE];
+
+	return search.only ? find(&search, NULL, found) : -errno;
 }
 
 struct census {

@@ -32,7 +32,9 @@ int netif_look(const char *ifname, unsigned *ret_ifindex, bool *ret_is_running);
  * 0, -ENOENT where there is none, or -errno.
  */
 int netif_find_address(const struct prefix *p, const char *except, char ret_ifname[16]);
-/* The same of one that has an address of the very subnet that this one is of. */
+/* Has that interface this very address? 0, -ENOENT where it has not, or -errno. */
+int netif_look_for_address(const char *ifname, const struct prefix *p);
+/* The name of one that has an address of the very subnet that this one is of. */
 int netif_find_subnet(const struct prefix *p, const char *except, char ret_ifname[16]);
 /* Has the interface an address of that family, link-local ones of IPv6 aside? 0 or -errno. */
 int netif_has_address(unsigned ifindex, uint8_t family, bool *ret);

@@ -18,7 +18,7 @@ import socket
 import pytest
 
 from bond import (CLIENT_IP, CLIENT_IP6, PORT, SERVER_IP, Daemon, Keys, Pair, assert_no_key_was_told, endpoint,
-                  network_section, new_psk)
+                  engine_of, network_section, new_psk)
 from lab import wait_until
 from traffic import PingTrain, is_listening, ping_lost, wait_for_ping
 
@@ -349,6 +349,13 @@ def test_the_next_address_is_no_peers_and_the_same_after_a_crash(lab):
     wait_until(daemon.answers, 10, "it answers")
     assert inner_addresses(daemon) == ["10.10.0.7/24"] == daemon.network()["addresses"]
 
+    node.ip("addr del 10.10.0.1/32 dev other")
+    engine = engine_of(daemon)
+    os.kill(engine, signal.SIGKILL)
+    wait_until(lambda: engine_of(daemon) not in (None, engine) and daemon.answers(), 10, "it answers once more")
+    assert inner_addresses(daemon) == ["10.10.0.7/24"] == daemon.network()["addresses"], "also when the first is free"
+
+    node.ip("addr add 10.10.0.1/32 dev other")
     daemon.stop()
     daemon.sections["network"]["address"] = "10.10.0.1/32"
     assert "10.10.0.1/32 is taken by interface other, and none that follows is free" in daemon.fails_to_start()

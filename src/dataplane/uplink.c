@@ -154,7 +154,7 @@ static void report_open_failure(struct uplink *u, int r, int priority, const cha
 
 static void try_open(struct uplink *u, nsec_t now)
 {
-	int r = u->link->settings->is_disabled ? 0 : open_socket(u, now);
+	int r = u->link->settings->is_disabled || u->is_given_up ? 0 : open_socket(u, now);
 
 	if (r < 0)
 		report_open_failure(u, r, LOG_WARNING, "waiting for it to appear");
@@ -359,6 +359,7 @@ void uplink_close(struct uplink *u, nsec_t now)
 {
 	link_set_socket(u->link, NULL);
 	memset(&u->local, 0, sizeof(u->local));
+	u->is_given_up = true;
 	u->ifindex = 0; /* the device may be another one now */
 	if (u->link->settings->is_disabled)
 		tell_paths(u, "the link is disabled", now);
@@ -369,6 +370,7 @@ int uplink_reopen(struct uplink *u, bool is_other_way, nsec_t now)
 	bool is_running;
 	int r;
 
+	u->is_given_up = false;
 	if (find_interface(u, &u->ifindex, &is_running))
 		set_carrier(u, is_running, now);
 	r = open_first(u, now);

@@ -21,6 +21,7 @@ struct uplink {
 	struct addr local;   /* of the socket; AF_UNSPEC: there is none */
 	int family;	     /* that the socket was opened for; AF_UNSPEC: both */
 	unsigned ifindex;    /* of its device, or of that with its address; 0: none, or unknown */
+	bool is_given_up;    /* closed on purpose, until it is reopened */
 	int last_error;	     /* what has been reported */
 	const char *refused; /* the offload that must be and cannot be had; NULL: none */
 	uint64_t gso_told;   /* refusals that have been told of */

@@ -281,6 +281,20 @@ START_TEST(port_that_is_configured_is_kept)
 }
 END_TEST
 
+/* Who has given it up may want its port for another one. */
+START_TEST(socket_that_is_given_up_is_not_opened_by_what_comes_meanwhile)
+{
+	start_on("lo");
+	uplink_close(&uplink, now);
+	tell_address(NETIF_ADDRESS, "127.0.0.1", 1);
+	tell_link("lo", 1, true);
+	uplink_look(&uplink, now);
+	ck_assert(!is_open());
+	ck_assert_int_eq(uplink_reopen(&uplink, false, now), 0);
+	ck_assert(is_open());
+}
+END_TEST
+
 START_TEST(thousand_flaps_leave_no_descriptor_behind)
 {
 	unsigned before;
@@ -318,6 +332,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, port_is_tried_again_without_any_session);
 	tcase_add_test(t, stock_peer_that_is_quiet_keeps_the_port);
 	tcase_add_test(t, port_that_is_configured_is_kept);
+	tcase_add_test(t, socket_that_is_given_up_is_not_opened_by_what_comes_meanwhile);
 	tcase_add_test(t, thousand_flaps_leave_no_descriptor_behind);
 	suite_add_tcase(s, t);
 	return s;

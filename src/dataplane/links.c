@@ -314,6 +314,8 @@ static void configure(void *arg)
 static bool is_other_use(const struct link_settings *a, const struct link_settings *b)
 {
 	return a->weight != b->weight || a->role != b->role || a->rate != b->rate ||
+	       /* That of the addresses that a name is looked up for. */
+	       a->bind.sa.sa_family != b->bind.sa.sa_family ||
 	       a->endpoint.port != b->endpoint.port ||
 	       strcmp(a->endpoint.host, b->endpoint.host) != 0;
 }

@@ -25,6 +25,17 @@ def test_a_name_that_leads_elsewhere_is_followed(lab):
     assert pair.client.peer()["handshakes"] - handshakes <= 1
 
 
+def test_a_link_that_may_use_the_other_family_looks_the_name_up_at_once(lab):
+    pair = NamedPair(lab, "10.0.1.2")
+    link = pair.client.sections["link wan1"]
+    link["bind"] = f"[::]:{PORT}"
+    pair.start_client()
+    assert not pair.remote()
+    link["bind"] = None
+    assert pair.client.reload().returncode == 0
+    wait_until(lambda: pair.remote() == f"10.0.1.2:{PORT}", 15, "the name is looked up")
+
+
 def test_a_look_up_that_hangs_holds_nothing_up(lab):
     pair = NamedPair(lab, "10.0.1.2", server_of_names="10.0.1.2",
                      links={"link mute": {"endpoint": f"nobody.test:{PORT}"}})

@@ -577,6 +577,25 @@ START_TEST(new_and_removed_links_go_back_when_a_later_one_fails)
 }
 END_TEST
 
+/* Whatever was found for the family of before. */
+START_TEST(name_is_looked_up_anew_when_the_family_changes)
+{
+	uint32_t before;
+
+	give_endpoint("127.0.0.2");
+	strcpy(link_changes[0].settings.endpoint.host, "localhost");
+	apply();
+	before = net.bonds[0]->probe->paths[1]->path->id;
+	memset(&link_changes[0].settings.bind, 0, sizeof(link_changes[0].settings.bind));
+	apply();
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		const struct probe_path *pp = net.bonds[0]->probe->paths[i];
+
+		ck_assert(!pp || pp->path->id != before);
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("change");
@@ -611,6 +630,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, link_whose_port_is_taken_stays_as_it_was);
 	tcase_add_test(t, links_go_back_when_a_later_one_fails);
 	tcase_add_test(t, new_and_removed_links_go_back_when_a_later_one_fails);
+	tcase_add_test(t, name_is_looked_up_anew_when_the_family_changes);
 	suite_add_tcase(s, t);
 	return s;
 }

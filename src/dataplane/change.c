@@ -257,31 +257,22 @@ static struct link_change inverse_of(const struct network *n, const struct link_
 	return (struct link_change){.settings = c->settings, .is_removed = true};
 }
 
-/* `inverse` has room for all; *ret_n is how many of the changes have been made. */
+/* `inverse` has room for all. */
 static int change_links(struct network *n, const struct network_change *change,
-			struct link_change *inverse, size_t *ret_n)
+			struct link_change *inverse)
 {
-	int r = 0;
-
-	for (*ret_n = 0; *ret_n < change->n_links; ++*ret_n) {
-		inverse[*ret_n] = inverse_of(n, &change->links[*ret_n]);
-		r = network_link_change(n, &change->links[*ret_n]);
-		if (r < 0)
-			break;
-	}
-	return r;
+	for (size_t i = 0; i < change->n_links; i++)
+		inverse[i] = inverse_of(n, &change->links[i]);
+	return network_links_change(n, change->links, change->n_links);
 }
 
 static void change_links_back(struct network *n, const struct link_change *inverse, size_t count)
 {
-	while (count > 0) {
-		const struct link_change *c = &inverse[--count];
-		int r = network_link_change(n, c);
+	int r = network_links_change(n, inverse, count);
 
-		if (r < 0)
-			log_error("network %s: link %s: cannot go back to what it was: %s",
-				  n->settings->name, c->settings.name, strerror(-r));
-	}
+	if (r < 0)
+		log_error("network %s: its links cannot go back to what they were: %s",
+			  n->settings->name, strerror(-r));
 }
 
 /* The key that it has already may be given too, as `wg syncconf` does: then all sessions stay. */
@@ -298,8 +289,7 @@ int network_change(struct network *n, const struct network_change *change)
 	struct plan p = {.network = n,
 			 .change = change,
 			 .private_key = other_private_key(n, change->private_key)};
-	size_t n_changed = 0;
-	int r = inverse ? change_links(n, change, inverse, &n_changed) : -ENOMEM;
+	int r = inverse ? change_links(n, change, inverse) : -ENOMEM;
 
 	if (r == 0)
 		r = plan_peers(&p);
@@ -307,8 +297,8 @@ int network_change(struct network *n, const struct network_change *change)
 		r = carry_out(&p);
 	if (r == 0)
 		routes_sync(n); /* what fails there has been said, and hinders nothing else */
-	else
-		change_links_back(n, inverse, n_changed);
+	else if (inverse)
+		change_links_back(n, inverse, change->n_links);
 	plan_free(&p);
 	free(inverse);
 	return r;

@@ -41,10 +41,7 @@ struct link_change {
 };
 
 struct network_change {
-	/*
-	 * One after the other, before all else, until one fails: those before it have changed then,
-	 * and nothing else has.
-	 */
+	/* Before all else, each once: those that go, then the others; all or none. */
 	const struct link_change *links;
 	size_t n_links;
 	/* NULL: it stays. Zero: none. Another one ends all sessions; a peer of its public key goes.

@@ -323,17 +323,13 @@ static bool is_other_use(const struct link_settings *a, const struct link_settin
 static int change_link(struct network *n, struct link *l, const struct link_settings *wanted)
 {
 	struct visit v = {.network = n, .link = l};
-	struct link_settings had = *l->settings;
-	int r;
+	const struct link_settings had = *l->settings;
 
 	v.is_other_way = is_other_way(&had, wanted);
 	if (is_other_socket(&had, wanted)) {
 		replace_socket(&v, wanted);
-		r = v.result;
-		if (r < 0) {
-			replace_socket(&v, &had);
-			return r;
-		}
+		if (v.result < 0)
+			return v.result;
 	}
 	if (!is_other_use(&had, wanted))
 		return 0;
@@ -343,14 +339,68 @@ static int change_link(struct network *n, struct link *l, const struct link_sett
 	return 0;
 }
 
-int network_link_change(struct network *n, const struct link_change *c)
+static void give_up_socket(void *arg)
 {
-	struct link *l = network_link_find(n, c->settings.name);
+	struct visit *v = arg;
 
-	if (c->is_removed) {
-		if (l)
-			remove_link(n, l);
-		return 0;
+	monitor_close_link(v->network->monitor, v->link);
+}
+
+/* 0: any that is free. */
+static uint16_t port_of(const struct link_settings *s)
+{
+	uint16_t port = addr_port(&s->bind);
+
+	return port ? port : s->port;
+}
+
+/* Does another one want the port that it has? */
+static bool is_in_the_way(const struct link *l, const struct link_change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct link_settings *other = &changes[i].settings;
+
+		if (!changes[i].is_removed && strcmp(other->name, l->settings->name) != 0 &&
+		    port_of(other) && port_of(other) == port_of(l->settings))
+			return true;
 	}
-	return l ? change_link(n, l, &c->settings) : add_link(n, &c->settings);
+	return false;
+}
+
+/* Of those that get another socket: so that ports may go around among them, and back. */
+static void give_way(struct network *n, const struct link_change *changes, size_t count)
+{
+	struct visit v = {.network = n};
+
+	for (size_t i = 0; i < count; i++) {
+		v.link = network_link_find(n, changes[i].settings.name);
+		if (!v.link || !is_other_socket(v.link->settings, &changes[i].settings) ||
+		    !is_in_the_way(v.link, changes, count))
+			continue;
+		monitor_visit(n->monitor, give_up_socket, &v);
+		link_settle(v.link);
+	}
+}
+
+int network_links_change(struct network *n, const struct link_change *changes, size_t count)
+{
+	int failure = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct link *l = network_link_find(n, changes[i].settings.name);
+
+		if (changes[i].is_removed && l)
+			remove_link(n, l);
+	}
+	give_way(n, changes, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct link_settings *wanted = &changes[i].settings;
+		struct link *l = network_link_find(n, wanted->name);
+		int r = 0;
+
+		if (!changes[i].is_removed)
+			r = l ? change_link(n, l, wanted) : add_link(n, wanted);
+		failure = failure ? failure : r;
+	}
+	return failure;
 }

@@ -17,10 +17,11 @@ void network_link_free(struct link *l);
 /* NULL if there is none of that name. */
 struct link *network_link_find(const struct network *n, const char *name);
 /*
- * See network_change(). 0; -EADDRINUSE, -EPERM and such: its socket cannot be opened, and it is as
- * it was; -EAGAIN or -E2BIG: no thread or number for one more; -ENOMEM.
+ * See network_change(); each link is there once at the most. All are tried; the first failure is
+ * returned: -EADDRINUSE, -EPERM and such where a socket cannot be opened, -EAGAIN or -E2BIG without
+ * a thread or number for one more, -ENOMEM.
  */
-int network_link_change(struct network *n, const struct link_change *c);
+int network_links_change(struct network *n, const struct link_change *changes, size_t count);
 
 /* After endpoints have changed: where the socket has not the family for them, another one. */
 void network_links_follow_endpoints(struct network *n);

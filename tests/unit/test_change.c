@@ -577,6 +577,57 @@ START_TEST(new_and_removed_links_go_back_when_a_later_one_fails)
 }
 END_TEST
 
+/* Links "another" and "third" with fixed ports of their own, which a change then exchanges. */
+static void exchange_ports(void)
+{
+	struct udp_socket holders[2];
+	struct addr free_ports[2];
+
+	give_endpoint("127.0.0.2");
+	link_changes[1] = link_changes[0];
+	strcpy(link_changes[1].settings.name, "third");
+	change.n_links = 2;
+	for (size_t i = 0; i < 2; i++) {
+		must(udp_open(&holders[i], &link_changes[i].settings, AF_INET, BURST_BYTES_MAX) ==
+		     0);
+		udp_local_addr(&holders[i], &free_ports[i]);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		close(holders[i].fd);
+		link_changes[i].settings.bind = free_ports[i];
+	}
+	apply();
+	link_changes[0].settings.bind = free_ports[1];
+	link_changes[1].settings.bind = free_ports[0];
+}
+
+static bool has_port(const char *link, const struct addr *bind)
+{
+	const struct link *l = network_link_find(&net, link);
+
+	return link_is_usable(l) && addr_equal(&l->settings->bind, bind);
+}
+
+START_TEST(links_exchange_their_ports)
+{
+	exchange_ports();
+	apply();
+	ck_assert(has_port("another", &link_changes[0].settings.bind));
+	ck_assert(has_port("third", &link_changes[1].settings.bind));
+}
+END_TEST
+
+START_TEST(links_that_have_exchanged_their_ports_go_back)
+{
+	exchange_ports();
+	change.n_peers = 1;
+	memset(peers[0].public_key, 0, KEY_LEN); /* of low order */
+	ck_assert_int_eq(network_change(&net, &change), -EINVAL);
+	ck_assert(has_port("another", &link_changes[1].settings.bind));
+	ck_assert(has_port("third", &link_changes[0].settings.bind));
+}
+END_TEST
+
 /* Whatever was found for the family of before. */
 START_TEST(name_is_looked_up_anew_when_the_family_changes)
 {
@@ -630,6 +681,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, link_whose_port_is_taken_stays_as_it_was);
 	tcase_add_test(t, links_go_back_when_a_later_one_fails);
 	tcase_add_test(t, new_and_removed_links_go_back_when_a_later_one_fails);
+	tcase_add_test(t, links_exchange_their_ports);
+	tcase_add_test(t, links_that_have_exchanged_their_ports_go_back);
 	tcase_add_test(t, name_is_looked_up_anew_when_the_family_changes);
 	suite_add_tcase(s, t);
 	return s;

@@ -174,6 +174,14 @@ static void flood_from(int sender)
 	ck_assert_int_eq(sieve_lift(&sieve, here.fd, now), now + SIEVE_HOLD);
 }
 
+/* A sample takes 10 ms. */
+static void flood_slowly_from(int sender)
+{
+	begin_sample();
+	now += 10 * NSEC_PER_MSEC;
+	come(&sources[sender], MESSAGE_HANDSHAKE_INITIATION, SIEVE_SAMPLE);
+}
+
 /* The kernel finds the classes that we do, whatever addresses the socket is for. */
 static void assert_found(void)
 {
@@ -264,12 +272,21 @@ START_TEST(flood_from_everywhere_passes_as_far_as_its_rate_allows)
 }
 END_TEST
 
+/* Not even what looks small to a filter: it begins with zeroes. */
+START_TEST(what_is_no_message_of_anybody_is_not_let_through_by_chance)
+{
+	flood_slowly_from(0);
+	for (int i = 0; i < SENDERS; i++) {
+		ck_assert(!passes(i, 0, sizeof(struct wg_initiation)));
+		ck_assert(!passes(i, SHAM, sizeof(struct wg_initiation)));
+	}
+}
+END_TEST
+
 /* In the same time, and 2,000 are to pass. */
 START_TEST(flood_from_one_passes_as_one_source_may)
 {
-	begin_sample();
-	now += 10 * NSEC_PER_MSEC;
-	come(&sources[0], MESSAGE_HANDSHAKE_INITIATION, SIEVE_SAMPLE);
+	flood_slowly_from(0);
 	ck_assert_uint_eq(sieve.chance, (1ULL << 32) / 160);
 }
 END_TEST
@@ -305,6 +322,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, kernel_counts_what_is_kept_back);
 	tcase_add_test(c, flood_from_everywhere_passes_as_far_as_its_rate_allows);
 	tcase_add_test(c, flood_from_one_passes_as_one_source_may);
+	tcase_add_test(c, what_is_no_message_of_anybody_is_not_let_through_by_chance);
 	tcase_add_test(c, another_flood_meanwhile_is_kept_back_too);
 	suite_add_tcase(s, c);
 	return s;

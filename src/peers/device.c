@@ -216,7 +216,7 @@ static void change_identity(struct peer *p, nsec_t now)
 	noise_remote_set(&p->remote, &p->device->identity, remote.public_key, remote.preshared_key);
 	keys_wipe(&remote, sizeof(remote));
 	p->last_initiation_sent = now - REKEY_TIMEOUT;
-	if (had_session)
+	if (had_session && p->device->has_identity)
 		p->retransmit_at = now;
 	timers_arm(p, now);
 }

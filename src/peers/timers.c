@@ -51,7 +51,8 @@ static nsec_t persistent_keepalive_deadline(struct peer *p, nsec_t now)
 		return NSEC_NEVER;
 	if (session_can_send(p, now))
 		return deadline;
-	if (p->retransmit_at != NSEC_NEVER) /* it will get its session */
+	/* It will get its session, or cannot. */
+	if (p->retransmit_at != NSEC_NEVER || !p->device->has_identity)
 		return NSEC_NEVER;
 	return nsec_max(deadline, p->last_initiation_sent + REKEY_TIMEOUT);
 }

@@ -79,6 +79,33 @@ START_TEST(new_private_key_of_who_had_a_session_asks_for_another_at_once)
 }
 END_TEST
 
+/* Without a key there is nothing to say, to whomever; with one again it goes on. */
+START_TEST(who_has_no_private_key_begins_no_handshakes)
+{
+	static const uint8_t none[KEY_LEN];
+	uint16_t keepalive = _i & 1 ? 25 : 0;
+	bool has_session = _i & 2;
+
+	ab = add_neighbour(a, b, NULL, keepalive, true);
+	ba = add_neighbour(b, a, NULL, 0, false);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	sim.loses = loses_all;
+	run_for(has_session ? SECONDS(1) : 4 * REJECT_AFTER_TIME);
+	sim.loses = NULL;
+	ck_assert_int_eq(session_of(ab) != NULL, has_session);
+	ck_assert_int_eq(device_set_private_key(a->device, none, sim.now), 0);
+	memset(a->n_sent, 0, sizeof(a->n_sent));
+	run_for(4 * REJECT_AFTER_TIME);
+	ck_assert_uint_eq(a->n_sent[MESSAGE_HANDSHAKE_INITIATION], 0);
+
+	ck_assert_int_eq(device_set_private_key(a->device, a->private_key, sim.now), 0);
+	device_start(a->device, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_same_session(ab, ba);
+}
+END_TEST
+
 START_TEST(unknown_peer_is_refused)
 {
 	ab = add_neighbour(a, b, NULL, 0, true);
@@ -688,6 +715,7 @@ static void add_handshakes(Suite *s)
 	tcase_add_loop_test(t, handshake_makes_a_session_on_both_sides, 0, 2);
 	tcase_add_loop_test(t, different_preshared_keys_give_no_session, 0, 2);
 	tcase_add_test(t, new_private_key_of_who_had_a_session_asks_for_another_at_once);
+	tcase_add_loop_test(t, who_has_no_private_key_begins_no_handshakes, 0, 4);
 	tcase_add_test(t, unknown_peer_is_refused);
 	tcase_add_test(t, session_of_the_responder_waits_for_its_confirmation);
 	/* often enough for the greater key to be on either side */

@@ -321,20 +321,12 @@ void outlet_tune_queue(struct outlet *o, const struct reader *r, struct line *l)
 static void tell_gone_rcu(struct outlet *o, struct reader *r)
 {
 	const struct keypair *k = peer_send_session_rcu(&o->bond->peer, r->now);
+	struct resend *again = &o->spread->resend;
 	uint8_t payload[FRAME_PACKET_MAX];
-	struct resend_gone gone;
-	struct frame f = {.type = FRAME_APART};
-	int len;
+	size_t len;
 
-	while (resend_take_gone(&o->spread->resend, &gone)) {
-		if (!k || k->remote_index != gone.session)
-			continue;
-		f.apart.counter = gone.first;
-		f.apart.n = gone.n;
-		len = frame_write(&f, payload, sizeof(payload));
-		if (len > 0)
-			bond_send_control_rcu(o->bond, NULL, payload, (size_t)len, r->now);
-	}
+	while (k && (len = resend_write_gone(again, k->remote_index, payload, sizeof(payload))))
+		bond_send_control_rcu(o->bond, NULL, payload, len, r->now);
 }
 
 bool outlet_send_again(struct outlet *o, struct reader *r)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "wire/frame.h"
 #include "wire/wg.h"
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
@@ -85,20 +86,16 @@ bool resend_want(struct resend *r, uint32_t session, uint64_t first, uint32_t n)
 static bool find_wanted(const struct resend *r, uint32_t session, uint64_t next, uint64_t end,
 			struct store_run *ret)
 {
-	struct store_cursor at = {0};
 	struct store_run run;
 
-	while (store_next(&r->store, &at, &run)) {
-		if (run.session != session || run.first + run.n <= next || run.first >= end)
-			continue;
-		if (run.first < next)
-			store_run_skip(&run, next - run.first);
-		if (run.first + run.n > end)
-			store_run_cut(&run, end - run.first);
-		*ret = run;
-		return true;
-	}
-	return false;
+	if (!store_find(&r->store, session, next, end, &run))
+		return false;
+	if (run.first < next)
+		store_run_skip(&run, next - run.first);
+	if (run.first + run.n > end)
+		store_run_cut(&run, end - run.first);
+	*ret = run;
+	return true;
 }
 
 static void refuse(struct resend *r, uint32_t session, uint64_t first, uint64_t n)
@@ -110,12 +107,25 @@ static void refuse(struct resend *r, uint32_t session, uint64_t first, uint64_t 
 		r->gone[r->n_gone++] = (struct resend_gone){session, first, (uint32_t)n};
 }
 
-bool resend_take_gone(struct resend *r, struct resend_gone *ret)
+size_t resend_write_gone(struct resend *r, uint32_t session, uint8_t *buf, size_t size)
 {
-	if (!r->n_gone)
-		return false;
-	*ret = r->gone[--r->n_gone];
-	return true;
+	struct frame f = {.type = FRAME_APART};
+	size_t len = 0;
+
+	for (; r->n_gone; r->n_gone--) {
+		const struct resend_gone *gone = &r->gone[r->n_gone - 1];
+		int n;
+
+		if (gone->session != session)
+			continue;
+		f.apart.counter = gone->first;
+		f.apart.n = gone->n;
+		n = frame_write(&f, buf + len, size - len);
+		if (n < 0)
+			break;
+		len += (size_t)n;
+	}
+	return len;
 }
 
 /*
@@ -165,20 +175,25 @@ static bool next_wanted(struct resend *r, uint32_t dead, struct store_run *ret)
 	return false;
 }
 
-/* The first run given to the path that is neither reported nor sent again. */
-static bool next_of_path(const struct resend *r, uint8_t slot, struct store_run *ret)
+/*
+ * The first run given to the path, from there on, that is neither reported nor sent again. Has
+ * something been met that is?
+ */
+static bool next_from(const struct resend *r, uint8_t slot, struct store_cursor at,
+		      struct store_run *ret, bool *ret_met)
 {
 	struct resend_place done = r->paths[slot].done;
-	struct store_cursor at = {0};
 	struct store_run run;
 	bool has_run = false;
 
+	*ret_met = false;
 	while (store_next(&r->store, &at, &run)) {
 		if (run.way != r->paths[slot].way)
 			continue;
 		if (r->paths[slot].has_done && run.session == done.session &&
 		    run.first <= done.counter) {
 			/* All before this one is done, and of this one the beginning. */
+			*ret_met = true;
 			has_run = run.first + run.n > done.counter + 1;
 			if (has_run)
 				store_run_skip(&run, done.counter + 1 - run.first);
@@ -189,6 +204,17 @@ static bool next_of_path(const struct resend *r, uint8_t slot, struct store_run 
 		}
 	}
 	return has_run;
+}
+
+/* Mostly what is done lies where its counter says; else it may lie before that. */
+static bool next_of_path(const struct resend *r, uint8_t slot, struct store_run *ret)
+{
+	struct store_cursor at;
+	bool has_met, has_run;
+
+	store_seek(&r->store, r->paths[slot].done.counter, &at);
+	has_run = next_from(r, slot, at, ret, &has_met);
+	return has_met ? has_run : next_from(r, slot, (struct store_cursor){0}, ret, &has_met);
 }
 
 bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret)

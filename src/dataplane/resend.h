@@ -71,8 +71,11 @@ bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret);
 /* The first `n` datagrams of the item have been sent. */
 void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes);
 
-/* What the peer is to be told that it waits for in vain; false if there is nothing left. */
-bool resend_take_gone(struct resend *r, struct resend_gone *ret);
+/*
+ * Frames that tell the peer what it waits for in vain in this session, as many as there is room
+ * for; 0 if nothing is left to be told.
+ */
+size_t resend_write_gone(struct resend *r, uint32_t session, uint8_t *buf, size_t size);
 
 static inline bool resend_is_wanted(const struct resend *r)
 {

@@ -22,7 +22,8 @@ struct record {
 struct store_cell {
 	struct store_cell *newer;
 	size_t used;
-	nsec_t newest; /* of its records */
+	nsec_t newest;	     /* of its records */
+	uint64_t begin, end; /* their counters lie in between, of whatever sessions */
 	_Alignas(8) uint8_t data[];
 };
 
@@ -63,6 +64,8 @@ static struct store_cell *add_cell(struct store *s)
 		return NULL;
 	c->newer = NULL;
 	c->used = 0;
+	c->begin = UINT64_MAX;
+	c->end = 0;
 	if (s->newest)
 		s->newest->newer = c;
 	else
@@ -85,6 +88,16 @@ static uint32_t fitting(const struct store_cell *c, const struct burst *b, uint3
 	if (room < record_bytes(b->len - begin * b->stride))
 		n = room < record_bytes(0) ? 0 : (uint32_t)((room - record_bytes(0)) / b->stride);
 	return n;
+}
+
+static void note_record(struct store_cell *c, const struct record *r)
+{
+	c->used += record_bytes(r->len);
+	c->newest = r->at;
+	if (r->first < c->begin)
+		c->begin = r->first;
+	if (r->first + r->n > c->end)
+		c->end = r->first + r->n;
 }
 
 void store_add(struct store *s, uint32_t way, struct burst *b, nsec_t now)
@@ -114,8 +127,7 @@ void store_add(struct store *s, uint32_t way, struct burst *b, nsec_t now)
 			.len = (n - 1) * b->stride + burst_datagram_len(b, i + n - 1),
 		};
 		memcpy(r->data, burst_datagram(b, i), r->len);
-		s->newest->used += record_bytes(r->len);
-		s->newest->newest = now;
+		note_record(s->newest, r);
 	}
 }
 
@@ -130,10 +142,18 @@ void store_expire(struct store *s, nsec_t now)
 		pool_give(s->cells, take_oldest(s));
 }
 
+/* The record at `offset`, which moves behind it. */
+static struct store_run read_run(const struct store_cell *c, size_t *offset)
+{
+	const struct record *r = (const struct record *)(c->data + *offset);
+
+	*offset += record_bytes(r->len);
+	return (struct store_run){r->at, r->first,  r->session, r->way,
+				  r->n,	 r->stride, r->len,	r->data};
+}
+
 bool store_next(const struct store *s, struct store_cursor *c, struct store_run *ret)
 {
-	const struct record *r;
-
 	if (!c->cell)
 		c->cell = s->oldest;
 	while (c->cell && c->offset == c->cell->used) {
@@ -144,11 +164,33 @@ bool store_next(const struct store *s, struct store_cursor *c, struct store_run 
 	}
 	if (!c->cell)
 		return false;
-	r = (const struct record *)(c->cell->data + c->offset);
-	c->offset += record_bytes(r->len);
-	*ret = (struct store_run){r->at, r->first,  r->session, r->way,
-				  r->n,	 r->stride, r->len,	r->data};
+	*ret = read_run(c->cell, &c->offset);
 	return true;
+}
+
+bool store_find(const struct store *s, uint32_t session, uint64_t begin, uint64_t end,
+		struct store_run *ret)
+{
+	for (const struct store_cell *c = s->oldest; c; c = c->newer) {
+		size_t offset = c->end <= begin || c->begin >= end ? c->used : 0;
+
+		while (offset < c->used) {
+			*ret = read_run(c, &offset);
+			if (ret->session == session && ret->first + ret->n > begin &&
+			    ret->first < end)
+				return true;
+		}
+	}
+	return false;
+}
+
+void store_seek(const struct store *s, uint64_t counter, struct store_cursor *ret)
+{
+	*ret = (struct store_cursor){0};
+	for (const struct store_cell *c = s->oldest; c; c = c->newer) {
+		if (c->begin <= counter)
+			ret->cell = c;
+	}
 }
 
 void store_run_skip(struct store_run *run, uint64_t n)

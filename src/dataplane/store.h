@@ -48,6 +48,17 @@ nsec_t store_deadline(const struct store *s);
 
 /* The next run in the order of sending; false behind the newest. */
 bool store_next(const struct store *s, struct store_cursor *c, struct store_run *ret);
+/*
+ * The first run, in the order of sending, with something of counters [begin, end) of a session;
+ * false, and *ret is anything, if there is none.
+ */
+bool store_find(const struct store *s, uint32_t session, uint64_t begin, uint64_t end,
+		struct store_run *ret);
+/*
+ * A cursor in front of what was sent last before or with that counter, and not far: a peer that
+ * keeps many short packets is not to have all of them looked at each time.
+ */
+void store_seek(const struct store *s, uint64_t counter, struct store_cursor *ret);
 /* Takes the first `n` datagrams off a run; `n` is at most its own. */
 void store_run_skip(struct store_run *run, uint64_t n);
 /* Leaves only the first `n` datagrams, which is at least 1. */

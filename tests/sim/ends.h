@@ -372,19 +372,16 @@ static void send_bound(nsec_t now, nsec_t *retry)
 	}
 }
 
-/* As tell_gone_rcu() of dataplane/tx.c does. */
+/* As tell_gone_rcu() of dataplane/outlet.c does. */
 static void tell_gone(nsec_t now)
 {
+	const struct keypair *k = peer_send_session_rcu(&net.bonds[NEAR]->peer, now);
+	struct resend *again = &sim.spread->resend;
 	uint8_t payload[FRAME_PACKET_MAX];
-	struct resend_gone gone;
+	size_t len;
 
-	while (resend_take_gone(&sim.spread->resend, &gone)) {
-		const struct frame f = {.type = FRAME_APART, .apart = {gone.first, gone.n}};
-		int len = frame_write(&f, payload, sizeof(payload));
-
-		must(len > 0);
-		bond_send_control_rcu(net.bonds[NEAR], NULL, payload, (size_t)len, now);
-	}
+	while (k && (len = resend_write_gone(again, k->remote_index, payload, sizeof(payload))))
+		bond_send_control_rcu(net.bonds[NEAR], NULL, payload, len, now);
 }
 
 static void wake_near(struct simnet *s, void *ctx, uint64_t value)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check_main.h"
+#include "wire/frame.h"
 #include "wire/wg.h"
 
 #define T0 (1000 * NSEC_PER_SEC)
@@ -208,6 +209,30 @@ START_TEST(what_is_not_there_is_refused)
 }
 END_TEST
 
+/* Who asks for much that is gone gets few packets for it. */
+START_TEST(what_is_refused_is_told_in_few_packets)
+{
+	uint8_t buf[FRAME_PACKET_MAX];
+	size_t offset = 0;
+	struct frame f;
+	size_t len;
+
+	for (uint64_t i = 0; i < 40; i++)
+		ck_assert(resend_want(&resend, i < 2 ? NEXT_SESSION : SESSION, 2 * i, 1));
+	ck_assert_nothing(0);
+	len = resend_write_gone(&resend, SESSION, buf, sizeof(buf));
+	for (uint64_t i = 39; i > 7; i--) {
+		ck_assert_int_eq(frame_read(buf, len, &offset, &f), 1);
+		ck_assert_int_eq(f.type, FRAME_APART);
+		ck_assert_uint_eq(f.apart.counter, 2 * i);
+		ck_assert_uint_eq(f.apart.n, 1);
+	}
+	ck_assert_uint_eq(offset, sizeof(buf));
+	ck_assert_uint_eq(resend_write_gone(&resend, SESSION, buf, sizeof(buf)), 6 * 16);
+	ck_assert_uint_eq(resend_write_gone(&resend, SESSION, buf, sizeof(buf)), 0);
+}
+END_TEST
+
 START_TEST(a_peer_cannot_ask_for_all_over_and_over)
 {
 	struct resend_item item;
@@ -239,6 +264,37 @@ START_TEST(the_oldest_is_forgotten_when_the_memory_is_used_up)
 	ck_assert(resend_want(&resend, SESSION, 199, 1));
 	ck_assert_again(0, 199);
 	ck_assert_uint_eq(pool_available(cells), 0);
+}
+END_TEST
+
+/* Two paths, of which one's packets are given late, and a new session: in any cell. */
+START_TEST(what_is_asked_for_is_found_wherever_it_lies)
+{
+	for (uint64_t i = 0; i < 40; i += 4) {
+		keep(0, i + 2, 2);
+		keep(1, i > 10 ? i - 10 : 100 + i, 1);
+	}
+	for (uint64_t i = 0; i < 40; i += 4)
+		keep_at(0, NEXT_SESSION, i, 2, T0);
+	for (uint64_t i = 20; i < 40; i += 4) {
+		ck_assert(resend_want(&resend, SESSION, i + 3, 1));
+		ck_assert(resend_want(&resend, NEXT_SESSION, i, 1));
+		ck_assert_again(0, i + 3, i);
+	}
+	ck_assert_uint_eq(atomic_load(&resend.refused), 0);
+}
+END_TEST
+
+/* What was reported last lies in a cell before one with lower counters. */
+START_TEST(what_is_reported_is_found_before_lower_counters)
+{
+	keep(0, 50, 30);
+	resend_reported(&resend, &paths[0], SESSION, 60);
+	keep(1, 0, 30);
+	keep(0, 80, 2);
+	keep_at(0, NEXT_SESSION, 5, 1, T0);
+	ck_assert_again(1 << 0, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77,
+			78, 79, 80, 81, 5);
 }
 END_TEST
 
@@ -285,8 +341,11 @@ static Suite *make_suite(void)
 	tcase_add_test(t, what_the_peer_asks_for_is_sent_again);
 	tcase_add_test(t, what_is_sent_again_anyway_need_not_be_asked_for);
 	tcase_add_test(t, what_is_not_there_is_refused);
+	tcase_add_test(t, what_is_refused_is_told_in_few_packets);
 	tcase_add_test(t, a_peer_cannot_ask_for_all_over_and_over);
 	tcase_add_test(t, the_oldest_is_forgotten_when_the_memory_is_used_up);
+	tcase_add_test(t, what_is_asked_for_is_found_wherever_it_lies);
+	tcase_add_test(t, what_is_reported_is_found_before_lower_counters);
 	tcase_add_test(t, what_is_old_is_forgotten);
 	tcase_add_test(t, without_memory_nothing_is_kept);
 	suite_add_tcase(s, t);

@@ -67,6 +67,18 @@ static const struct path_entry *choose_path_rcu(const struct reporter *r, const 
 	return best;
 }
 
+bool reporter_takes_all(struct reporter *r, nsec_t now)
+{
+	if (r->turns_left == 0 && now >= r->all_at) {
+		r->turns_left = REPORT_TURNS - 1;
+		r->all_at = now + REPORT_INTERVAL;
+		return true;
+	}
+	if (r->turns_left)
+		r->turns_left--;
+	return false;
+}
+
 void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
@@ -92,7 +104,7 @@ void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now)
 		r->marks[e->path->slot].is_new = false;
 		len += (size_t)n;
 	}
-	e = r->turn++ % REPORT_TURNS ? choose_path_rcu(r, bond, now) : NULL;
+	e = reporter_takes_all(r, now) ? NULL : choose_path_rcu(r, bond, now);
 	if (len)
 		bond_send_control_rcu(bond, e, payload, len, now);
 }

@@ -22,7 +22,10 @@ struct bond;
 #define REPORT_BYTES (64 << 10)
 /* A path that brought something so long ago still works, as far as we know. */
 #define REPORT_PATH_AGE (100 * NSEC_PER_MSEC)
-/* One report in so many goes over all active paths: one that brings may be unable to take. */
+/*
+ * One report in so many goes over all active paths, as one that brings may be unable to take; but
+ * none within REPORT_INTERVAL of another such.
+ */
 #define REPORT_TURNS 4
 
 struct reporter {
@@ -33,8 +36,9 @@ struct reporter {
 		bool is_new;
 	} marks[PATHS_MAX]; /* by path slot */
 	nsec_t next;
-	uint64_t new_bytes; /* since the last report */
-	unsigned turn;
+	uint64_t new_bytes;  /* since the last report */
+	unsigned turns_left; /* that go over one path, before all are taken */
+	nsec_t all_at;	     /* nor are all taken sooner */
 	bool has_news;
 };
 
@@ -43,5 +47,7 @@ void reporter_note(struct reporter *r, uint8_t slot, uint32_t session, uint64_t 
 		   uint64_t bytes, nsec_t arrival);
 /* When reporter_send_rcu() has something to do; NSEC_NEVER. */
 nsec_t reporter_deadline(const struct reporter *r);
+/* A report is due at `now`: is it one that goes over all paths? */
+bool reporter_takes_all(struct reporter *r, nsec_t now);
 /* Sends what is new, if it is time. */
 void reporter_send_rcu(struct reporter *r, struct bond *bond, nsec_t now);

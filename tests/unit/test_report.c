@@ -49,6 +49,36 @@ START_TEST(many_bytes_are_reported_at_once)
 }
 END_TEST
 
+/* Of a path that is found dead the others tell soon; but not with each report of a fast one. */
+START_TEST(all_paths_are_taken_now_and_then)
+{
+	struct reporter r = {0};
+	unsigned n_slow = 0;
+	unsigned n_fast = 0;
+	nsec_t now = 50 * MS;
+
+	ck_assert(reporter_takes_all(&r, now));
+	for (unsigned i = 0; i < 10 * REPORT_TURNS; i++)
+		n_slow += reporter_takes_all(&r, now += REPORT_INTERVAL);
+	ck_assert_uint_eq(n_slow, 10);
+	for (nsec_t end = now + 10 * REPORT_INTERVAL; now < end;)
+		n_fast += reporter_takes_all(&r, now += REPORT_INTERVAL / 20);
+	ck_assert_uint_eq(n_fast, 10);
+}
+END_TEST
+
+/* Sparse data has no more of its reports copied than other. */
+START_TEST(few_reports_take_all_paths_however_rare_they_are)
+{
+	struct reporter r = {0};
+	unsigned n = 0;
+
+	for (nsec_t i = 0; i < 10 * REPORT_TURNS; i++)
+		n += reporter_takes_all(&r, i * NSEC_PER_SEC);
+	ck_assert_uint_eq(n, 10);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("report");
@@ -58,6 +88,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_packet_is_reported_a_little_later);
 	tcase_add_test(t, the_next_report_keeps_its_distance);
 	tcase_add_test(t, many_bytes_are_reported_at_once);
+	tcase_add_test(t, all_paths_are_taken_now_and_then);
+	tcase_add_test(t, few_reports_take_all_paths_however_rare_they_are);
 	suite_add_tcase(s, t);
 	return s;
 }

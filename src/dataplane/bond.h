@@ -24,7 +24,7 @@ struct bond {
 	size_t number;	     /* its place in the network's array */
 	struct probe *probe; /* monitor; NULL until there is something to do for it */
 	bool is_recalled;    /* monitor: the supervisor knows of it */
-	/* main thread, before it visits the others */
+	/* main thread, before it sends errands to the others */
 	_Atomic bool is_removed;
 	struct edit *edit; /* in a change: what becomes of it */
 	/* RCU; the monitor writes */

@@ -4,10 +4,11 @@
  * A change is worked out as a whole (change_plan.h) and then carried out by errands to the threads
  * (util/errand.h), each of which changes what it owns while the others go on.
  *
- * A peer that goes loses its sessions first, so that nothing is received for it, then its place
- * in the table of allowed IPs, so that nothing is sent. Who works on something of it still has
- * done so when he has been visited. The last to be visited are those to whom the others tell
- * things: each empties its queue, which may have named the peer. Then it is wiped and freed.
+ * A peer that is removed loses its sessions first, so that nothing is received for it, then its
+ * place in the table of allowed IPs, so that nothing is sent. A thread that is still at work on
+ * something of the peer's has finished with it when it runs its next errand. Threads that others
+ * post to come last: their errand empties their queue, which may name the peer. Then the peer is
+ * wiped and freed.
  */
 #include "dataplane/change.h"
 
@@ -164,32 +165,32 @@ static void clean_pokes(void *arg)
 }
 
 /*
- * A worker's last batch may be with another one, that was visited before it: after the first
- * round nobody has anything left, and after the second nobody is still at what others have left.
+ * A worker's last batch may have gone to another one, which ran its errand before: after the first
+ * round no worker has a batch left, after the second none is still at work on another's.
  */
-static void visit_workers(struct link *l)
+static void clean_workers(struct link *l)
 {
 	uint32_t rounds = l->n_workers > 1 ? 2 : 1;
 
 	for (uint32_t i = 0; i < rounds * l->n_workers; i++) {
 		struct link_worker *w = &l->workers[i % l->n_workers];
 
-		link_visit(w, clean_rx, w->user);
+		link_send_errand(w, clean_rx, w->user);
 	}
 }
 
-/* Who tells others something comes before them. */
+/* Whoever posts to a thread comes before that thread. */
 static void remove_gone(struct plan *p)
 {
 	struct network *n = p->network;
 
 	for (size_t i = 0; i < n->n_links; i++) {
 		if (n->links[i])
-			visit_workers(n->links[i]);
+			clean_workers(n->links[i]);
 	}
 	tx_remove_bonds(n->tx, p->gone, p->n_gone);
-	monitor_visit(n->monitor, clean_monitor, p);
-	handshaker_visit(n->handshaker, clean_pokes, n->handshaker);
+	monitor_send_errand(n->monitor, clean_monitor, p);
+	handshaker_send_errand(n->handshaker, clean_pokes, n->handshaker);
 }
 
 /* What one peer was given, another had. */
@@ -225,9 +226,9 @@ static int carry_out(struct plan *p)
 	struct network *n = p->network;
 
 	if (p->n_new)
-		monitor_visit(n->monitor, reserve_bonds, p);
+		monitor_send_errand(n->monitor, reserve_bonds, p);
 	if (p->result == 0)
-		handshaker_visit(n->handshaker, edit_device, p);
+		handshaker_send_errand(n->handshaker, edit_device, p);
 	if (p->result < 0)
 		return p->result;
 	p->is_done = true;
@@ -235,11 +236,11 @@ static int carry_out(struct plan *p)
 		p->gone[i]->is_removed = true;
 	if (p->private_key)
 		memcpy(n->settings->private_key, p->private_key, KEY_LEN);
-	monitor_visit(n->monitor, edit_paths, p);
+	monitor_send_errand(n->monitor, edit_paths, p);
 	publish_table(p);
 	if (p->n_edits || p->change->n_links)
 		network_links_follow_endpoints(n);
-	handshaker_visit(n->handshaker, start_peers, p);
+	handshaker_send_errand(n->handshaker, start_peers, p);
 	if (p->n_gone)
 		remove_gone(p);
 	for (size_t i = 0; i < p->n_gone; i++)

@@ -272,7 +272,7 @@ void handshaker_stop(struct handshaker *h)
 	errands_close(&h->errands);
 }
 
-void handshaker_visit(struct handshaker *h, errand_fn visit, void *arg)
+void handshaker_send_errand(struct handshaker *h, errand_fn fn, void *arg)
 {
-	errands_send(&h->errands, &h->waker, visit, arg);
+	errands_send(&h->errands, &h->waker, fn, arg);
 }

@@ -23,9 +23,9 @@ void handshaker_free(struct handshaker *h);
 int handshaker_start(struct handshaker *h);
 void handshaker_stop(struct handshaker *h);
 
-/* Main thread: has the handshake thread call visit(arg), and waits for it; see errand.h. */
-void handshaker_visit(struct handshaker *h, errand_fn visit, void *arg);
-/* In a visit too: nobody that has been poked so far is left in the queue. */
+/* Main thread: the handshake thread runs fn(arg), and we wait for it; see errand.h. */
+void handshaker_send_errand(struct handshaker *h, errand_fn fn, void *arg);
+/* In an errand too: nobody that has been poked so far is left in the queue. */
 void handshaker_take_pokes(struct handshaker *h);
 
 /* Link workers: a message of handshake type and length; false if the queue is full. */

@@ -312,7 +312,7 @@ int network_reshape(struct network *n, const struct network_settings *wanted)
 	bool had_ipv6 = network_has_ipv6(n);
 	int r;
 
-	monitor_visit(n->monitor, take_shape, &after);
+	monitor_send_errand(n->monitor, take_shape, &after);
 	if (after.result < 0)
 		return after.result;
 	r = move_routes(n, wanted->route_table, wanted->route_metric, had_ipv6);
@@ -320,7 +320,7 @@ int network_reshape(struct network *n, const struct network_settings *wanted)
 		r = change_addresses(n, wanted);
 	if (r < 0) {
 		had_ipv6 = network_has_ipv6(n);
-		monitor_visit(n->monitor, take_shape, &before);
+		monitor_send_errand(n->monitor, take_shape, &before);
 		move_routes(n, table, metric, had_ipv6);
 	}
 	return r;

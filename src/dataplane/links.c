@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * How a link goes while traffic runs: first no path leads over it, so that nobody chooses it, and
- * nobody answers over it; after a grace period nobody who chose it before is still at it, and its
- * workers end. What they gave to others is out of their hands when those have been visited.
+ * How a link is removed while traffic runs: first the paths over it go, so that nobody chooses it
+ * or answers over it; after a grace period nobody who chose it before is still using it, and its
+ * workers end. What they gave to other threads is done with when these have run an errand.
  */
 #include "dataplane/links.h"
 
@@ -97,11 +97,11 @@ static size_t count_links(const struct network *n)
 	return count;
 }
 
-/* A visit that has to do with one link. */
-struct visit {
+/* For errands that concern one link. */
+struct link_errand {
 	struct network *network;
 	struct link *link;
-	struct rx *rx; /* of the worker that is visited */
+	struct rx *rx; /* of the worker that runs it */
 	const struct link_settings *wanted;
 	bool is_other_way;
 	int result;
@@ -109,7 +109,7 @@ struct visit {
 
 static void add(void *arg)
 {
-	struct visit *v = arg;
+	struct link_errand *v = arg;
 
 	v->result = monitor_add_link(v->network->monitor, v->link, clock_now());
 	if (v->result == 0)
@@ -118,7 +118,7 @@ static void add(void *arg)
 
 static void take_paths(void *arg)
 {
-	struct visit *v = arg;
+	struct link_errand *v = arg;
 
 	monitor_remove_link(v->network->monitor, v->link);
 }
@@ -137,7 +137,7 @@ static void take_over_from(struct rx *rx, struct link *ended)
 
 static void take_over(void *arg)
 {
-	struct visit *v = arg;
+	struct link_errand *v = arg;
 
 	take_over_from(v->rx, v->link);
 }
@@ -154,11 +154,11 @@ static void want_peers(void *arg)
 
 static void remove_link(struct network *n, struct link *l)
 {
-	struct visit v = {.network = n, .link = l};
+	struct link_errand v = {.network = n, .link = l};
 
 	n->links[l->number] = NULL; /* nothing is learnt of it any more */
-	monitor_visit(n->monitor, take_paths, &v);
-	handshaker_visit(n->handshaker, want_peers, n);
+	monitor_send_errand(n->monitor, take_paths, &v);
+	handshaker_send_errand(n->handshaker, want_peers, n);
 	rcu_drain();
 	link_stop(l);
 	for (size_t i = 0; i < n->n_links; i++) {
@@ -169,11 +169,11 @@ static void remove_link(struct network *n, struct link *l)
 		/* The first finds all that is left to watch. */
 		for (uint32_t k = 0; k < other->n_workers; k++) {
 			v.rx = other->workers[k].user;
-			link_visit(&other->workers[k], take_over, &v);
+			link_send_errand(&other->workers[k], take_over, &v);
 		}
 	}
 	take_over_from(NULL, l);
-	monitor_visit(n->monitor, take_events, n->monitor);
+	monitor_send_errand(n->monitor, take_events, n->monitor);
 	log_notice("network %s: link %s: removed", n->settings->name, l->settings->name);
 	network_link_free(l);
 	network_put_by_bursts(n, count_links(n));
@@ -181,7 +181,7 @@ static void remove_link(struct network *n, struct link *l)
 
 static int add_link(struct network *n, const struct link_settings *s)
 {
-	struct visit v = {.network = n};
+	struct link_errand v = {.network = n};
 	size_t number = 0;
 	int r;
 
@@ -200,12 +200,12 @@ static int add_link(struct network *n, const struct link_settings *s)
 	if (n->n_links <= number)
 		n->n_links = number + 1;
 	network_put_by_bursts(n, count_links(n));
-	monitor_visit(n->monitor, add, &v);
+	monitor_send_errand(n->monitor, add, &v);
 	if (v.result < 0) {
 		remove_link(n, v.link);
 		return v.result;
 	}
-	handshaker_visit(n->handshaker, want_peers, n);
+	handshaker_send_errand(n->handshaker, want_peers, n);
 	return 0;
 }
 
@@ -243,7 +243,7 @@ static void take_socket_settings(struct link_settings *to, const struct link_set
 
 static void close_socket(void *arg)
 {
-	struct visit *v = arg;
+	struct link_errand *v = arg;
 
 	take_socket_settings(v->link->settings, v->wanted);
 	monitor_close_link(v->network->monitor, v->link);
@@ -251,7 +251,7 @@ static void close_socket(void *arg)
 
 static void open_socket(void *arg)
 {
-	struct visit *v = arg;
+	struct link_errand *v = arg;
 
 	v->result = v->link->settings->is_disabled
 			    ? 0
@@ -259,13 +259,13 @@ static void open_socket(void *arg)
 						  clock_now());
 }
 
-static void replace_socket(struct visit *v, const struct link_settings *wanted)
+static void replace_socket(struct link_errand *v, const struct link_settings *wanted)
 {
 	v->wanted = wanted;
-	monitor_visit(v->network->monitor, close_socket, v);
+	monitor_send_errand(v->network->monitor, close_socket, v);
 	/* Its worker has to close the old one, whose port may be the new one's. */
 	link_settle(v->link);
-	monitor_visit(v->network->monitor, open_socket, v);
+	monitor_send_errand(v->network->monitor, open_socket, v);
 }
 
 struct families {
@@ -288,9 +288,9 @@ void network_links_follow_endpoints(struct network *n)
 {
 	struct families f = {.network = n};
 
-	monitor_visit(n->monitor, ask_families, &f);
+	monitor_send_errand(n->monitor, ask_families, &f);
 	for (size_t i = 0; i < n->n_links; i++) {
-		struct visit v = {.network = n, .link = n->links[i]};
+		struct link_errand v = {.network = n, .link = n->links[i]};
 		struct link_settings same;
 
 		if (!f.is_wrong[i])
@@ -302,7 +302,7 @@ void network_links_follow_endpoints(struct network *n)
 
 static void configure(void *arg)
 {
-	struct visit *v = arg;
+	struct link_errand *v = arg;
 
 	v->link->settings->weight = v->wanted->weight;
 	v->link->settings->endpoint = v->wanted->endpoint;
@@ -322,7 +322,7 @@ static bool is_other_use(const struct link_settings *a, const struct link_settin
 
 static int change_link(struct network *n, struct link *l, const struct link_settings *wanted)
 {
-	struct visit v = {.network = n, .link = l};
+	struct link_errand v = {.network = n, .link = l};
 	const struct link_settings had = *l->settings;
 
 	v.is_other_way = is_other_way(&had, wanted);
@@ -334,14 +334,14 @@ static int change_link(struct network *n, struct link *l, const struct link_sett
 	if (!is_other_use(&had, wanted))
 		return 0;
 	v.wanted = wanted;
-	monitor_visit(n->monitor, configure, &v);
-	handshaker_visit(n->handshaker, want_peers, n);
+	monitor_send_errand(n->monitor, configure, &v);
+	handshaker_send_errand(n->handshaker, want_peers, n);
 	return 0;
 }
 
 static void give_up_socket(void *arg)
 {
-	struct visit *v = arg;
+	struct link_errand *v = arg;
 
 	monitor_close_link(v->network->monitor, v->link);
 }
@@ -370,14 +370,14 @@ static bool is_in_the_way(const struct link *l, const struct link_change *change
 /* Of those that get another socket: so that ports may go around among them, and back. */
 static void give_way(struct network *n, const struct link_change *changes, size_t count)
 {
-	struct visit v = {.network = n};
+	struct link_errand v = {.network = n};
 
 	for (size_t i = 0; i < count; i++) {
 		v.link = network_link_find(n, changes[i].settings.name);
 		if (!v.link || !is_other_socket(v.link->settings, &changes[i].settings) ||
 		    !is_in_the_way(v.link, changes, count))
 			continue;
-		monitor_visit(n->monitor, give_up_socket, &v);
+		monitor_send_errand(n->monitor, give_up_socket, &v);
 		link_settle(v.link);
 	}
 }

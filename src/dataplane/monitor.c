@@ -345,9 +345,9 @@ void monitor_retune(struct monitor *m)
 			probe_retune(m->network->bonds[i]->probe, now);
 }
 
-void monitor_visit(struct monitor *m, errand_fn visit, void *arg)
+void monitor_send_errand(struct monitor *m, errand_fn fn, void *arg)
 {
-	errands_send(&m->errands, &m->waker, visit, arg);
+	errands_send(&m->errands, &m->waker, fn, arg);
 }
 
 void monitor_set_multilink(struct bond *bond)
@@ -440,6 +440,6 @@ int monitor_status(struct monitor *m, struct network_status *ret)
 {
 	struct status_request q = {.monitor = m, .status = ret};
 
-	monitor_visit(m, fill_status, &q);
+	monitor_send_errand(m, fill_status, &q);
 	return q.result;
 }

@@ -63,36 +63,36 @@ void monitor_stop(struct monitor *m);
 /* Any thread; false if the queue is full and the event is lost. */
 bool monitor_post(struct network *n, const struct event *e);
 
-/* In a visit: the network's mode, scheduler, MTU or health settings have changed. */
+/* In an errand: the network's mode, scheduler, MTU or health settings have changed. */
 void monitor_retune(struct monitor *m);
-/* Main thread: has the monitor call visit(arg), and waits for it; see errand.h. */
-void monitor_visit(struct monitor *m, errand_fn visit, void *arg);
+/* Main thread: the monitor runs fn(arg), and we wait for it; see errand.h. */
+void monitor_send_errand(struct monitor *m, errand_fn fn, void *arg);
 /* Main thread: has the monitor fill in the status. 0 or -ENOMEM. */
 int monitor_status(struct monitor *m, struct network_status *ret);
 
 /*
- * In a visit: looks after a link that has come, and opens its socket. What may still come is
+ * In an errand: looks after a link that has come, and opens its socket. What may still come is
  * waited for; 0 or -errno.
  */
 int monitor_add_link(struct monitor *m, struct link *l, nsec_t now);
-/* In a visit: no path leads over the link any more. Its worker still runs. */
+/* In an errand: no path leads over the link any more. Its worker still runs. */
 void monitor_remove_link(struct monitor *m, struct link *l);
 /*
- * In visits: takes away the link's socket, without its paths being given up; and, after the worker
+ * In errands: takes away the link's socket, without its paths being given up; and, after the worker
  * has closed it, opens one as the settings want it now. `is_other_way` as of uplink_reopen().
  */
 void monitor_close_link(struct monitor *m, struct link *l);
 int monitor_reopen_link(struct monitor *m, struct link *l, bool is_other_way, nsec_t now);
-/* In a visit: must its socket be replaced, since endpoints are of another family now? */
+/* In an errand: must its socket be replaced, since endpoints are of another family now? */
 bool monitor_link_has_wrong_family(const struct monitor *m, const struct link *l);
-/* In a visit: weight or endpoint of the link have changed. */
+/* In an errand: weight or endpoint of the link have changed. */
 void monitor_configure_link(struct monitor *m, struct link *l, nsec_t now);
-/* In a visit: handles what is in the queue, which may name a link that is to go. */
+/* In an errand: handles what is in the queue, which may name a link that is to go. */
 void monitor_take_events(struct monitor *m);
 
-/* In a visit: the bond is new, or has been given an endpoint. */
+/* In an errand: the bond is new, or has been given an endpoint. */
 void monitor_configure_bond(struct monitor *m, struct bond *bond);
-/* In a visit: whether its peer may be asked has changed. */
+/* In an errand: whether its peer may be asked has changed. */
 void monitor_set_multilink(struct bond *bond);
-/* In a visit: these bonds, which are marked as removed, have no paths any more. */
+/* In an errand: these bonds, which are marked as removed, have no paths any more. */
 void monitor_remove_bonds(struct monitor *m, struct bond **bonds, size_t n);

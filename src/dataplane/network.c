@@ -443,7 +443,7 @@ int network_tune(struct network *n, const struct network_settings *wanted)
 	int r = rules_new(&t.rules, wanted->rules, wanted->n_rules, rcu_own(&n->rules));
 
 	if (r == 0)
-		monitor_visit(n->monitor, tune, &t);
+		monitor_send_errand(n->monitor, tune, &t);
 	return r;
 }
 

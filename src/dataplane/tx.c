@@ -177,7 +177,7 @@ static void take_frames(struct tx *t)
 	rcu_end();
 }
 
-/* In a visit: the reader lets go of what has to do with bonds that are removed. */
+/* In an errand: the reader lets go of what has to do with bonds that are removed. */
 static void let_go(void *arg)
 {
 	struct reader *r = arg;
@@ -198,8 +198,8 @@ static void let_go(void *arg)
 }
 
 /*
- * A reader that is visited has none of their bursts in its hands, and comes by no more: what it
- * left for others to pass on, these have passed on when they have been visited.
+ * After its errand a reader has none of their bursts in its hands, and gets no more; what it left
+ * for others to pass on, these have passed on when they have run theirs.
  */
 void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n)
 {

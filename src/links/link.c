@@ -337,5 +337,5 @@ static void settle(void *arg)
 
 void link_settle(struct link *l)
 {
-	link_visit(&l->workers[0], settle, l);
+	link_send_errand(&l->workers[0], settle, l);
 }

@@ -123,8 +123,8 @@ int link_start(struct link *l);
 /* Ends the workers, if they run; what is queued is dropped. */
 void link_stop(struct link *l);
 void link_deinit(struct link *l);
-/* Main thread: has a worker call visit(arg), and waits for it; see errand.h. */
-void link_visit(struct link_worker *w, errand_fn visit, void *arg);
+/* Main thread: a worker runs fn(arg), and we wait for it; see errand.h. */
+void link_send_errand(struct link_worker *w, errand_fn fn, void *arg);
 /* Main thread: returns when the first worker uses the socket last given to it, and has closed
  * others. */
 void link_settle(struct link *l);

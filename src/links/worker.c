@@ -379,7 +379,7 @@ void link_stop(struct link *l)
 	}
 }
 
-void link_visit(struct link_worker *w, errand_fn visit, void *arg)
+void link_send_errand(struct link_worker *w, errand_fn fn, void *arg)
 {
-	errands_send(&w->errands, &w->waker, visit, arg);
+	errands_send(&w->errands, &w->waker, fn, arg);
 }

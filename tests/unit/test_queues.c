@@ -204,7 +204,7 @@ static void carry_all(void)
 		must(pthread_create(&feeders[i], NULL, feed, &far_ends[i]) == 0);
 	while (atomic_load(&n_fed) < n_queues * EARLY)
 		poll(NULL, 0, 1);
-	handshaker_visit(net.handshaker, begin, NULL);
+	handshaker_send_errand(net.handshaker, begin, NULL);
 	atomic_store(&has_session, true);
 	tx_kick(net.tx);
 	for (unsigned i = 0; i < n_queues * PACKETS; i++) {
@@ -284,7 +284,7 @@ START_TEST(an_answer_is_read_while_the_reader_sleeps)
 {
 	struct thread worker;
 
-	handshaker_visit(net.handshaker, begin, NULL);
+	handshaker_send_errand(net.handshaker, begin, NULL);
 	/* Then the reader does not watch the interface: it wakes up for nothing that comes. */
 	atomic_store(&net.has_failed, true);
 	tx_kick(net.tx);
@@ -302,7 +302,7 @@ START_TEST(bare_acknowledgement_is_no_small_packet)
 	const struct outlet *o;
 	uint64_t counter;
 
-	handshaker_visit(net.handshaker, begin, NULL);
+	handshaker_send_errand(net.handshaker, begin, NULL);
 	make_packet(frame.packet, 0, 0);
 	frame.packet[9] = IPPROTO_TCP;
 	tcp->data_offset = 5 << 4;
@@ -333,7 +333,7 @@ START_TEST(flow_queues_have_room_beside_links_that_receive)
 		poll(NULL, 0, 1);
 		tx_queue_status(net.tx, 0, &status);
 	}
-	handshaker_visit(net.handshaker, begin, NULL);
+	handshaker_send_errand(net.handshaker, begin, NULL);
 	tx_kick(net.tx);
 	for (unsigned i = 0; i < EARLY; i++) {
 		uint64_t counter;

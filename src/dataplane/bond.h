@@ -31,6 +31,9 @@ struct bond {
 	RCU_SLOT(struct path_set) paths;
 	/* the monitor; read by the handshake thread after POKE_TRIAL */
 	_Atomic uint8_t trial_slot; /* the path that is to be tried */
+	/* any thread: of queues that all peers share, with what its packets bring */
+	_Atomic uint32_t events_queued; /* monitor_post() */
+	_Atomic uint32_t frames_queued; /* tx_post_frame() */
 	/* TUN reader */
 	_Atomic(struct outlet *) outlet; /* made when needed; read for status */
 	/* any thread that sends; the receive lane */

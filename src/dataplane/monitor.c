@@ -18,10 +18,13 @@
 #include "dataplane/uplink.h"
 #include "netlink/watch.h"
 #include "util/log.h"
+#include "util/quota.h"
 
 /* Rates are taken when something else, as the pings of every second, wakes us in between. */
 #define SAMPLE_INTERVAL (NSEC_PER_SEC * 9 / 10)
 #define SAMPLE_LATEST (NSEC_PER_SEC * 5 / 4)
+/* What one peer may have of the queue of events, or the others' pings would find no room. */
+#define PEERS_PART 4
 
 struct monitor {
 	struct network *network;
@@ -40,10 +43,23 @@ struct monitor {
 	struct uplink *uplinks; /* NETWORK_LINKS_MAX, by number; link NULL: none */
 };
 
+/* The peer's count of such events that wait; NULL: of those there are only so many. */
+static _Atomic uint32_t *quota_of(const struct event *e)
+{
+	return e->kind == EVENT_FRAME || e->kind == EVENT_HEARD ? &e->bond->events_queued : NULL;
+}
+
 bool monitor_post(struct network *n, const struct event *e)
 {
-	if (!ring_push(n->monitor->events, e))
+	_Atomic uint32_t *quota = quota_of(e);
+
+	if (quota && !quota_take(quota, n->settings->sizes.event_queue / PEERS_PART))
 		return false;
+	if (!ring_push(n->monitor->events, e)) {
+		if (quota)
+			quota_give(quota);
+		return false;
+	}
 	waker_wake(&n->monitor->waker);
 	return true;
 }
@@ -293,8 +309,11 @@ void monitor_take_events(struct monitor *m)
 {
 	struct event e;
 
-	while (ring_pop(m->events, &e))
+	while (ring_pop(m->events, &e)) {
+		if (quota_of(&e))
+			quota_give(quota_of(&e));
 		handle_event(m, &e);
+	}
 }
 
 nsec_t monitor_work(struct monitor *m, nsec_t now)

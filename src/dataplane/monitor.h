@@ -60,7 +60,10 @@ nsec_t monitor_work(struct monitor *m, nsec_t now);
 int monitor_start(struct monitor *m);
 void monitor_stop(struct monitor *m);
 
-/* Any thread; false if the queue is full and the event is lost. */
+/*
+ * Any thread; false if the queue is full and the event is lost. Of what the packets of a peer bring
+ * (EVENT_FRAME, EVENT_HEARD) no more than a quarter of the queue may wait.
+ */
 bool monitor_post(struct network *n, const struct event *e);
 
 /* In an errand: the network's mode, scheduler, MTU or health settings have changed. */

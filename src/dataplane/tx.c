@@ -17,10 +17,13 @@
 #include "dataplane/network_state.h"
 #include "dataplane/pack.h"
 #include "dataplane/reader.h"
+#include "util/quota.h"
 #include "wire/inner.h"
 
 /* Reads between two looks at the clock. */
 #define READS_PER_ROUND 16
+/* What one peer may have of the queue of frames, or the others' reports would find no room. */
+#define PEERS_PART 2
 
 struct posted_frame {
 	struct bond *bond;
@@ -31,7 +34,8 @@ struct posted_frame {
 struct tx {
 	struct network *network;
 	_Atomic bool stop;
-	struct ring *frames; /* for the first reader */
+	struct ring *frames;   /* for the first reader */
+	uint32_t peers_frames; /* of each peer at the most */
 	struct reader *readers;
 	unsigned n_readers;
 };
@@ -64,6 +68,7 @@ int tx_new(struct tx **ret, struct network *n)
 		return -ENOMEM;
 	}
 	memset(t->readers, 0, count * sizeof(*t->readers));
+	t->peers_frames = n->settings->sizes.event_queue / 2 / PEERS_PART;
 	r = ring_new(&t->frames, n->settings->sizes.event_queue / 2, sizeof(struct posted_frame));
 	for (; r == 0 && t->n_readers < count; t->n_readers++)
 		r = init_reader(t, t->n_readers);
@@ -137,8 +142,12 @@ bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, n
 {
 	const struct posted_frame p = {bond, *frame, at};
 
-	if (!ring_push(t->frames, &p))
+	if (!quota_take(&bond->frames_queued, t->peers_frames))
 		return false;
+	if (!ring_push(t->frames, &p)) {
+		quota_give(&bond->frames_queued);
+		return false;
+	}
 	/* Others do not look here before they send: without its reports a path looks silent. */
 	if (frame->type == FRAME_REPAIR || t->n_readers > 1 || is_any_waiting(t))
 		waker_wake(&t->readers[0].waker);
@@ -170,6 +179,7 @@ static void take_frames(struct tx *t)
 		return;
 	rcu_begin();
 	while (ring_pop(t->frames, &p)) {
+		quota_give(&p.bond->frames_queued);
 		o = atomic_load_explicit(&p.bond->outlet, memory_order_acquire);
 		if (o) /* else it is told of what we never sent */
 			take_frame_rcu(&t->readers[0], o, &p);

@@ -198,6 +198,43 @@ START_TEST(full_queue_of_events_refuses)
 }
 END_TEST
 
+static unsigned post_frames(unsigned peer)
+{
+	const struct event e = {.kind = EVENT_FRAME,
+				.bond = net.bonds[peer],
+				.frame = {.type = FRAME_DOWN, .down = {.path_id = 1}},
+				.at = T0};
+	unsigned n = 0;
+
+	while (monitor_post(&net, &e))
+		n++;
+	return n;
+}
+
+/* Nor does it fill that of the TUN reader: else others look dead. */
+START_TEST(peer_that_sends_nothing_but_frames_leaves_room_for_others)
+{
+	const struct frame report = {.type = FRAME_REPORT};
+	struct event session = {.kind = EVENT_SESSION, .at = T0};
+	unsigned most;
+
+	handmade_settings(2, 0);
+	handmade_begin();
+	session.bond = net.bonds[0];
+	most = settings.sizes.event_queue / 4;
+	for (int round = 0; round < 2; round++) {
+		ck_assert_uint_eq(post_frames(0), most);
+		ck_assert_uint_eq(post_frames(1), most);
+		ck_assert(monitor_post(&net, &session));
+		monitor_work(net.monitor, T0);
+	}
+	for (unsigned i = 0; i < most; i++)
+		ck_assert(tx_post_frame(net.tx, net.bonds[0], &report, T0));
+	ck_assert(!tx_post_frame(net.tx, net.bonds[0], &report, T0));
+	ck_assert(tx_post_frame(net.tx, net.bonds[1], &report, T0));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("monitor");
@@ -213,6 +250,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, socket_outlives_errors_of_single_destinations);
 	tcase_add_test(t, port_that_is_taken_ends_it_without_a_thread_left);
 	tcase_add_test(t, full_queue_of_events_refuses);
+	tcase_add_test(t, peer_that_sends_nothing_but_frames_leaves_room_for_others);
 	suite_add_tcase(s, t);
 	return s;
 }

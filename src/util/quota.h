@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright (c) The vtrunkd authors */
+/*
+ * Quota: what one of many has taken of something that all share, so that it does not take all.
+ * Zero to begin with. Any thread; nothing here blocks, and it orders nothing else.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One more, of `most`; false if that is too much. */
+static inline bool quota_take(_Atomic uint32_t *taken, uint32_t most)
+{
+	if (atomic_fetch_add_explicit(taken, 1, memory_order_relaxed) < most)
+		return true;
+	atomic_fetch_sub_explicit(taken, 1, memory_order_relaxed);
+	return false;
+}
+
+static inline void quota_give(_Atomic uint32_t *taken)
+{
+	atomic_fetch_sub_explicit(taken, 1, memory_order_relaxed);
+}

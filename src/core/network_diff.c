@@ -67,18 +67,20 @@ static void add_removal(struct network_diff *d, const struct peer_settings *p)
 	memcpy(c->public_key, p->public_key, KEY_LEN);
 }
 
-/* `from` NULL: a peer that comes. `prefixes` has room for all its allowed IPs. */
+/*
+ * `from` NULL: a peer that comes. Of one that changes all is given, since wg(8) may have changed
+ * the rest of it; but the endpoint, as where it leads now may be elsewhere. `prefixes` has room for
+ * all its allowed IPs. False: it does not change.
+ */
 static bool fill_peer(struct peer_change *c, const struct peer_settings *from,
 		      const struct peer_settings *to, struct prefix_change *prefixes)
 {
 	*c = (struct peer_change){
-		.has_preshared_key =
-			!from || memcmp(from->preshared_key, to->preshared_key, KEY_LEN) != 0,
+		.has_preshared_key = true,
 		.has_endpoint = !from || !is_same_endpoint(from->endpoint, to->endpoint),
-		.has_persistent_keepalive =
-			!from || from->persistent_keepalive != to->persistent_keepalive,
-		.has_multilink = !from || from->multilink != to->multilink,
-		.replaces_allowed_ips = !from || !has_same_allowed_ips(from, to),
+		.has_persistent_keepalive = true,
+		.has_multilink = true,
+		.replaces_allowed_ips = true,
 		.persistent_keepalive = to->persistent_keepalive,
 		.multilink = to->multilink,
 	};
@@ -87,14 +89,14 @@ static bool fill_peer(struct peer_change *c, const struct peer_settings *from,
 	strcpy(c->name, to->name);
 	if (to->endpoint)
 		c->endpoint = *to->endpoint;
-	for (size_t i = 0; c->replaces_allowed_ips && i < to->n_allowed_ips; i++)
+	for (size_t i = 0; i < to->n_allowed_ips; i++)
 		prefixes[i].prefix = to->allowed_ips[i];
-	if (c->replaces_allowed_ips) {
-		c->allowed_ips = prefixes;
-		c->n_allowed_ips = to->n_allowed_ips;
-	}
-	return !from || c->has_preshared_key || c->has_endpoint || c->has_persistent_keepalive ||
-	       c->has_multilink || c->replaces_allowed_ips;
+	c->allowed_ips = prefixes;
+	c->n_allowed_ips = to->n_allowed_ips;
+	return !from || c->has_endpoint ||
+	       memcmp(from->preshared_key, to->preshared_key, KEY_LEN) != 0 ||
+	       from->persistent_keepalive != to->persistent_keepalive ||
+	       from->multilink != to->multilink || !has_same_allowed_ips(from, to);
 }
 
 /* Those that go are first, so that what they were allowed is free. */
@@ -133,22 +135,31 @@ static bool is_same_link(const struct link_settings *a, const struct link_settin
 	return !memcmp(a, b, sizeof(*a));
 }
 
+static bool has_same_links(const struct network_settings *a, const struct network_settings *b)
+{
+	for (size_t i = 0; i < a->n_links; i++) {
+		const struct link_settings *other = find_link(b, a->links[i].name);
+
+		if (!other || !is_same_link(other, &a->links[i]))
+			return false;
+	}
+	return a->n_links == b->n_links;
+}
+
+/* Where one changes all are given: wg(8) may have changed the mark, of which all have the same. */
 static void diff_links(struct network_diff *d, const struct network_settings *from,
 		       const struct network_settings *to)
 {
+	if (has_same_links(from, to))
+		return;
 	for (size_t i = 0; i < from->n_links; i++) {
 		if (find_link(to, from->links[i].name))
 			continue;
 		d->links[d->change.n_links++] =
 			(struct link_change){.settings = from->links[i], .is_removed = true};
 	}
-	for (size_t i = 0; i < to->n_links; i++) {
-		const struct link_settings *before = find_link(from, to->links[i].name);
-
-		if (!before || !is_same_link(before, &to->links[i]))
-			d->links[d->change.n_links++] =
-				(struct link_change){.settings = to->links[i]};
-	}
+	for (size_t i = 0; i < to->n_links; i++)
+		d->links[d->change.n_links++] = (struct link_change){.settings = to->links[i]};
 }
 
 static bool has_other_tuning(const struct network_settings *a, const struct network_settings *b)

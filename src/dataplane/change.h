@@ -19,13 +19,14 @@ struct peer_change {
 	uint8_t public_key[32];
 	bool is_removed;     /* nothing else counts then; it need not be there */
 	bool is_update_only; /* passed over if it isn't there */
-	/* only of one that is added; "": its public key */
+	/* another than it has is another peer; "": any, and of one that is added its public key */
 	char name[PEER_NAME_MAX + 1];
 	bool is_on_demand;
 	/* each if it is given */
 	bool has_preshared_key, has_endpoint, has_persistent_keepalive, has_multilink;
 	uint8_t preshared_key[32];
-	struct endpoint_name endpoint; /* also if it is the same: then back to where it leads */
+	/* also if it is the same: then back to where it leads; one that is added gets it anyway */
+	struct endpoint_name endpoint;
 	uint16_t persistent_keepalive;
 	enum multilink multilink;
 	/* in their order, after all have been taken away if so */

@@ -75,6 +75,24 @@ static int find_edit(struct plan *p, const uint8_t public_key[32], struct edit *
 	return 0;
 }
 
+static int plan_endpoint(struct edit *e, const struct endpoint_name *endpoint)
+{
+	struct peer_settings *s = e->wanted;
+
+	e->has_endpoint = true;
+	if (!endpoint->host[0]) {
+		free(s->endpoint);
+		s->endpoint = NULL;
+		return 0;
+	}
+	if (!s->endpoint)
+		s->endpoint = malloc(sizeof(*s->endpoint));
+	if (!s->endpoint)
+		return -ENOMEM;
+	*s->endpoint = *endpoint;
+	return 0;
+}
+
 static int plan_new(struct plan *p, const struct peer_change *c, struct edit **ret)
 {
 	struct peer_settings s = {.is_on_demand = c->is_on_demand};
@@ -92,7 +110,7 @@ static int plan_new(struct plan *p, const struct peer_change *c, struct edit **r
 	e = add_edit(p, bond, true);
 	e->wanted = bond->settings;
 	*ret = e;
-	return 0;
+	return plan_endpoint(e, &c->endpoint);
 }
 
 static size_t find_prefix(const struct peer_settings *s, const struct prefix *prefix)
@@ -144,24 +162,6 @@ static int plan_allowed_ips(struct plan *p, struct edit *e, const struct peer_ch
 	return 0;
 }
 
-static int plan_endpoint(struct edit *e, const struct endpoint_name *endpoint)
-{
-	struct peer_settings *s = e->wanted;
-
-	e->has_endpoint = true;
-	if (!endpoint->host[0]) {
-		free(s->endpoint);
-		s->endpoint = NULL;
-		return 0;
-	}
-	if (!s->endpoint)
-		s->endpoint = malloc(sizeof(*s->endpoint));
-	if (!s->endpoint)
-		return -ENOMEM;
-	*s->endpoint = *endpoint;
-	return 0;
-}
-
 static int plan_peer(struct plan *p, const struct peer_change *c)
 {
 	struct edit *e;
@@ -176,6 +176,11 @@ static int plan_peer(struct plan *p, const struct peer_change *c)
 	}
 	if (!e && c->is_update_only)
 		return 0;
+	/* Another name is another peer. */
+	if (e && *c->name && strcmp(c->name, e->wanted->name) != 0) {
+		plan_removal(e);
+		e = NULL;
+	}
 	if (!e)
 		r = plan_new(p, c, &e);
 	if (r < 0)

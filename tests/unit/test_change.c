@@ -115,6 +115,27 @@ START_TEST(peer_on_demand_is_not_called_before_there_is_a_demand)
 }
 END_TEST
 
+/* wg(8) may have taken it away, or have put it there by its key alone. */
+START_TEST(peer_of_a_name_is_whole_whatever_was_there)
+{
+	strcpy(peers[0].name, "by its name");
+	strcpy(peers[0].endpoint.host, "192.0.2.9");
+	peers[0].endpoint.port = 7;
+	begin_session(net.bonds[0], T0);
+	apply();
+	ck_assert_str_eq(bond_of_key(peers[0].public_key)->settings->name, "by its name");
+	ck_assert(!has_session(bond_of_key(peers[0].public_key)));
+	peers[0].is_removed = true;
+	apply();
+	peers[0].is_removed = false;
+	apply();
+	ck_assert_uint_eq(bond_of_key(peers[0].public_key)->settings->endpoint->port, 7);
+	begin_session(bond_of_key(peers[0].public_key), T0);
+	apply();
+	ck_assert(has_session(bond_of_key(peers[0].public_key)));
+}
+END_TEST
+
 START_TEST(allowed_ip_moves_from_its_owner)
 {
 	prefixes[0].prefix = v4_prefix("10.0.1.0", 24); /* of peer 1 */
@@ -655,6 +676,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, new_peer_gets_what_it_is_given);
 	tcase_add_test(t, peer_on_demand_is_not_called_before_there_is_a_demand);
+	tcase_add_test(t, peer_of_a_name_is_whole_whatever_was_there);
 	tcase_add_test(t, allowed_ip_moves_from_its_owner);
 	tcase_add_test(t, of_two_that_are_given_the_same_the_later_has_it);
 	tcase_add_test(t, allowed_ips_are_taken_away_and_replaced);

@@ -183,7 +183,9 @@ static int answer_all(struct uapi_server *s, struct client *c)
 
 	while (r == 0 && c->input.len && (end = end_of_request(c))) {
 		*end = '\0';
-		r = answer(s, c, c->input.data);
+		/* Behind a zero nothing would be read. */
+		r = c->input.data + strlen(c->input.data) == end ? answer(s, c, c->input.data)
+								 : -EPROTO;
 		buffer_consume(&c->input, (size_t)(end + 2 - c->input.data));
 		c->scanned = 0;
 	}

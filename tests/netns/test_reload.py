@@ -487,18 +487,18 @@ def test_an_interface_and_a_port_go_from_network_to_network(lab):
     assert inner_addresses(daemon) == ["10.3.0.1/24"]
 
 
-def uapi_private_key(directory, interface):
-    """What wg(8) would show as the private key, in hexadecimal."""
+def uapi_value(path, key):
+    """What is said of it to wg(8), the first time."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(10)
-        s.connect(str(directory / f"{interface}.sock"))
+        s.connect(str(path))
         s.sendall(b"get=1\n\n")
         answer = b""
         while not answer.endswith(b"\n\n"):
             part = s.recv(65536)
             assert part, answer
             answer += part
-    return re.search(r"^private_key=(\w+)$", answer.decode(), re.MULTILINE)[1]
+    return re.search(rf"^{key}=(\w+)$", answer.decode(), re.MULTILINE)[1]
 
 
 def test_wg_finds_an_interface_when_the_networks_before_it_go(lab):
@@ -516,13 +516,13 @@ def test_wg_finds_an_interface_when_the_networks_before_it_go(lab):
     pair.client.launch("env", f"VTRUNKD_UAPI_DIR={directory}")
     wait_until(pair.client.answers, 10, "the daemon answers")
     pair.client.is_expected = True
-    keys = {name: uapi_private_key(directory, name) for name in ("tun0", "tun2")}
+    keys = {name: uapi_value(directory / f"{name}.sock", "private_key") for name in ("tun0", "tun2")}
     assert keys["tun0"] != keys["tun2"]
 
     for name in ("network two", "wireguard two", "link other"):
         del sections[name]
     assert "removed" in pair.client.reload().stdout
-    assert uapi_private_key(directory, "tun0") == keys["tun0"]
+    assert uapi_value(directory / "tun0.sock", "private_key") == keys["tun0"]
     wait_for_ping(pair.client_node, SERVER_IP, 25)
     pair.client.stop()
     assert not list(directory.iterdir())
@@ -552,7 +552,7 @@ def test_wg_finds_a_network_that_comes_and_loses_one_that_goes(lab):
     sections["peer nobody"] = {"network": "extra", "public_key": Keys().public, "allowed_ips": "10.99.0.2/32"}
     assert client.reload().returncode == 0
     wait_until(lambda: names() == ["tun0.sock", "tun9.sock"], 5, "wg finds the network that came")
-    assert uapi_private_key(sockets, "tun9")
+    assert uapi_value(sockets / "tun9.sock", "private_key")
     client.ctl("disconnect", "extra")
     wait_until(lambda: names() == ["tun0.sock"], 5, "a network that is stopped has no socket")
     client.ctl("connect", "extra")
@@ -564,6 +564,46 @@ def test_wg_finds_a_network_that_comes_and_loses_one_that_goes(lab):
         del sections[section]
     assert client.reload().returncode == 0
     wait_until(lambda: names() == [], 5, "wg finds nothing any more")
+
+
+def wg_set(daemon, *lines):
+    """The answer to a request of `wg set`; b"" where the connection is ended instead."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(10)
+        s.connect(str(daemon.wg_socket()))
+        s.sendall("\n".join(["set=1", *lines, "", ""]).encode())
+        return s.recv(100)
+
+
+def test_what_a_reload_changes_is_whole_whatever_wg_has_done_to_it(lab):
+    keys = Keys()
+    peer = {"public_key": keys.public, "preshared_key": new_psk(), "allowed_ips": "0.0.0.0/0"}
+    daemon = Daemon(lab.node("client"), {
+        "network": network_section(CLIENT_IP, table="auto"),
+        "wireguard": {"private_key": Keys().private, "bonding_mode": "aggregate"},
+        "link one": {}, "link two": {}, "peer server": peer})
+    key = f"public_key={base64.b64decode(keys.public).hex()}"
+
+    for left in ([key, "remove=true"], [key, "remove=true", key, "allowed_ip=10.1.0.0/16"]):
+        assert b"errno=0" in wg_set(daemon, "fwmark=7", *left)
+        peer["persistent_keepalive"] = peer.get("persistent_keepalive", 0) + 5
+        daemon.sections["link one"]["weight"] = peer["persistent_keepalive"]
+        done = daemon.reload()
+        assert done.returncode == 0, done.stderr
+        assert_status_agrees(daemon)
+        assert [(dst, table) for dst, table, _ in present_routes(daemon)] == [("default", "51820")]
+        assert {link["fwmark"] for link in daemon.network()["links"]} == {51820}
+        assert uapi_value(daemon.wg_socket(), "preshared_key") == base64.b64decode(peer["preshared_key"]).hex()
+
+
+def test_a_request_of_wg_with_a_zero_in_it_does_nothing(lab):
+    daemon = Daemon(lab.node("client"), {
+        "network": network_section(CLIENT_IP), "wireguard": {"private_key": Keys().private}, "link one": {},
+        "peer server": {"public_key": Keys().public, "allowed_ips": "10.1.0.0/16"}})
+
+    assert wg_set(daemon, "replace_peers=true", "\0", f"public_key={'11' * 32}") == b""
+
+    assert [p["name"] for p in daemon.network()["peers"]] == ["server"]
 
 
 def test_rates_roles_and_thresholds_need_no_restart(lab):

@@ -152,6 +152,22 @@ static void want_peers(void *arg)
 				     clock_now());
 }
 
+/*
+ * The first finds all that is left to watch. What the link's workers have left in a lane may be
+ * taken by one that has been asked before: after the second round nobody is still at it.
+ */
+static void ask_others_to_take_over(struct network *n, struct link_errand *e)
+{
+	for (size_t i = 0; i < 2 * n->n_links; i++) {
+		struct link *other = n->links[i % n->n_links];
+
+		for (uint32_t k = 0; other && k < other->n_workers; k++) {
+			e->rx = other->workers[k].user;
+			link_send_errand(&other->workers[k], take_over, e);
+		}
+	}
+}
+
 static void remove_link(struct network *n, struct link *l)
 {
 	struct link_errand v = {.network = n, .link = l};
@@ -161,17 +177,7 @@ static void remove_link(struct network *n, struct link *l)
 	handshaker_send_errand(n->handshaker, want_peers, n);
 	rcu_drain();
 	link_stop(l);
-	for (size_t i = 0; i < n->n_links; i++) {
-		struct link *other = n->links[i];
-
-		if (!other)
-			continue;
-		/* The first finds all that is left to watch. */
-		for (uint32_t k = 0; k < other->n_workers; k++) {
-			v.rx = other->workers[k].user;
-			link_send_errand(&other->workers[k], take_over, &v);
-		}
-	}
+	ask_others_to_take_over(n, &v);
 	take_over_from(NULL, l);
 	monitor_send_errand(n->monitor, take_events, n->monitor);
 	log_notice("network %s: link %s: removed", n->settings->name, l->settings->name);

@@ -103,12 +103,21 @@ static int set_rules(struct broker_server *s, const struct broker_rules *q)
 	return interfaces_set_rules(&s->interfaces, q->interface, (uint8_t)q->family, q->mark);
 }
 
+/* With an address the kernel makes a route to its subnet. */
+static bool may_have_address(const struct broker_server *s, const struct broker_address *q)
+{
+	return !s->calls ||
+	       s->calls->may_have_address(s->ctx, q->interface, &q->prefix, &q->destination);
+}
+
 static int change_address(struct broker_server *s, const struct broker_address *q, bool is_new)
 {
 	if (!interfaces_has(&s->interfaces, q->interface))
 		return -ENODEV;
 	if (!is_prefix(&q->prefix) || (q->destination.family && !is_prefix(&q->destination)))
 		return -EINVAL;
+	if (is_new && !may_have_address(s, q))
+		return -EPERM;
 	return is_new ? netif_add_address(q->interface, &q->prefix, &q->destination)
 		      : netif_remove_address(q->interface, &q->prefix, &q->destination);
 }

@@ -21,6 +21,12 @@ struct broker_calls {
 	bool (*has_network)(void *ctx, const char *name);
 	/* ... and has it a peer with that key? */
 	bool (*has_peer)(void *ctx, const char *network, const uint8_t public_key[32]);
+	/*
+	 * May the interface have this address (of a point-to-point interface with that destination,
+	 * else its family is 0)? It, or one of its subnet, must be in the configuration.
+	 */
+	bool (*may_have_address)(void *ctx, const char *interface, const struct prefix *address,
+				 const struct prefix *destination);
 	/* May the interface have routes in this table? It must be in the configuration. */
 	bool (*may_route)(void *ctx, const char *interface, uint32_t table);
 	/*

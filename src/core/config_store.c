@@ -288,6 +288,36 @@ bool config_store_has_peer(const struct config_store *s, const char *network,
 	       config_has_peer(&s->next, network, public_key);
 }
 
+/* The configured one, or, where that is taken, another one of its subnet. */
+static bool is_address(const struct interface_address *wanted, const struct prefix *address,
+		       const struct prefix *destination)
+{
+	return wanted->prefix.len == address->len && prefix_covers(&wanted->prefix, address) &&
+	       wanted->destination.family == destination->family &&
+	       (!destination->family || prefix_equal(&wanted->destination, destination));
+}
+
+static bool config_has_address(const struct config *c, const char *interface,
+			       const struct prefix *address, const struct prefix *destination)
+{
+	for (size_t i = 0; i < c->n_networks; i++) {
+		const struct network_settings *n = &c->networks[i];
+
+		for (size_t j = 0; j < n->n_addresses; j++)
+			if (!strcmp(n->interface, interface) &&
+			    is_address(&n->addresses[j], address, destination))
+				return true;
+	}
+	return false;
+}
+
+bool config_store_may_have_address(const struct config_store *s, const char *interface,
+				   const struct prefix *address, const struct prefix *destination)
+{
+	return config_has_address(&s->config, interface, address, destination) ||
+	       config_has_address(&s->next, interface, address, destination);
+}
+
 bool config_store_may_route(const struct config_store *s, const char *interface, uint32_t table)
 {
 	return config_has_table(&s->config, interface, table) ||

@@ -39,4 +39,6 @@ bool config_store_has_network(const struct config_store *s, const char *name);
 bool config_store_has_peer(const struct config_store *s, const char *network,
 			   const uint8_t public_key[32]);
 bool config_store_has_uapi(const struct config_store *s, const char *interface);
+bool config_store_may_have_address(const struct config_store *s, const char *interface,
+				   const struct prefix *address, const struct prefix *destination);
 bool config_store_may_route(const struct config_store *s, const char *interface, uint32_t table);

@@ -348,6 +348,14 @@ static bool has_peer(void *ctx, const char *network, const uint8_t public_key[32
 	return config_store_has_peer(&d->store, network, public_key);
 }
 
+static bool may_have_address(void *ctx, const char *interface, const struct prefix *address,
+			     const struct prefix *destination)
+{
+	const struct daemon *d = ctx;
+
+	return config_store_may_have_address(&d->store, interface, address, destination);
+}
+
 static bool may_route(void *ctx, const char *interface, uint32_t table)
 {
 	const struct daemon *d = ctx;
@@ -393,6 +401,7 @@ static int live(struct daemon *d)
 			{
 				.has_network = has_network,
 				.has_peer = has_peer,
+				.may_have_address = may_have_address,
 				.may_route = may_route,
 				.read_config = read_config,
 				.keep_config = keep_config,

@@ -92,6 +92,16 @@ static int take_hook(void *ctx, const struct broker_hook *q)
 	return 0;
 }
 
+static bool refuse_address(void *ctx, const char *interface, const struct prefix *address,
+			   const struct prefix *destination)
+{
+	(void)ctx;
+	(void)destination;
+	if (!memchr(interface, 0, IFNAMSIZ) || address->len > 128)
+		abort();
+	return false;
+}
+
 static int refuse_metrics(void *ctx, enum broker_metrics_kind kind, int *ret_fd)
 {
 	(void)ctx;
@@ -114,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct broker_calls calls = {.has_network = accept_network,
 						  .has_peer = accept_peer,
+						  .may_have_address = refuse_address,
 						  .may_route = refuse_route,
 						  .read_config = refuse,
 						  .keep_config = succeed,

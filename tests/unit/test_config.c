@@ -3,6 +3,7 @@
 #include <syslog.h>
 
 #include "config_text.h"
+#include "core/config_store.h"
 #include "core/paths.h"
 
 struct bad_file {
@@ -227,6 +228,40 @@ START_TEST(single_peer_form_is_understood)
 	ck_assert_int_eq(n->links[1].role, LINK_BACKUP);
 	ck_assert_uint_eq(n->links[0].rate, 0);
 	ck_assert_uint_eq(n->links[1].rate, 50000000);
+}
+END_TEST
+
+static bool may_have(const struct config_store *store, const char *address, const char *destination)
+{
+	struct prefix p, d = {0};
+
+	ck_assert_int_eq(prefix_parse(&p, address), 0);
+	if (destination)
+		ck_assert_int_eq(prefix_parse(&d, destination), 0);
+	return config_store_may_have_address(store, "vt0", &p, &d);
+}
+
+/* With an address comes a route to its subnet: an engine has no other than those it was given. */
+START_TEST(interface_may_have_its_configured_addresses_only)
+{
+	struct config_store store = {0};
+
+	assert_good("[network]\ninterface = vt0\naddress = 10.1.0.2, fd00::2/64\n"
+		    "netmask = 255.255.255.0\n" SINGLE LINK);
+	store.next = config;
+	ck_assert(may_have(&store, "10.1.0.2/24", NULL));
+	ck_assert(may_have(&store, "10.1.0.77/24", NULL)); /* address_collision */
+	ck_assert(may_have(&store, "fd00::2/64", NULL));
+	ck_assert(!may_have(&store, "10.1.1.2/24", NULL));
+	ck_assert(!may_have(&store, "10.1.0.2/1", NULL));
+	ck_assert(!may_have(&store, "10.1.0.2/32", NULL));
+	ck_assert(!may_have(&store, "fd00::2/48", NULL));
+	ck_assert(!may_have(&store, "10.1.0.2/24", "0.0.0.0/1"));
+	store.config = store.next;
+	store.next = (struct config){0};
+	ck_assert(may_have(&store, "10.1.0.2/24", NULL));
+	strcpy(config.networks[0].interface, "other");
+	ck_assert(!may_have(&store, "10.1.0.2/24", NULL));
 }
 END_TEST
 
@@ -455,6 +490,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, profile_gives_the_sizes_that_are_not_given);
 	tcase_add_test(c, single_peer_has_every_prefix);
 	tcase_add_test(c, single_peer_form_is_understood);
+	tcase_add_test(c, interface_may_have_its_configured_addresses_only);
 	tcase_add_test(c, multi_peer_form_is_understood);
 	tcase_add_test(c, links_and_peers_go_to_their_networks);
 	tcase_add_test(c, network_must_be_named_where_there_are_several);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "broker/channel.h"
+#include "broker/server.h"
 #include "crypto/keys.h"
 
 struct broker {

@@ -9,10 +9,12 @@
 
 #include <stdbool.h>
 
-#include "broker/server.h"
+#include "broker/request.h"
 #include "util/clock.h"
+#include "util/hook_kind.h"
 
 struct broker;
+struct broker_server;
 
 /* `server` must live as long as it. */
 int broker_new_direct(struct broker **ret, struct broker_server *server);

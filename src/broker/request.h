@@ -16,7 +16,6 @@
 #include "netlink/route.h"
 #include "tun/tun.h"
 #include "util/addr.h"
-#include "util/hook_kind.h"
 #include "util/record.h"
 
 /* Of a network; it becomes part of a file's name. */

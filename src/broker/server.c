@@ -15,6 +15,7 @@
 #include "broker/interfaces.h"
 #include "broker/stamp_file.h"
 #include "netlink/address.h"
+#include "util/hook_kind.h"
 
 #define RETRY_MS 20
 #define BURST_BYTES_LIMIT (1 << 20)

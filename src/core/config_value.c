@@ -18,6 +18,8 @@
 #include "crypto/aead.h"
 #include "dataplane/settings.h"
 #include "netlink/route.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/sandbox.h"
 
 /* A key in base64 has 43 letters and a '='; a mistyped one a few less or more. */
 #define KEY_LIKE_MIN 38

@@ -12,9 +12,6 @@
 #include <stdint.h>
 
 #include "links/settings.h"
-#include "sandbox/cgroup.h"
-#include "sandbox/sandbox.h"
-#include "util/addr.h"
 
 #define VALUE_WHY_MAX 512
 /* Every path of the configuration fits in one line of it. */

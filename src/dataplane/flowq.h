@@ -15,7 +15,6 @@
 
 #include "tun/split.h"
 #include "util/clock.h"
-#include "util/pool.h"
 
 #define FLOWQ_FLOWS 128
 /* What may wait in all, as bytes of packets; full is a read's worth before. */
@@ -23,6 +22,7 @@
 #define FLOWQ_BYTES_FULL (FLOWQ_BYTES_MAX - (128 << 10))
 
 struct flowq;
+struct pool;
 
 /*
  * A cell of the pool with inner packets: what one read of the interface gave, which is queued as

@@ -3,7 +3,8 @@
 /* What the kernel is told of the tunnel interface: its addresses, MTU, carrier. Main thread. */
 #pragma once
 
-#include "dataplane/network.h"
+struct network;
+
 
 /*
  * Puts the configured addresses on the interface. 0; -EADDRINUSE where another interface has one;

@@ -14,6 +14,7 @@
 #include "dataplane/news.h"
 #include "dataplane/probe.h"
 #include "dataplane/recall.h"
+#include "dataplane/resolver.h"
 #include "dataplane/status_fill.h"
 #include "dataplane/uplink.h"
 #include "netlink/watch.h"

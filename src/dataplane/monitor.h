@@ -8,7 +8,6 @@
 #pragma once
 
 #include "broker/lookup.h"
-#include "dataplane/status.h"
 #include "links/burst.h"
 #include "util/errand.h"
 #include "wire/frame.h"
@@ -16,6 +15,7 @@
 struct bond;
 struct monitor;
 struct network;
+struct network_status;
 
 enum event_kind {
 	EVENT_HEARD,	 /* something authentic of `bond` came from `from`, on no path we know */

@@ -6,13 +6,13 @@
  */
 #pragma once
 
-#include "broker/broker.h"
 #include "dataplane/change.h"
 #include "dataplane/settings.h"
 #include "dataplane/status.h"
 #include "util/record.h"
 
 struct network;
+struct broker;
 
 /*
  * Called by any thread, once at most, when the network cannot go on (the TUN interface has

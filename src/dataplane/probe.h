@@ -11,7 +11,6 @@
 #pragma once
 
 #include "dataplane/monitor.h"
-#include "dataplane/resolver.h"
 #include "links/meter.h"
 #include "links/path.h"
 #include "links/pmtu.h"

@@ -12,6 +12,7 @@
 
 #include "dataplane/network_state.h"
 #include "dataplane/probe_internal.h"
+#include "dataplane/resolver.h"
 #include "util/log.h"
 
 /* A name whose path does not work is looked up this often, */

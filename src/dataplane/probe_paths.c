@@ -10,6 +10,7 @@
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
 #include "dataplane/recall.h"
+#include "dataplane/resolver.h"
 #include "dataplane/tx.h"
 #include "util/log.h"
 

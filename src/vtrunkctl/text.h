@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "util/clock.h"
 
 struct text {
 	char s[128];

@@ -6,6 +6,7 @@
  * since the last one, then the datagrams. One whose first byte is above 127 is sealed by the
  * peer first, so that what lies behind its header comes out as the plaintext.
  */
+#include "broker/server.h"
 #include "fuzz.h"
 
 #include <fcntl.h>

@@ -5,6 +5,7 @@
  * SIM_SEED is the first one (1), SIM_SEEDS how many there are for each test: few by default, for a
  * run of seconds; one where SIM_SEED is given.
  */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include "ends.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* The broker by both ways, and requests that an attacker in the engine would send. */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <dirent.h>

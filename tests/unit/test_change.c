@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* Changes of a network; without threads, so that each errand is a call. */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <arpa/inet.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* Links and peers come and go while all threads of a network run, and packets are sent. */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <poll.h>

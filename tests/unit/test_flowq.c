@@ -7,6 +7,7 @@
 
 #include "check_main.h"
 #include "tun/vnet.h"
+#include "util/pool.h"
 #include "wire/ip.h"
 
 #define CELLS 128

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* The monitor's care for the links' sockets, over a simulated clock. */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <dirent.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <sched.h>
 
+#include "dataplane/resolver.h"
 #include "probe_sim.h"
 
 START_TEST(configured_endpoint_makes_a_path_over_every_link)

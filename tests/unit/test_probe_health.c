@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <errno.h>
 
+#include "dataplane/resolver.h"
 #include "probe_sim.h"
 
 START_TEST(wrong_pongs_bring_nothing_up)

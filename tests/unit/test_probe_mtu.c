@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* What the monitor finds of a path's MTU, and makes of it. */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include "dataplane/mtu.h"
+#include "dataplane/resolver.h"
 #include "probe_sim.h"
 
 START_TEST(mtu_of_each_path_is_found)

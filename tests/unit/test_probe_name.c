@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* A name and its addresses. What the resolver would answer, the test gives. */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <netdb.h>
 
 #include "dataplane/probe_internal.h"
+#include "dataplane/resolver.h"
 #include "probe_sim.h"
 
 #define A "192.0.2.1"

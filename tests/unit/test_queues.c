@@ -4,6 +4,7 @@
  * Several queues of the interface, each with its reader, and one peer behind them all; or one
  * queue, which others read in the reader's place while it sleeps.
  */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <poll.h>

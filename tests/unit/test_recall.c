@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /* What one engine tells of its peers, and what the next one makes of it. */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <errno.h>
 
 #include "dataplane/probe_internal.h"
 #include "dataplane/recall.h"
+#include "dataplane/resolver.h"
 #include "probe_sim.h"
 
 #define FROM "198.51.100.1:4000"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include "handmade.h"

@@ -4,11 +4,13 @@
  * The monitor's care for a link, over a simulated clock: interfaces and addresses come and go by
  * what the test tells. The loopback interface is the one that is really there.
  */
+#include "broker/server.h"
 #include "check_main.h"
 
 #include <dirent.h>
 #include <errno.h>
 
+#include "dataplane/resolver.h"
 #include "dataplane/uplink.h"
 #include "probe_sim.h"
 

@@ -2,9 +2,9 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * Receive lane: the serial part of a peer's receive path (replay window, source check,
- * resequencer, delivery), entered by whichever link worker has something for it. Taken by
- * try-lock and hand-over: who does not get it leaves the packets in its queue and goes on; who
- * holds it does their work too, so that no packet waits for a thread to wake up.
+ * resequencer, delivery), entered by whichever link worker has something for it. It is taken by
+ * trylock: a worker that does not get it leaves its packets in the queue and goes on; the one that
+ * holds it processes these too, so that no packet waits for a thread to wake up.
  */
 #pragma once
 
@@ -29,10 +29,10 @@ struct lane {
 	_Atomic nsec_t deadline;       /* of the resequencer, or of a report */
 	_Atomic(struct reseq *) reseq; /* made with the first packet; read for status */
 	/* the holder */
-	uint32_t n_sessions;	   /* sessions of the peer that carried something to us */
+	uint32_t n_sessions;	   /* sessions on which the peer has sent us something */
 	uint32_t newest_session;   /* the index of the last of them */
 	struct reporter *reporter; /* made with the first packet */
-	struct sparse *flows;	   /* of the inner packets, by hash; the same */
+	struct sparse *flows;	   /* of the inner packets, by hash; made with the first packet */
 	/* the worker that armed it */
 	struct bond *next_armed;
 };

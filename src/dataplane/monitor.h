@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The monitor thread: the only writer of path tables and link sockets. Others tell it what
- * they saw as events; it pings, judges, publishes. Blocks nobody and is not waited for, but
- * by the main thread (errand.h).
+ * The monitor thread: the only writer of path sets and link sockets. Other threads post what they
+ * saw as events; it pings, judges, publishes. Nobody waits for it, except the main thread
+ * (util/errand.h).
  */
 #pragma once
 
@@ -22,7 +22,7 @@ enum event_kind {
 	EVENT_HANDSHAKE, /* a handshake with `bond` was answered, or begun by it, from `from` */
 	EVENT_FRAME,	 /* a control frame of `bond` */
 	EVENT_SESSION,	 /* `bond` has a new session */
-	EVENT_FAILED,	 /* sending over path_id (0: receiving) failed on `link` by `error` */
+	EVENT_FAILED,	 /* sending over path_id (0: receiving) failed on `link` with `error` */
 	EVENT_RESOLVED,	 /* the name of path_id's endpoint has been looked up; or `error` */
 };
 
@@ -47,8 +47,8 @@ int monitor_new(struct monitor **ret, struct network *n); /* 0 or -errno */
 void monitor_free(struct monitor *m);
 
 /*
- * Before the threads run: opens the links' sockets and makes the configured paths. What may
- * come later (a device, an address) is only reported; what is wrong for good (a port that is
+ * Before the threads run: opens the links' sockets and makes the configured paths. Something that
+ * may come later (a device, an address) is only reported; a permanent failure (a port that is
  * taken, no privilege) is -errno, logged.
  */
 int monitor_prepare(struct monitor *m, nsec_t now);
@@ -74,15 +74,15 @@ void monitor_send_errand(struct monitor *m, errand_fn fn, void *arg);
 int monitor_status(struct monitor *m, struct network_status *ret);
 
 /*
- * In an errand: looks after a link that has come, and opens its socket. What may still come is
- * waited for; 0 or -errno.
+ * In an errand: takes care of a new link from now on, and opens its socket, now or when that
+ * becomes possible. 0 or -errno.
  */
 int monitor_add_link(struct monitor *m, struct link *l, nsec_t now);
 /* In an errand: no path leads over the link any more. Its worker still runs. */
 void monitor_remove_link(struct monitor *m, struct link *l);
 /*
- * In errands: takes away the link's socket, without its paths being given up; and, after the worker
- * has closed it, opens one as the settings want it now. `is_other_way` as of uplink_reopen().
+ * In errands: takes away the link's socket, but keeps its paths; and, after the worker has closed
+ * it, opens one according to the present settings. `is_other_way`: see uplink_reopen().
  */
 void monitor_close_link(struct monitor *m, struct link *l);
 int monitor_reopen_link(struct monitor *m, struct link *l, bool is_other_way, nsec_t now);
@@ -95,7 +95,7 @@ void monitor_take_events(struct monitor *m);
 
 /* In an errand: the bond is new, or has been given an endpoint. */
 void monitor_configure_bond(struct monitor *m, struct bond *bond);
-/* In an errand: whether its peer may be asked has changed. */
+/* In an errand: the peer's multilink setting has changed. */
 void monitor_set_multilink(struct bond *bond);
 /* In an errand: these bonds, which are marked as removed, have no paths any more. */
 void monitor_remove_bonds(struct monitor *m, struct bond **bonds, size_t n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Outlet: a peer's way out behind the sealing: what waits for a session or for room, the choice of
- * the path, and what is sent again. Made with the first packet to the peer.
+ * Outlet: a peer's send side after encryption: what waits for a session or for room, the choice of
+ * the path, and retransmission. Made with the first packet to the peer.
  *
  * A sealed burst that finds no room on any path is kept here; until it has left, the peer's packets
  * wait in the flow queues (as they do without a session), and the outlet is busy.
@@ -15,9 +15,9 @@
 #include "dataplane/spread.h"
 
 /*
- * A burst that finds no room for so long is dropped: the path is as good as dead. Nor may there
- * be a path yet: a peer that has just been heard for the first time waits for the monitor. One that
- * is bound may have to wait for its path's queue, or for what went over a longer one.
+ * A burst that finds no room for so long is dropped: the path is as good as dead. (There may be no
+ * path yet: when a peer has just been heard for the first time, the monitor is about to make one.)
+ * A bound one may have to wait for its path's queue, or for what went over a longer path.
  */
 #define OUTLET_WAITING_MAX (200 * NSEC_PER_MSEC)
 #define OUTLET_BOUND_WAITING_MAX NSEC_PER_SEC
@@ -34,8 +34,8 @@ struct outlet_place {
 };
 
 /*
- * What cannot leave now, in its order. What is bound to certain paths has a line for each binding,
- * so that no path is waited for by what does not take it.
+ * Packets that cannot leave now, in order. Those bound to certain paths have a line for each
+ * binding, so that nothing waits for a path that it does not take.
  */
 struct line {
 	struct flowq *queue;   /* made when needed */
@@ -72,8 +72,8 @@ static inline bool line_is_clear(const struct line *l)
 }
 
 /*
- * Does nothing wait that what comes now, and has that binding, would overtake? With a share also
- * without the lock.
+ * May a new packet with that binding be sent at once, without overtaking one that waits? With a
+ * share, also without the lock.
  */
 static inline bool outlet_is_clear(const struct outlet *o, uint8_t binding)
 {
@@ -97,12 +97,12 @@ static inline bool outlet_is_waiting(const struct outlet *o)
 
 /* The line of that binding; the main one without memory for it. */
 struct line *outlet_line(struct outlet *o, uint8_t binding);
-/* The lines with a bit in `bits`, one after the other, each of which that takes away; NULL. */
+/* The next line with a bit in `bits`, from which it is cleared; NULL: none is left. */
 struct line *outlet_next_line(struct outlet *o, uint64_t *bits);
 
-/* Queues what is left of the read, has that binding, and cannot leave now. */
+/* Queues what is left of the read, which has that binding and cannot leave now. */
 void outlet_enqueue(struct outlet *o, struct reader *r, uint8_t binding);
-/* Inside a read section: counters in a row for what has that binding. False: used up. */
+/* Inside a read section: consecutive counters for packets with that binding. False: used up. */
 bool outlet_take_counters_rcu(struct outlet *o, struct keypair *k, uint8_t binding, uint32_t n,
 			      uint64_t *ret_first);
 /* Inside a read section: sends a sealed burst, or keeps it; either way it is the outlet's. */
@@ -111,7 +111,7 @@ void outlet_send_rcu(struct outlet *o, struct reader *r, struct burst *b);
 bool outlet_send_waiting(struct outlet *o, struct reader *r, struct line *l);
 /* May packets be taken from the line's flow queues? */
 bool outlet_may_send_rcu(struct outlet *o, struct reader *r, struct line *l);
-/* What is to be sent again comes before all that waits; false if there is no room for it. */
+/* Retransmissions, which come before everything that waits; false if there is no room for them. */
 bool outlet_send_again(struct outlet *o, struct reader *r);
 /* How many bytes the next burst of that binding may have. */
 uint64_t outlet_burst_bytes(struct outlet *o, const struct reader *r, uint8_t binding);
@@ -123,5 +123,5 @@ bool outlet_is_full(const struct outlet *o, const struct reader *r);
 void outlet_expire(struct outlet *o, struct reader *r);
 /* Counts what the flow queues have dropped. */
 void outlet_count_queue(struct outlet *o, struct reader *r);
-/* When to look again at what waits, if nothing tells before; NSEC_NEVER: nothing does. */
+/* When to look again at what waits, unless woken before; NSEC_NEVER: nothing waits. */
 nsec_t outlet_retry_at(struct outlet *o, const struct reader *r);

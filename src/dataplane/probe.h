@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * One peer's paths as the monitor sees them: where they lead, how they do, and whether the
- * peer is a vtrunkd that can be asked. Publishes the peer's path set. Owner: the monitor thread.
+ * One peer's paths as the monitor sees them: their endpoints, their health, and whether the peer
+ * is a vtrunkd, which answers pings. Publishes the peer's path set. Owner: the monitor thread.
  *
  * A stock WireGuard peer cannot be pinged. Its paths count as usable unless sending fails, or a
  * handshake shows otherwise; its endpoint on a link is wherever its last authentic packet came
@@ -28,7 +28,7 @@ struct probe_path {
 	uint32_t weight;
 	uint32_t remote_id; /* what the peer calls this path; 0: it has not said */
 	char remote_link[FRAME_LINK_NAME_MAX + 1];
-	bool is_remote_backup; /* so the peer says of its link */
+	bool is_remote_backup; /* the peer says that its link is a backup */
 	bool is_poor;	       /* as quality.h says */
 	bool is_held;	       /* as health_is_held() says */
 	bool is_introduced;    /* the peer has had our hello on this path */
@@ -67,14 +67,14 @@ struct probe {
 	bool is_multilink;
 	bool is_known;	   /* ... or known not to be */
 	bool has_answered; /* since the last session began */
-	bool is_up;	   /* can be reached: what has been told */
+	bool is_up;	   /* can be reached, as last announced */
 	unsigned hellos_left;
 	nsec_t no_trial_before; /* of any path */
 	nsec_t made;
-	nsec_t recalled_at; /* when the supervisor was told where it is */
+	nsec_t recalled_at; /* when the supervisor was last sent its endpoints */
 };
 
-/* What the paths of all peers draw from. */
+/* What the paths of all peers share. */
 struct probe_context {
 	struct network *network;
 	struct timerq *timers;
@@ -83,7 +83,7 @@ struct probe_context {
 
 /* Makes the configured paths. 0 or -ENOMEM. */
 int probe_new(struct probe **ret, const struct probe_context *c, struct bond *bond, nsec_t now);
-/* Makes the configured paths anew where they lead elsewhere now. 0 or -ENOMEM. */
+/* Makes the configured paths anew if their endpoints have changed. 0 or -ENOMEM. */
 int probe_configure(struct probe *p, nsec_t now);
 /* The peer's multilink setting has changed. */
 void probe_set_multilink(struct probe *p, nsec_t now);
@@ -94,7 +94,7 @@ void probe_free(struct probe *p);
 bool probe_path_is_backup(const struct probe_path *pp);
 
 void probe_heard(struct probe *p, const struct event *e);
-/* What it tells of a stock peer's paths, where it came from and the others. */
+/* What it says of a stock peer's paths: the one that it came from, and the others. */
 void probe_handshake(struct probe *p, const struct event *e);
 void probe_frame(struct probe *p, const struct event *e);
 void probe_session(struct probe *p, nsec_t now);
@@ -108,11 +108,11 @@ void probe_link_changed(struct probe *p, struct link *l, const char *why, nsec_t
 void probe_link_retry(struct probe *p, struct link *l, nsec_t now);
 /* The link's packets go another way from now on. */
 void probe_link_elsewhere(struct probe *p, const struct link *l, nsec_t now);
-/* A local address has gone, and is not to be answered from any more. */
+/* A local address is gone, and must not be used as a source any more. */
 void probe_source_gone(struct probe *p, struct link *l, const struct prefix *address, nsec_t now);
 /*
- * Since when has nothing been answered on the configured paths over that link? NSEC_NEVER:
- * something is, or it cannot be known. 0: there are none.
+ * Since when has there been no answer on the configured paths over that link? NSEC_NEVER: there
+ * are answers, or it cannot be known. 0: there are no such paths.
  */
 nsec_t probe_link_quiet_since(const struct probe *p, const struct link *l, nsec_t now);
 /* Weight or endpoint of a link have changed, or it is new. */
@@ -121,7 +121,8 @@ void probe_reconfigure_link(struct probe *p, struct link *l, nsec_t now);
 void probe_remove_link(struct probe *p, const struct link *l);
 /* Once a second. */
 void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now);
-/* Tells when the peer has become reachable, or is no more. As often as that may have changed. */
+/* Announces that the peer has become reachable or unreachable. To be called whenever it may have.
+ */
 void probe_judge_peer(struct probe *p, nsec_t now);
 /* Mode, scheduler, MTU or health settings of the network have changed. */
 void probe_retune(struct probe *p, nsec_t now);

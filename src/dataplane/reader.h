@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Reader: what a thread that reads a queue of the TUN interface works with. For tx.c and its parts:
- * pack.c makes sealed bursts of what is read, outlet.c finds a path for them, share.c has several
+ * Reader: the state of a thread that reads a queue of the TUN interface. For tx.c and its parts:
+ * pack.c makes sealed bursts of what is read, outlet.c finds a path for them, share.c lets several
  * readers do so for one peer.
  * Owner: whoever has its turn. That is its thread while it is awake. While it sleeps, whoever has
  * written to the interface may read in its place: tx_read_answer().

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The way in, on the link workers' threads: classify, find the session, open in place; then, in the
- * order in which it came, give what belongs to one peer to that peer's receive lane.
+ * The receive side, on the link workers' threads: classifies datagrams, finds the session, decrypts
+ * in place; then gives each peer's packets, in the order in which they came, to its receive lane.
  */
 #pragma once
 
@@ -16,10 +16,8 @@ extern const struct link_calls rx_link_calls;
 /* One for each worker of a link, as its `user`; `ctx` of the link's calls is the network. */
 int rx_new(struct rx **ret, struct network *n); /* 0 or -ENOMEM */
 void rx_free(struct rx *r);
-/* In an errand to the worker: it watches the deadlines of no bond any more that is marked as
- * removed.
- */
+/* In an errand to the worker: it stops watching the deadlines of bonds marked as removed. */
 void rx_remove_bonds(struct rx *r);
-/* In an errand to the worker of `r`, or without one (NULL): takes over what another, ended one
- * watched. */
+/* In an errand to the worker of `r`: takes over what one that has ended watched. NULL: nobody does.
+ */
 void rx_take_over(struct rx *r, struct rx *ended);

@@ -34,15 +34,15 @@ struct burst {
 	struct pool *pool;
 	_Atomic uint32_t refs;
 	uint32_t len;	    /* bytes in `data` */
-	uint32_t stride;    /* of every datagram but perhaps the last */
+	uint32_t stride;    /* of every datagram, except that the last may be shorter */
 	uint32_t n;	    /* datagrams */
 	struct burst *next; /* in whatever chain it is in */
 	struct bond *bond;  /* whose it is, where that matters */
-	uint64_t first;	    /* its counters begin there: while it is being sealed as a whole */
+	uint64_t first;	    /* its first counter, while it is being sealed as a whole */
 	struct keypair
 		*session;  /* a reference, while it is being filled, or until the lane is done */
-	bool is_mtu_probe; /* not to be fragmented; and it is no fault if it is too large */
-	bool is_urgent;	   /* data that gains by time, not by rate */
+	bool is_mtu_probe; /* not to be fragmented; that it is too large is not an error */
+	bool is_urgent;	   /* data that needs low delay, not a high rate */
 	uint8_t ecn;	   /* of the outer IP headers (wire/ecn.h) */
 	uint8_t binding;   /* of data: what it is bound to, in path_set->bindings; BINDING_NONE */
 	/* receive only */

@@ -3,7 +3,7 @@
 /*
  * Is a path alive? A state machine fed with the pings sent on it, the answers (authenticated
  * ones, by their number) and the link's errors. Owner: the monitor thread. Pure: time comes in
- * as an argument, and what follows from a change is the caller's.
+ * as an argument, and acting on a change is up to the caller.
  *
  *             pong                    timeout without an answer, or link error
  *   PROBING --------> UP  ------------------------------------------------------> DOWN
@@ -11,9 +11,9 @@
  *      | timeout        +---- `up` answers in a row, and no hold in force ----------+
  *      +--> DOWN
  *
- * Only answers bring a path up: nothing that is merely sent does. A timeout counts from the
- * oldest ping that is unanswered, so that the pings after it do not put it off. A path that has
- * gone down soon after it came up is held down, each time twice as long.
+ * Only answers bring a path up; sending never does. A timeout counts from the oldest unanswered
+ * ping, so that later pings do not put it off. A path that goes down soon after it came up is held
+ * down, each time twice as long.
  */
 #pragma once
 
@@ -31,9 +31,11 @@
 #define HEALTH_RECOVERY_INTERVAL (100 * NSEC_PER_MSEC)
 /* and this fast while it is in doubt: new, or with an answer overdue. */
 #define HEALTH_DOUBT_INTERVAL (250 * NSEC_PER_MSEC)
-/* While it is down: with what follows it is to be used again within a second of its return. */
+/* While it is down: so that, with the recovery pings, it is up again within a second of its return.
+ */
 #define HEALTH_DOWN_INTERVAL (500 * NSEC_PER_MSEC)
-/* After what may have mended a link: so long an error does not mean much, and pings go out fast. */
+/* After an event that may have mended a link: for so long errors mean little, and pings are fast.
+ */
 #define HEALTH_RETRY_TIME (3 * NSEC_PER_SEC)
 /* How many pings are remembered; answers to older ones tell nothing. */
 #define HEALTH_PINGS 32
@@ -84,11 +86,11 @@ nsec_t health_patience(const struct health *h, const struct health_settings *s);
 /* Is an answer missed? */
 bool health_is_overdue(const struct health *h, const struct health_settings *s, nsec_t now);
 /*
- * A path for backup carries nothing, since others work: while it is up and answers, it is pinged no
- * more often than backup_interval.
+ * A backup path carries nothing, since others work: while it is up and answers, it is pinged only
+ * every backup_interval.
  */
 void health_stand_by(struct health *h, const struct health_settings *s, bool is_standing_by);
-/* One that others may need soon: its next ping is due as if it did not stand by. */
+/* It may be needed soon: its next ping is due as if it did not stand by. */
 void health_rouse(struct health *h, const struct health_settings *s);
 /* Is a ping due? */
 bool health_wants_ping(const struct health *h, nsec_t now);
@@ -112,13 +114,14 @@ void health_forget_rtt(struct health *h, nsec_t now);
 /* Sending failed, or the link lost its socket. True if the state changed. */
 bool health_link_error(struct health *h, const struct health_settings *s, nsec_t now);
 /*
- * The cause of an error may have gone: its back-off ends, and a ping is due. If that fails too, it
- * may be too early (the kernel tells of an address before it makes the route), so it is tried on.
+ * The cause of an error may be gone: its back-off ends, and a ping is due. That one may fail too,
+ * because it is too early (the kernel announces an address before it makes the route), so more
+ * follow.
  */
 void health_retry(struct health *h, nsec_t now);
 /*
- * A stock peer's path: what should have come has not. True if the state changed. It lasts until
- * health_init(), or until the cause may have gone (health_retry()).
+ * A stock peer's path: an expected answer has not come. True if the state changed. This lasts
+ * until health_init(), or until the cause may be gone (health_retry()).
  */
 bool health_unanswered(struct health *h, const struct health_settings *s, nsec_t now);
 /* Is that so now? */

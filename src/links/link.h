@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Link: one local uplink. Whoever queues a burst also sends it, if nobody else is sending; what
- * is left (the socket is full, or there was much) its first worker sends. Its workers (mostly
- * there is just one) receive in batches, and hand what came to the dataplane, all the way to the
- * TUN interface, before they look again (run to completion). The monitor thread opens and
- * replaces the socket; a link may be without one for a while.
+ * Link: one local uplink. Whoever queues a burst also sends it, unless somebody else is sending;
+ * what is left (the socket is full, or there was a lot) is sent by the first worker. The workers
+ * (usually just one) receive in batches, and process each batch all the way to the TUN interface
+ * before they receive the next (run to completion). The monitor thread opens and replaces the
+ * socket; a link may be without one for a while.
  */
 #pragma once
 
@@ -20,11 +20,11 @@
 #include "util/thread.h"
 #include "util/waker.h"
 
-/* Bytes that wait in the ring: the queue belongs in our box, but short. */
+/* Bytes that wait in the ring: the queue belongs here and not in a modem, but must be short. */
 #define LINK_QUEUE_BYTES (192 << 10)
-/* Of the slots, those that data leaves for pings, their answers and handshake messages. */
+/* Slots that data leaves free for pings, their answers and handshake messages. */
 #define LINK_CONTROL_SLOTS 8
-/* Paths whose failures are told of on their own. */
+/* Paths whose failures are reported separately. */
 #define LINK_FAILURES_TOLD 32
 
 struct link;
@@ -33,18 +33,18 @@ struct link_worker;
 struct link_calls {
 	/*
 	 * A burst has come (see its link, from, received); it now belongs to the callee. Returns
-	 * what is to be delivered of it, through `next`; NULL: nothing. Several workers may be at
+	 * what is to be delivered of it, through `next`; NULL: nothing. Several workers may call
 	 * this at the same time.
 	 */
 	struct burst *(*received)(void *ctx, struct link_worker *w, struct burst *b);
-	/* What received() has returned of a batch of whichever worker, in the order in which the
-	 * batches came: not two at the same time. Now it is the callee's. */
+	/* What received() has returned for a batch of any worker, in the order in which the
+	 * batches came; never two at the same time. It now belongs to the callee. */
 	void (*deliver)(void *ctx, struct link_worker *w, struct burst *first, nsec_t now);
-	/* The batch is over; and whenever the worker is about to sleep: returns when it must not
-	 * sleep any longer (NSEC_NEVER: no matter). */
+	/* After each batch, and before the worker sleeps: returns until when it may sleep
+	 * (NSEC_NEVER: for ever). */
 	nsec_t (*batch_done)(void *ctx, struct link_worker *w, nsec_t now);
-	/* Sending over path `path_id` (0: none) failed by `error`, or receiving did. Not of each
-	 * datagram: once, and then now and then for as long as it goes on. */
+	/* Sending over path `path_id` failed with `error`, or receiving did (0). Not called for
+	 * each datagram: once, then repeatedly for as long as it goes on. */
 	void (*failed)(void *ctx, struct link *l, uint32_t path_id, int error);
 	/* There is room in the ring again after link_push() has refused. */
 	void (*has_room)(void *ctx, struct link *l);
@@ -108,7 +108,7 @@ struct link {
 	_Atomic bool has_carrier; /* its interface has; true where that is not known */
 	_Atomic bool has_gso, has_gro;
 	_Atomic uint64_t gso_refused; /* bursts, by all its sockets */
-	/* when a failure was last told of, by path id; 0: receiving */
+	/* when a failure was last reported, by path id; 0: receiving */
 	_Atomic nsec_t failures_told[LINK_FAILURES_TOLD];
 	_Atomic int last_error;
 	_Atomic uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
@@ -125,8 +125,8 @@ void link_stop(struct link *l);
 void link_deinit(struct link *l);
 /* Main thread: a worker runs fn(arg), and we wait for it; see errand.h. */
 void link_send_errand(struct link_worker *w, errand_fn fn, void *arg);
-/* Main thread: returns when the first worker uses the socket last given to it, and has closed
- * others. */
+/* Main thread: returns when the first worker uses the socket that it was given last, and has
+ * closed others. */
 void link_settle(struct link *l);
 
 /* Monitor: gives the worker a socket (which it then owns), or takes it away (`u` NULL). 0 or

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Path: a peer as it is reached through one link. The peer's paths, with where they lead and
- * which of them carry data now, are an immutable snapshot that the monitor thread alone
- * makes and all others read by RCU. What lives longer than a snapshot is in struct path.
+ * Path: a peer as it is reached through one link. The peer's paths, with their endpoints and
+ * which of them carry data now, are an immutable snapshot (struct path_set), which only the
+ * monitor thread makes and all others read by RCU. What outlives a snapshot is in struct path.
  */
 #pragma once
 
@@ -28,13 +28,14 @@ struct path {
 	uint8_t slot; /* below PATHS_MAX, unique among the peer's paths */
 	struct link *link;
 	/* monitor; read by any thread */
-	_Atomic uint32_t way; /* what is learnt holds for this one; see path_leads_elsewhere() */
+	_Atomic uint32_t way; /* changes when what was learnt does not hold any more, see
+				 path_leads_elsewhere() */
 	_Atomic nsec_t rtt;   /* smoothed by the pings, 0 until measured */
 	/* the TUN reader, by reports; read for status */
 	_Atomic uint64_t learnt_bps; /* what it carries; 0 until measured */
-	_Atomic nsec_t queue;	     /* of the delay there, what was the path's queue ... */
-	_Atomic nsec_t queue_at;     /* ... then */
-	_Atomic bool is_long;	     /* it stands by, see max_spread of struct path_set */
+	_Atomic nsec_t queue;	     /* the part of the delay that was queueing ... */
+	_Atomic nsec_t queue_at;     /* ... at this time */
+	_Atomic bool is_long;	     /* left out by max_spread of struct path_set */
 	/* any thread that sends */
 	_Alignas(64) struct path_count sent;
 	/* receive lane */
@@ -57,7 +58,7 @@ struct path_entry {
 	uint64_t rate; /* bits per second that may be sent; 0: no cap */
 };
 
-/* Where what is bound goes: over the first of these that lives, none else. */
+/* Where packets with a binding go: over the first of these paths that lives, and no other. */
 #define PATH_BINDINGS 33
 #define PATH_BINDING_MAX 4
 
@@ -65,7 +66,7 @@ struct path_binding {
 	uint8_t entries[PATH_BINDING_MAX]; /* paths that work, best first */
 	uint8_t n;
 	bool is_redundant; /* over the first two */
-	bool is_strict;	   /* if there is none: nowhere, else it is like all others */
+	bool is_strict;	   /* if none works they are dropped, else they go as all others */
 };
 
 struct path_set {
@@ -77,25 +78,25 @@ struct path_set {
 	enum bond_mode mode;
 	uint32_t heaviest; /* weight among all entries; 0 where weights are ranks */
 	bool is_multilink; /* the peer reports what it receives */
-	bool is_by_weight; /* all the same, the weights decide */
+	bool is_by_weight; /* the weights decide even so */
 	nsec_t max_spread; /* one-way delays that differ by more are not striped; 0: no limit */
 	struct path_binding bindings[PATH_BINDINGS]; /* by number */
 	struct rcu_link rcu;
 };
 
 /*
- * Fills in the set's choice. Candidates are the best there are of enum path_rank: better to try a
- * bad one than to drop. `is_probed` is false for a stock peer, whose paths cannot be pinged, so
- * that one which never answered is as good as another; so it is in redundant mode, where a copy
- * too many does no harm, and a poor path none either. Aggregate and redundant take all candidates,
- * failover the one of greatest weight, the first of equals.
+ * Fills in the set's choice. Candidates are those of the best enum path_rank there is: better to
+ * try a bad path than to drop. `is_probed` is false for a stock peer, whose paths cannot be pinged,
+ * so that one which never answered is as good as another; so it is in redundant mode, where neither
+ * an extra copy nor a poor path does any harm. Aggregate and redundant take all candidates,
+ * failover the one with the highest weight, the first of equals.
  */
 void path_set_choose(struct path_set *set, bool is_probed);
 
-/* May data go over entries[index], if somebody wants so? `is_probed` as above. */
+/* May data go over entries[index], if a rule wants it? `is_probed` as above. */
 bool path_set_works(const struct path_set *set, unsigned index, bool is_probed);
 
-/* The entry's weight as a part of the heaviest's, by which it is guessed what a path may carry. */
+/* The entry's weight relative to the heaviest: a first guess at what the path may carry. */
 static inline double path_set_share(const struct path_set *set, const struct path_entry *e)
 {
 	return set->heaviest ? (double)e->weight / set->heaviest : 1;
@@ -109,8 +110,8 @@ uint8_t path_set_slot(const struct path_set *set, const struct link *link,
 		      const struct addr *remote);
 const struct path_entry *path_set_by_slot(const struct path_set *set, uint8_t slot);
 /*
- * All the paths in the order of hope: those that carry data first; of a stock peer, whose answer
- * is all that tells of a path, the heaviest first. NULL: there are not so many.
+ * All paths, the most promising first: those that carry data; for a stock peer, where only its
+ * answers say anything about a path, by weight. NULL: there are not so many.
  */
 const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth);
 
@@ -119,15 +120,15 @@ const struct path_entry *path_set_nth(const struct path_set *set, unsigned nth);
  * counts it. False if the link's queue is full.
  */
 bool path_push(const struct path_entry *e, struct burst *b);
-/* The same, and its link is still to be told by link_flush(), in the same section. */
+/* The same, but the caller must still call link_flush() for its link, in the same section. */
 bool path_enqueue(const struct path_entry *e, struct burst *b);
 
-/* How long packets wait there; nothing when no report has come for so long that it has emptied. */
+/* How long packets wait there; 0 if the last report is so old that the queue has emptied since. */
 nsec_t path_queue(const struct path *p, nsec_t now);
 
 /*
- * Monitor: from now on the path leads another way, by a number that none has had before. What had
- * been sent is unreported for good, and all that was learnt is forgotten by those who did.
+ * Monitor: from now on the path leads another way: `way` is a number that no path has had before.
+ * What had been sent counts as never reported, and whoever learnt something of the path forgets it.
  */
 void path_leads_elsewhere(struct path *p, uint32_t way);
 

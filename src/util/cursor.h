@@ -12,42 +12,42 @@
 
 #include "util/endian.h"
 
-struct reader {
+struct decoder {
 	const uint8_t *at;
 	const uint8_t *end;
 	bool is_bad;
 };
 
-struct writer {
+struct encoder {
 	uint8_t *begin;
 	uint8_t *at;
 	uint8_t *end;
 	bool is_bad;
 };
 
-static inline struct reader reader_of(const void *data, size_t len)
+static inline struct decoder decoder_of(const void *data, size_t len)
 {
-	return (struct reader){.at = data, .end = (const uint8_t *)data + len};
+	return (struct decoder){.at = data, .end = (const uint8_t *)data + len};
 }
 
-static inline struct writer writer_of(void *data, size_t len)
+static inline struct encoder encoder_of(void *data, size_t len)
 {
-	return (struct writer){.begin = data, .at = data, .end = (uint8_t *)data + len};
+	return (struct encoder){.begin = data, .at = data, .end = (uint8_t *)data + len};
 }
 
-static inline size_t reader_left(const struct reader *r)
+static inline size_t decoder_left(const struct decoder *r)
 {
 	return (size_t)(r->end - r->at);
 }
 
-static inline size_t writer_used(const struct writer *w)
+static inline size_t encoder_used(const struct encoder *w)
 {
 	return (size_t)(w->at - w->begin);
 }
 
-static inline void reader_bytes(struct reader *r, void *ret, size_t len)
+static inline void decoder_bytes(struct decoder *r, void *ret, size_t len)
 {
-	if (reader_left(r) < len) {
+	if (decoder_left(r) < len) {
 		r->is_bad = true;
 		memset(ret, 0, len);
 		return;
@@ -56,12 +56,12 @@ static inline void reader_bytes(struct reader *r, void *ret, size_t len)
 	r->at += len;
 }
 
-/* A part of `len` bytes as a reader of its own; empty if there are not so many. */
-static inline struct reader reader_part(struct reader *r, size_t len)
+/* A part of `len` bytes as a decoder of its own; empty if there are not so many. */
+static inline struct decoder decoder_part(struct decoder *r, size_t len)
 {
-	struct reader part = reader_of(r->at, 0);
+	struct decoder part = decoder_of(r->at, 0);
 
-	if (reader_left(r) < len) {
+	if (decoder_left(r) < len) {
 		r->is_bad = true;
 		return part;
 	}
@@ -70,7 +70,7 @@ static inline struct reader reader_part(struct reader *r, size_t len)
 	return part;
 }
 
-static inline void writer_bytes(struct writer *w, const void *data, size_t len)
+static inline void encoder_bytes(struct encoder *w, const void *data, size_t len)
 {
 	if ((size_t)(w->end - w->at) < len) {
 		w->is_bad = true;
@@ -80,30 +80,30 @@ static inline void writer_bytes(struct writer *w, const void *data, size_t len)
 	w->at += len;
 }
 
-static inline uint8_t reader_u8(struct reader *r)
+static inline uint8_t decoder_u8(struct decoder *r)
 {
 	uint8_t v;
 
-	reader_bytes(r, &v, sizeof(v));
+	decoder_bytes(r, &v, sizeof(v));
 	return v;
 }
 
-static inline void writer_u8(struct writer *w, uint8_t v)
+static inline void encoder_u8(struct encoder *w, uint8_t v)
 {
-	writer_bytes(w, &v, sizeof(v));
+	encoder_bytes(w, &v, sizeof(v));
 }
 
 #define CURSOR_ACCESSORS(type, width)                                                              \
-	static inline uint##width##_t reader_##type##width(struct reader *r)                       \
+	static inline uint##width##_t decoder_##type##width(struct decoder *r)                     \
 	{                                                                                          \
 		struct type##width v;                                                              \
-		reader_bytes(r, &v, sizeof(v));                                                    \
+		decoder_bytes(r, &v, sizeof(v));                                                   \
 		return type##width##_get(v);                                                       \
 	}                                                                                          \
-	static inline void writer_##type##width(struct writer *w, uint##width##_t value)           \
+	static inline void encoder_##type##width(struct encoder *w, uint##width##_t value)         \
 	{                                                                                          \
 		struct type##width v = type##width##_make(value);                                  \
-		writer_bytes(w, &v, sizeof(v));                                                    \
+		encoder_bytes(w, &v, sizeof(v));                                                   \
 	}
 
 CURSOR_ACCESSORS(be, 16)

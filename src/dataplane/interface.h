@@ -5,7 +5,6 @@
 
 struct network;
 
-
 /*
  * Puts the configured addresses on the interface. 0; -EADDRINUSE where another interface has one;
  * or -errno, the cause being logged.

@@ -20,6 +20,8 @@
 #define REPAIR_AGE_SPAN NSEC_PER_SEC
 /* A path that others fill is used for more than this part of what all of them carry. */
 #define CROWDED_SHARE 0.1
+/* Only differences of arrivals mean something. Of so many bits, a few times can be added. */
+#define ARRIVAL_MASK ((1ULL << 60) - 1)
 /* When what a dead path took along had nowhere to go. */
 #define RESEND_RETRY (10 * NSEC_PER_MSEC)
 
@@ -630,7 +632,7 @@ void spread_report_rcu(struct spread *s, const struct path_set *set,
 		.session = report->session,
 		.counter = report->counter,
 		.rx_bytes = report->rx_bytes,
-		.arrival = (nsec_t)report->arrival_ns,
+		.arrival = (nsec_t)(report->arrival_ns & ARRIVAL_MASK),
 	};
 
 	for (unsigned i = 0; set && i < set->n; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * What the engine has done by somebody with privilege: by this process itself (direct), or by
- * the supervisor at the other end of a socket. Any thread; a call waits for its answer and for
- * those of other threads before it, so none is for the path of a packet. All return 0 or -errno.
+ * What the engine has somebody privileged do: this process itself (direct), or the supervisor at
+ * the other end of a socket. Any thread; a call waits for its answer and for those of other threads
+ * before it, so the data path must not call it. All return 0 or -errno.
  */
 #pragma once
 
@@ -24,8 +24,8 @@ int broker_new_remote(struct broker **ret, int channel);
 void broker_free(struct broker *b);
 
 /*
- * As tun_open(). The interface lives until broker_close_tun(), also where the engine ends without
- * that; *ret_was_kept then tells the next one that the interface has its addresses already.
+ * As tun_open(). The interface lives until broker_close_tun(), even if the engine ends without
+ * that; *ret_was_kept then tells the next engine that the interface has its addresses already.
  */
 int broker_open_tun(struct broker *b, struct tun *ret, bool *ret_was_kept, const char *interface,
 		    struct tun_wants wants);

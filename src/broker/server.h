@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The side that has the privilege. Everything that the engine may have done is one case of one
- * switch, and each checks what it is asked for as if it came from an attacker. Not thread-safe;
- * blocks for as long as the kernel or the disk does.
+ * The privileged side. Everything that the engine may ask for is one case of one switch, and each
+ * checks the request as if it came from an attacker. Not thread-safe; blocks for as long as the
+ * kernel or the disk does.
  */
 #pragma once
 
@@ -79,14 +79,14 @@ void broker_server_set_parent(struct broker_server *s, const struct broker_paren
 			      void *ctx);
 /* Takes over an interface that we were given: it is the first of its name. Before any request. */
 void broker_server_adopt_tun(struct broker_server *s, const struct tun *tun);
-/* The rules that it has made go. Not in a child, whose copy of it knows of them as well. */
+/* Removes the rules that it has made. Not for a child, whose copy knows them as well. */
 void broker_server_remove_rules(struct broker_server *s);
 /* Removes the interfaces that it has made. NULL is fine. */
 void broker_server_free(struct broker_server *s);
 
 /*
- * Until that time an interface or a port that is taken is tried again: whoever has it is being
- * taken down.
+ * Until that time an interface or a port that is taken is tried again: its owner is on the way
+ * out.
  */
 void broker_server_be_patient(struct broker_server *s, nsec_t until);
 

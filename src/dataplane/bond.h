@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Bond: a peer with the paths that lead to it, the way out (sealing, spread over paths) and the
- * way in (its receive lane). Here peers and links meet.
+ * Bond: a peer with the paths that lead to it, its send side (outlet) and its receive side (lane).
+ * Here peers and links meet.
  */
 #pragma once
 
@@ -63,9 +63,9 @@ bool bond_seal_next(struct burst *b, const struct keypair *k, uint64_t counter, 
 		    size_t len);
 
 /*
- * Inside a read section, the TUN reader or whoever has the lock of the share: counters in a row for
- * packets bound to paths. Another vtrunkd is told that they stand apart from the order. False: the
- * session is used up.
+ * Inside a read section, the TUN reader or whoever has the lock of the share: consecutive counters
+ * for packets bound to paths. Another vtrunkd is told that they stand apart from the order. False:
+ * the session is used up.
  */
 bool bond_take_bound_rcu(struct bond *bond, struct keypair *k, uint8_t binding, uint32_t n,
 			 uint64_t *ret_first);

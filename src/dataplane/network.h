@@ -19,7 +19,7 @@ struct broker;
  * vanished, a thread has ended): `why` says what happened. The main thread then stops it.
  */
 typedef void (*network_failed_fn)(void *ctx, const char *why);
-/* Called by any thread; see docs/control.md for what there is to tell. Does not block. */
+/* Called by any thread, with an event of docs/control.md. Does not block. */
 typedef void (*network_happened_fn)(void *ctx, const struct record *r);
 
 /*
@@ -39,10 +39,10 @@ int network_status(struct network *n, struct network_status *ret);
 
 /*
  * Changes peers, keys and links while traffic runs; sessions of peers that are not concerned go on.
- * All or nothing, but for links (change.h): 0; -EINVAL for a public key that is none; -ENOMEM; for
- * a link also -EADDRINUSE and what else opening its socket gives, -EAGAIN or -E2BIG if it is one
- * too many. Main thread; takes as long as each thread needs to come round, less than a
- * millisecond, and for each new peer about 0.1 ms.
+ * All or nothing, except links (change.h): 0; -EINVAL for an invalid public key; -ENOMEM; for a
+ * link also -EADDRINUSE and other errors of opening its socket, -EAGAIN or -E2BIG if it is one too
+ * many. Main thread; takes until each thread has run its errand, less than a millisecond, and for
+ * each new peer about 0.1 ms.
  */
 int network_change(struct network *n, const struct network_change *change);
 /*

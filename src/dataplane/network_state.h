@@ -23,13 +23,13 @@ struct monitor;
 
 struct network {
 	/* constant once it runs */
-	struct network_settings *settings; /* but peers and links: each has its own */
+	struct network_settings *settings; /* without peers and links, which have their own */
 	network_failed_fn failed;
 	network_happened_fn happened;
 	void *calls_ctx;
 	struct pool *bursts;
 	struct pool *cells;
-	struct pool *sent;  /* for what may have to be sent again; NULL: nothing is kept */
+	struct pool *sent;  /* copies of what may have to be sent again; NULL: none are kept */
 	size_t burst_bytes; /* room for data in a burst */
 	size_t cell_room;   /* size of the whole cell that a burst lies in */
 	size_t cell_bytes;  /* room for a packet in a cell */
@@ -38,12 +38,12 @@ struct network {
 	struct tun tun; /* with the first queue of the interface */
 	int more_queues[QUEUES_MAX - 1];
 	unsigned n_more_queues;
-	int tun_writer; /* where there are more: a queue that nothing comes out of */
+	int tun_writer; /* if there are more: a detached queue, for writing only */
 	struct device *device;
 	/* main thread; by number, NULL where there is none. n_links: those in use, and gaps */
 	_Atomic(struct link *) links[NETWORK_LINKS_MAX];
 	_Atomic size_t n_links;
-	/* main thread: buffers that only more links would need, kept away from everybody */
+	/* main thread: buffers set aside for links that may be added */
 	void **put_by;
 	size_t n_put_by;
 	/* written while monitor and main thread meet */
@@ -71,7 +71,7 @@ struct network {
 	} routes;
 	struct timestamp timestamp; /* handshake thread */
 	uint32_t last_path_id;	    /* monitor */
-	nsec_t recall_at;	    /* monitor: when one more peer may be told of */
+	nsec_t recall_at;	    /* monitor: when the next peer may be sent to the supervisor */
 	nsec_t mtu_raise_at;	    /* monitor; 0: not to be raised */
 	size_t n_reachable;	    /* monitor: peers that can be reached */
 	/* main thread: which threads run */
@@ -110,7 +110,7 @@ static inline bool network_has_ipv6(const struct network *n)
 	return n->settings->mtu >= MTU_IPV6_MIN;
 }
 
-/* Any thread: are TCP connections told of it? */
+/* Any thread: is the MSS of TCP connections clamped to it? */
 static inline bool network_clamps_mss(const struct network *n)
 {
 	return atomic_load_explicit(&n->clamps_mss, memory_order_relaxed);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Resend: which of the ciphertext that was sent is to be sent again: what a path took along when it
- * died, that is, what the peer has not reported; and what the peer asks for because a path lost it.
- * It says what and forgets what has been done; the way is the caller's choice.
- * Owner: the TUN reader. Pure but for the store's cells. docs/design/repair.md
+ * Resend: which of the ciphertext that was sent must be sent again: what the peer had not reported
+ * when its path died, and what the peer asks for because a path lost it. The caller chooses the
+ * path and says what it has sent. Owner: the TUN reader. Pure, except for the store's cells.
+ * docs/design/repair.md
  */
 #pragma once
 
@@ -13,9 +13,9 @@
 #include "dataplane/store.h"
 #include "links/path.h"
 
-/* Ranges of counters that the peer has asked for and that have not been seen to. */
+/* Ranges of counters that the peer has asked for and that have not been dealt with. */
 #define RESEND_WANTED 64
-/* What is asked for may be this part of what is sent; and so much at once. */
+/* At most this fraction of what is sent may be requested packets; and so many bytes at once. */
 #define RESEND_SHARE 8
 #define RESEND_CREDIT_MAX (1 << 20)
 
@@ -42,7 +42,7 @@ struct resend {
 		uint32_t session;
 		uint64_t first;
 		uint32_t n;
-	} gone[RESEND_WANTED]; /* asked for, and not to be had: the peer is to be told */
+	} gone[RESEND_WANTED]; /* asked for, but not kept any more: the peer is to be told */
 	unsigned n_gone;
 	uint64_t credit;
 	/* atomic: written here, read for status */
@@ -72,8 +72,8 @@ bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret);
 void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes);
 
 /*
- * Frames that tell the peer what it waits for in vain in this session, as many as there is room
- * for; 0 if nothing is left to be told.
+ * Writes frames that tell the peer what it waits for in vain in this session, as many as there is
+ * room for; 0 if there are none.
  */
 size_t resend_write_gone(struct resend *r, uint32_t session, uint8_t *buf, size_t size);
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Share: how several readers use the outlet of one peer. Sealing and sending, which take the time,
- * they do side by side; what has to be decided in order (what leaves the flow queues, which
- * counters it has, which path it takes) they do by a lock that is held for this only. Between
- * drawing its counters and the choice of its path a burst is away from the lock, to be sealed; the
- * turnstile puts the bursts back in the order of their counters. Not used where there is one
- * reader.
+ * Share: how several readers use the outlet of one peer. They seal and send, which takes most of
+ * the time, in parallel; whatever must be decided in order (what leaves the flow queues, with which
+ * counters, over which path) is done under a lock that is held only for this. Between taking its
+ * counters and the choice of its path a burst is sealed without the lock; the turnstile puts the
+ * bursts back in the order of their counters. Not used if there is only one reader.
  */
 #pragma once
 

@@ -3,10 +3,10 @@
 /*
  * Spread: which path the next burst to a peer takes. To another vtrunkd: the path on which it
  * would arrive first, of those whose control (links/pathctl.h) allows it now. To a stock peer,
- * and with scheduler = weight: by weight. Paths that have gone silent are left alone but for
- * copies of what goes over the others, which show when they are back, and what they have taken
- * along is sent again (dataplane/resend.h). In mode auto, what is urgent also goes over the second
- * best (dataplane/urgent.h). What is bound to certain paths goes there alone (spread_bound.c).
+ * and with scheduler = weight: by weight. Paths that have gone silent get only copies of what goes
+ * over the others, which show when they are back; what was outstanding on them is sent again
+ * (dataplane/resend.h). In mode auto, urgent packets also go over the second best path
+ * (dataplane/urgent.h). Packets bound to certain paths go only there (spread_bound.c).
  * Owner: the TUN reader.
  */
 #pragma once
@@ -18,7 +18,7 @@
 #include "links/sched.h"
 #include "wire/frame.h"
 
-/* Links that have been given something, and have not been told. */
+/* Links with something queued, for which link_flush() has not been called yet. */
 struct unsent {
 	struct link *links[PATHS_MAX];
 	unsigned n;
@@ -32,7 +32,7 @@ struct departure {
 };
 
 struct spread {
-	struct unsent *unsent; /* NULL: they are told at once */
+	struct unsent *unsent; /* NULL: links are flushed at once */
 	struct sched sched;
 	struct pathctl *controls[PATHS_MAX]; /* by slot; made with the first burst */
 	nsec_t next_probe[PATHS_MAX];	     /* of a silent path */
@@ -69,15 +69,16 @@ enum spread_result spread_send_rcu(struct spread *s, const struct path_set *set,
 bool spread_is_urgent_rcu(const struct path_set *set, struct sparse **flows, const uint8_t *packet,
 			  size_t len, nsec_t now);
 /*
- * Inside a read section: `binding`, or BINDING_NONE if no path is there for it and it is to go like
- * all else then.
+ * Inside a read section: `binding`, or BINDING_NONE if there is no path for it and its packets are
+ * then to go like all others.
  */
 uint8_t spread_binding_rcu(const struct path_set *set, uint8_t binding);
-/* The peer asks for what a path lost; true if it is to be looked for. */
+/* The peer asks for packets that a path lost; true if the request was noted. */
 bool spread_want(struct spread *s, const struct frame_repair *repair);
 /*
- * Inside a read section: sends again, in bursts of that pool, what dead paths took along and what
- * the peer has asked for. False: there is more than the paths may take now, see `ret_retry`.
+ * Inside a read section: sends again, in bursts of that pool, what was outstanding on dead paths
+ * and what the peer has asked for. False: there is more than the paths may take now, see
+ * `ret_retry`.
  */
 bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool *bursts,
 		       nsec_t now, nsec_t *ret_retry);
@@ -87,12 +88,12 @@ nsec_t spread_deadline(const struct spread *s, nsec_t now);
 uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, uint8_t binding,
 				nsec_t now);
 /*
- * The longest round trip of what the paths carry, with what stands before it there and with the
- * repairs that it waits for; 0 if there is no telling. Are all fast?
+ * The longest round trip over the paths, including the queues there and the wait for repairs; 0 if
+ * that is not known. `ret_fast`: are all paths fast?
  */
 nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, uint8_t binding,
 			     nsec_t now, bool *ret_fast);
-/* Inside a read section: asks the links of the active paths to tell when they have room. */
+/* Inside a read section: link_want_room() for the links of the active paths. */
 void spread_want_room_rcu(const struct path_set *set);
 /* A report about one of our paths has come. */
 void spread_report_rcu(struct spread *s, const struct path_set *set,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Store: copies of what was sent to a peer of late, as it was sent, so that the same bytes can be
- * sent again. Its memory are cells of a pool that all peers of a network share: when there is none
- * left, a peer's own oldest is forgotten first. What is older than STORE_AGE is of no use.
+ * Store: copies of what was recently sent to a peer, as ciphertext, so that the same bytes can be
+ * sent again. Its memory is cells of a pool that all peers of a network share: when none is left, a
+ * peer forgets its own oldest. What is older than STORE_AGE is useless.
  * Owner: the TUN reader. Allocates nothing but pool cells. Time comes in as an argument.
  */
 #pragma once
@@ -40,7 +40,7 @@ struct store_cursor {
 void store_init(struct store *s, struct pool *cells);
 void store_deinit(struct store *s);
 
-/* Keeps a copy of a sealed burst; not of what does not fit a cell, or when no cell is to be had. */
+/* Keeps a copy of a sealed burst, unless it does not fit a cell or there is no cell for it. */
 void store_add(struct store *s, uint32_t way, struct burst *b, nsec_t now);
 /* Forgets what is too old, which there will be at the deadline (NSEC_NEVER: it is empty). */
 void store_expire(struct store *s, nsec_t now);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The way out, on the TUN readers' threads (mostly there is one): read, route, cut, gather
- * equal-size packets of one peer into a burst across reads, seal it, choose its path, push it.
+ * The send side, on the TUN readers' threads (usually one): reads, routes, segments, gathers
+ * packets of equal size to one peer into a burst across reads, seals it, chooses its path, pushes
+ * it.
  */
 #pragma once
 
@@ -32,7 +33,7 @@ void tx_remove_bonds(struct tx *t, struct bond **bonds, size_t n);
 unsigned tx_n_queues(const struct tx *t);
 void tx_queue_status(const struct tx *t, unsigned queue, struct queue_status *ret);
 
-/* Any thread: a session or a path has come into being, or a queue has room: look again. */
+/* Any thread: there is a new session or path, or room in a queue: the readers look again. */
 void tx_kick(struct tx *t);
 /* Any thread: a peer's report or repair request, come at `at`; false if the queue is full. */
 bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, nsec_t at);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Uplink: the monitor's care for one link. Its socket is opened when the device and the address
- * are there, and closed when they go; a carrier that is lost takes the paths down and leaves the
- * socket; one on which nothing is answered any more gets a new source port. Owner: the monitor.
+ * Uplink: how the monitor takes care of one link. Its socket is opened when the device and the
+ * address are there, and closed when they vanish; losing the carrier takes the paths down but
+ * leaves the socket; without answers for long, the link gets a new source port. Owner: the monitor.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 struct network;
 
 struct uplink {
-	struct timer timer; /* looks again, for what no event told */
+	struct timer timer; /* looks again, in case an event was missed */
 	struct network *network;
 	struct timerq *timers;
 	struct link *link;
@@ -23,8 +23,8 @@ struct uplink {
 	unsigned ifindex;    /* of its device, or of that with its address; 0: none, or unknown */
 	bool is_given_up;    /* closed on purpose, until it is reopened */
 	int last_error;	     /* what has been reported */
-	const char *refused; /* the offload that must be and cannot be had; NULL: none */
-	uint64_t gso_told;   /* refusals that have been told of */
+	const char *refused; /* the offload that is required but not available; NULL: none */
+	uint64_t gso_told;   /* refusals that have been reported */
 	uint64_t flood_told; /* messages that a flood has kept back, when last looked at */
 	nsec_t flooded_at;   /* when that last grew; 0: there is no flood */
 	nsec_t opened;
@@ -32,12 +32,12 @@ struct uplink {
 };
 
 /*
- * Before the threads run: opens the socket. What may come later (a device, an address) is only
- * reported; what is wrong for good (a port that is taken, no privilege) is -errno, logged.
+ * Before the threads run: opens the socket. Something that may come later (a device, an address) is
+ * only reported; a permanent failure (a port that is taken, no privilege) is -errno, logged.
  */
 int uplink_start(struct uplink *u, struct network *n, struct timerq *timers, struct link *l,
 		 nsec_t now);
-/* The link goes. */
+/* The link is removed. */
 void uplink_stop(struct uplink *u);
 /*
  * Takes the socket away, for another one by other settings: its paths are not given up for that,

@@ -2,9 +2,9 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * Repair: the missing packets that the peer is asked to send again: which, since when, and how long
- * it is worth waiting for them. That follows how long it took of late; a peer that brings nothing
- * is not asked for a while. For the resequencer, in whose positions it counts; pure, time comes in
- * as an argument. docs/design/repair.md
+ * to wait for them. That follows how long recent repairs took; a peer that does not answer is not
+ * asked for a while. For the resequencer, in whose positions it counts; pure, time comes in as an
+ * argument. docs/design/repair.md
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include "util/clock.h"
 
 #define REPAIR_GAPS 256
-/* Gaps that were given up, and may be filled all the same. */
+/* Gaps that were given up, but may still be filled. */
 #define REPAIR_GIVEN_UP 32
 /* A request may get lost, and so may what it brings. */
 #define REPAIR_TRIES 3
@@ -23,7 +23,7 @@
 #define REPAIR_WAIT_MIN (10 * NSEC_PER_MSEC)
 #define REPAIR_WAIT_START (80 * NSEC_PER_MSEC)
 #define REPAIR_WAIT_MAX (400 * NSEC_PER_MSEC)
-/* So many gaps in vain, and we do without for a time, which doubles until something is brought. */
+/* After so many gaps in vain we do not ask for a time, which doubles until an answer comes. */
 #define REPAIR_TRUST 8
 #define REPAIR_PAUSE_MIN (250 * NSEC_PER_MSEC)
 #define REPAIR_PAUSE_MAX (5 * NSEC_PER_SEC)

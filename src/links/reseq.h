@@ -7,9 +7,9 @@
  *  (b) they are proven lost: links are FIFO, so once every active path has delivered
  *      something later, what is missing is not coming (a path that is seen to reorder a
  *      little has to be that much further ahead);
- *  (c) a deadline passes, which follows the delay spread of the paths as it is measured.
- * With repair, (b) and (c) are when the peer is asked to send the missing again, and the wait goes
- * on for as long as that is known to take (links/repair.h); RESEQ_HOLD_MAX bounds both together.
+ *  (c) a deadline passes, which follows the measured delay spread of the paths.
+ * With repair, the peer is asked at (b) and (c) to send the missing packets again, and the wait
+ * goes on for as long as that usually takes (links/repair.h); RESEQ_HOLD_MAX bounds both together.
  * A packet that comes after it was given up is delivered at once, never dropped.
  * docs/design/resequencer.md has the reasons and the numbers.
  *
@@ -36,7 +36,7 @@
 #define RESEQ_HOLD_MIN (2 * NSEC_PER_MSEC)
 #define RESEQ_HOLD_START (50 * NSEC_PER_MSEC)
 #define RESEQ_HOLD_MAX (400 * NSEC_PER_MSEC)
-/* Packets that wait but not for repairs; more than these wait like all others. */
+/* At most so many packets wait, but not for repairs; beyond that they wait like all others. */
 #define RESEQ_HURRIED 64
 /* Ranges apart from the order that are remembered. */
 #define RESEQ_APART 64
@@ -78,22 +78,22 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 			       nsec_t now);
 /*
  * A copy of a packet that was offered before has come over `path`: nothing to deliver, but
- * it tells how far that path is, so that redundant paths wait for each other. Then pop.
+ * it shows how far that path is, so that redundant paths wait for each other. Then pop.
  */
 void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t counter, nsec_t now);
 /*
- * Keeps `item` for a packet just judged RESEQ_HOLD. False, and the item stays the caller's,
- * when the memory for it is not to be had, or a flush since has passed its place: then the
- * caller flushes and delivers.
+ * Keeps `item` for a packet just judged RESEQ_HOLD. False, and the item stays the caller's, if
+ * there is no memory for it, or a flush has passed its place since: then the caller flushes and
+ * delivers.
  */
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now);
 /*
- * The packet just judged RESEQ_HOLD is delivered all the same, out of its turn. False: it cannot be
+ * The packet just judged RESEQ_HOLD is delivered even so, out of order. False: that cannot be
  * noted, hold it.
  */
 bool reseq_pass(struct reseq *r, uint32_t session, uint64_t counter);
 /*
- * The packet just held need not wait for repairs: reseq_pop() gives it when all that is missing
+ * The packet just held need not wait for repairs: reseq_pop() returns it once everything missing
  * before it is known to be lost.
  */
 void reseq_hurry(struct reseq *r, uint32_t session, uint64_t counter);
@@ -105,8 +105,8 @@ void reseq_hurry(struct reseq *r, uint32_t session, uint64_t counter);
 void reseq_apart(struct reseq *r, uint32_t session, uint64_t counter, uint32_t n, nsec_t now);
 
 /*
- * May the peer be asked for what is missing? No to begin with. What is asked for comes after
- * `round_trip` at the soonest; 0 if that is not known.
+ * May the peer be asked for what is missing? At first, no. An answer takes at least `round_trip`; 0
+ * if that is not known.
  */
 void reseq_allow_repair(struct reseq *r, bool is_allowed, nsec_t round_trip);
 bool reseq_may_repair(const struct reseq *r);

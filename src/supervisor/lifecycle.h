@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * What becomes of the engine, and happens in it, told to whoever started the daemon: a line for
- * each event on a descriptor of theirs, and the same to a service manager (sd_notify(3), spoken
- * here directly). Nothing here blocks, and a listener that is gone is no error.
+ * Reports the engine's life cycle, and the events in it, to whoever started the daemon: a line per
+ * event on a descriptor of theirs, and the same to a service manager (the protocol of
+ * sd_notify(3)). Nothing here blocks, and a listener that is gone is not an error.
  */
 #pragma once
 
@@ -51,7 +51,7 @@ void lifecycle_exited(const struct lifecycle *l, const struct lifecycle_exit *e)
 /* What else has happened meanwhile. */
 void lifecycle_tell(const struct lifecycle *l, const struct record *r);
 
-/* "exited" with its fields, as all are told. */
+/* The event "exited" with its fields, for other listeners. */
 void lifecycle_exit_record(const struct lifecycle_exit *e, struct record *ret);
 /* Is that one of these three events? */
 bool lifecycle_is_own(const char *event);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * The process with privilege: it starts the engine as a child, does for it what that may not do
- * itself (broker/server.h), passes signals on, tells of its life, and starts it again when it
- * crashes. It has one thread, and reads no byte from a network. As process 1 of a container it
- * also reaps what others have left.
+ * The privileged process: it starts the engine as a child, does what the engine may not do itself
+ * (broker/server.h), passes signals on, reports its life cycle, and starts it again when it
+ * crashes. It has one thread, and reads no byte from a network. As process 1 of a container it also
+ * reaps orphans.
  */
 #pragma once
 
@@ -17,7 +17,7 @@
 /* The engine's exit status when what it is for has been taken away: it ends, and all is well. */
 #define ENGINE_DONE 3
 
-/* What the engine has of its parent. */
+/* What the engine gets from its parent. */
 struct engine_channels {
 	int broker; /* requests: broker_new_remote() */
 	int log;    /* log lines, once the terminal is gone; -1: none */
@@ -26,7 +26,7 @@ struct engine_channels {
 };
 
 struct supervisor_calls {
-	/* In the child. Closes what it needs not; its result is the child's exit status. */
+	/* In the child. Closes what it does not need; its result is the child's exit status. */
 	int (*run_engine)(void *ctx, const struct engine_channels *channels);
 	/* In a helper's process: wipes all secrets. */
 	void (*forget_secrets)(void *ctx);

@@ -2,11 +2,11 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * Errand: a function that the main thread has another thread run, between two rounds of that
- * thread's loop, and waits for. So the owner of some state changes it by itself, without a lock,
- * and what the main thread writes before is seen there, and the reverse.
+ * thread's loop, while it waits. So the owner of some state changes it itself, without a lock; each
+ * of the two threads sees what the other wrote before.
  *
- * While errands go only from the main thread, what is written in errands alone may be read by
- * the thread and by the main thread at any time.
+ * Since only the main thread sends errands, whatever is written only in errands may be read by the
+ * thread and by the main thread at any time.
  */
 #pragma once
 

@@ -152,10 +152,29 @@ static bool is_in_turn(const struct resend *r, uint32_t dead, struct store_run *
 }
 
 /*
+ * Has it been sent again, so that it may be on its way still at `time` (0: at all)? If only its end
+ * was, that is cut off.
+ */
+static bool was_sent_again(struct store_run *run, nsec_t time)
+{
+	const struct store_again *a = run->again;
+
+	if (time >= a->until || a->end <= run->first || run->first + run->n <= a->first)
+		return false;
+	if (run->first < a->first) {
+		store_run_cut(run, a->first - run->first);
+		return false;
+	}
+	store_run_cut(run, a->end - run->first);
+	return true;
+}
+
+/*
  * What the peer has asked for; what cannot be had any more, or is too much, is refused. What is
  * sent again anyway is passed over: it was asked for when nothing came, and would be sent twice.
+ * So is what has been: on a slow path that is left, copies of it would hold up all the rest.
  */
-static bool next_wanted(struct resend *r, uint32_t dead, struct store_run *ret)
+static bool next_wanted(struct resend *r, uint32_t dead, nsec_t now, struct store_run *ret)
 {
 	for (; r->head != r->tail; r->tail++) {
 		uint32_t session = r->wanted[r->tail % RESEND_WANTED].session;
@@ -166,7 +185,7 @@ static bool next_wanted(struct resend *r, uint32_t dead, struct store_run *ret)
 		       ret->stride <= r->credit) {
 			refuse(r, session, *next, ret->first - *next);
 			*next = ret->first;
-			if (!is_in_turn(r, dead, ret))
+			if (!is_in_turn(r, dead, ret) && !was_sent_again(ret, now))
 				return true;
 			*next += ret->n;
 		}
@@ -217,24 +236,46 @@ static bool next_of_path(const struct resend *r, uint8_t slot, struct store_run 
 	return has_met ? has_run : next_from(r, slot, (struct store_cursor){0}, ret, &has_met);
 }
 
-bool resend_next(struct resend *r, uint32_t dead, struct resend_item *ret)
+static struct resend_place end_of(const struct store_run *run)
+{
+	return (struct resend_place){run->session, run->first + run->n - 1};
+}
+
+bool resend_next(struct resend *r, uint32_t dead, nsec_t now, struct resend_item *ret)
 {
 	ret->slot = PATH_SLOT_NONE;
-	if (next_wanted(r, dead, &ret->run))
+	if (next_wanted(r, dead, now, &ret->run))
 		return true;
 	for (uint8_t slot = 0; slot < PATHS_MAX; slot++) {
 		if (!(r->outstanding & dead & 1U << slot))
 			continue;
 		ret->slot = slot;
-		if (next_of_path(r, slot, &ret->run))
-			return true;
+		while (next_of_path(r, slot, &ret->run)) {
+			if (!was_sent_again(&ret->run, 0))
+				return true;
+			/* It was asked for before the path was known to be dead. */
+			advance(r, slot, end_of(&ret->run));
+		}
 		r->outstanding &= ~(1U << slot); /* too old to be kept still */
 	}
 	return false;
 }
 
-void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes)
+/* What touches is remembered as one. */
+static void note_again(struct store_again *a, uint64_t first, uint64_t end, nsec_t until)
 {
+	if (a->until && first <= a->end && a->first <= end) {
+		first = a->first < first ? a->first : first;
+		end = a->end > end ? a->end : end;
+		until = nsec_max(a->until, until);
+	}
+	*a = (struct store_again){first, end, until};
+}
+
+void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes,
+		 nsec_t until)
+{
+	note_again(item->run.again, item->run.first, item->run.first + n, until);
 	count(&r->packets, n);
 	count(&r->bytes, bytes);
 	if (item->slot != PATH_SLOT_NONE) {

@@ -510,6 +510,18 @@ static void note_repair(struct spread *s, nsec_t age, nsec_t now)
 	s->repair_at = now;
 }
 
+static void note_resent(struct spread *s, struct pathctl *c, const struct resend_item *item,
+			const struct burst *b, nsec_t now)
+{
+	nsec_t until = now;
+
+	if (c) {
+		pathctl_sent_again(c, item->run.session, item->run.first, b->n, b->len, now);
+		until = pathctl_reported_at(c, now);
+	}
+	resend_done(&s->resend, item, b->n, b->len, until);
+}
+
 bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool *bursts,
 		       nsec_t now, nsec_t *ret_retry)
 {
@@ -525,7 +537,7 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 	find_candidates(s, set, now, &candidates);
 	if (candidates.kind > LIVELY_STANDBY)
 		return true; /* nowhere to send it */
-	while (is_sent && resend_next(&s->resend, dead_slots(s, set, now), &item)) {
+	while (is_sent && resend_next(&s->resend, dead_slots(s, set, now), now, &item)) {
 		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set, BINDING_NONE, now), bursts);
 		if (!b)
 			return true;
@@ -534,12 +546,8 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 			note_repair(s, now - item.run.at, now);
 		choose(s, set, &candidates, b, now, &best);
 		is_sent = best.entry && push(s, best.entry, b);
-		if (is_sent) {
-			if (best.control)
-				pathctl_sent_again(best.control, item.run.session, item.run.first,
-						   b->n, b->len, now);
-			resend_done(&s->resend, &item, b->n, b->len);
-		}
+		if (is_sent)
+			note_resent(s, best.control, &item, b, now);
 		*ret_retry = best.retry;
 		burst_put(b);
 	}

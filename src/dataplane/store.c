@@ -16,6 +16,7 @@ struct record {
 	uint32_t session;
 	uint32_t way;
 	uint32_t n, stride, len;
+	struct store_again again;
 	uint8_t data[];
 };
 
@@ -143,13 +144,13 @@ void store_expire(struct store *s, nsec_t now)
 }
 
 /* The record at `offset`, which moves behind it. */
-static struct store_run read_run(const struct store_cell *c, size_t *offset)
+static struct store_run read_run(struct store_cell *c, size_t *offset)
 {
-	const struct record *r = (const struct record *)(c->data + *offset);
+	struct record *r = (struct record *)(c->data + *offset);
 
 	*offset += record_bytes(r->len);
-	return (struct store_run){r->at, r->first,  r->session, r->way,
-				  r->n,	 r->stride, r->len,	r->data};
+	return (struct store_run){r->at,     r->first, r->session, r->way,   r->n,
+				  r->stride, r->len,   r->data,	   &r->again};
 }
 
 bool store_next(const struct store *s, struct store_cursor *c, struct store_run *ret)
@@ -171,7 +172,7 @@ bool store_next(const struct store *s, struct store_cursor *c, struct store_run 
 bool store_find(const struct store *s, uint32_t session, uint64_t begin, uint64_t end,
 		struct store_run *ret)
 {
-	for (const struct store_cell *c = s->oldest; c; c = c->newer) {
+	for (struct store_cell *c = s->oldest; c; c = c->newer) {
 		size_t offset = c->end <= begin || c->begin >= end ? c->used : 0;
 
 		while (offset < c->used) {
@@ -187,7 +188,7 @@ bool store_find(const struct store *s, uint32_t session, uint64_t begin, uint64_
 void store_seek(const struct store *s, uint64_t counter, struct store_cursor *ret)
 {
 	*ret = (struct store_cursor){0};
-	for (const struct store_cell *c = s->oldest; c; c = c->newer) {
+	for (struct store_cell *c = s->oldest; c; c = c->newer) {
 		if (c->begin <= counter)
 			ret->cell = c;
 	}

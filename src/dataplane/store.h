@@ -20,6 +20,12 @@ struct store {
 	struct store_cell *oldest, *newest;
 };
 
+/* What was sent again of a run last, and until when that may be on its way. */
+struct store_again {
+	uint64_t first, end;
+	nsec_t until;
+};
+
 /* Transport messages that were sent over one path at once: counters from `first` on. */
 struct store_run {
 	nsec_t at;
@@ -28,11 +34,12 @@ struct store_run {
 	uint32_t way;
 	uint32_t n, stride, len; /* as in a burst */
 	const uint8_t *data;
+	struct store_again *again;
 };
 
 /* Where store_next() is; zero to begin with the oldest. */
 struct store_cursor {
-	const struct store_cell *cell;
+	struct store_cell *cell;
 	size_t offset;
 };
 

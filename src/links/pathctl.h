@@ -128,6 +128,8 @@ nsec_t pathctl_ready_at(struct pathctl *c, uint64_t bytes, double standing, nsec
 double pathctl_standing(const struct pathctl *c);
 /* When bytes given to it now would arrive, on a scale that all paths of a peer share. */
 nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now);
+/* When all that has been given to it will have been reported. */
+nsec_t pathctl_reported_at(const struct pathctl *c, nsec_t now);
 /*
  * Something is outstanding, and reports have failed to come for several round trips: nothing
  * should depend on this path now.

@@ -199,6 +199,11 @@ nsec_t pathctl_arrival(const struct pathctl *c, uint64_t bytes, nsec_t now)
 	return nsec_max(c->next_send, now) + duration((double)bytes, c->rate) + delay;
 }
 
+nsec_t pathctl_reported_at(const struct pathctl *c, nsec_t now)
+{
+	return nsec_max(c->next_send, now) + pathctl_round_trip(c) + pathctl_queue(c, now);
+}
+
 uint64_t pathctl_burst_bytes(const struct pathctl *c)
 {
 	return (uint64_t)(c->rate * (double)PATHCTL_BURST / (double)NSEC_PER_SEC);

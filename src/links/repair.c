@@ -120,6 +120,10 @@ bool repair_filled(struct repair *r, uint64_t position, nsec_t now)
 			return false;
 		if (!position_is_before(position, g->end))
 			continue;
+		if (g->tries) {
+			r->filled = position;
+			r->filled_at = now;
+		}
 		if (is_answer(r, g, now))
 			learn(r, g, now);
 		else if (g->tries && r->trust < REPAIR_TRUST)
@@ -147,6 +151,19 @@ bool repair_late(struct repair *r, uint64_t position, nsec_t now)
 	return false;
 }
 
+/*
+ * What is sent again comes in order, at the pace of the paths that are left: as long as it does,
+ * it is no use to count how often the next of it was asked for.
+ */
+static nsec_t gap_deadline(const struct repair *r, const struct repair_gap *g)
+{
+	nsec_t deadline = g->since + REPAIR_TRIES * wait_time(r);
+
+	if (r->filled_at && position_is_before(r->filled, g->begin))
+		deadline = nsec_max(deadline, r->filled_at + wait_time(r));
+	return deadline;
+}
+
 nsec_t repair_deadline(const struct repair *r, uint64_t position)
 {
 	nsec_t deadline = 0;
@@ -156,7 +173,7 @@ nsec_t repair_deadline(const struct repair *r, uint64_t position)
 
 		if (!position_is_before(g->begin, position))
 			break;
-		deadline = nsec_max(deadline, g->since + REPAIR_TRIES * wait_time(r));
+		deadline = nsec_max(deadline, gap_deadline(r, g));
 	}
 	return deadline;
 }

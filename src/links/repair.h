@@ -42,6 +42,8 @@ struct repair {
 	unsigned head, tail;			     /* modulo REPAIR_GAPS; equal: none */
 	struct repair_gap given_up[REPAIR_GIVEN_UP]; /* the newest at n_given_up - 1, in turn */
 	unsigned n_given_up;
+	uint64_t filled;   /* what was asked for and came last, ... */
+	nsec_t filled_at;  /* ... and when; 0: nothing has */
 	nsec_t longest;	   /* from asking to coming, decaying */
 	unsigned patience; /* so many times that, while it is not known whether that is enough */
 	bool has_measured;

@@ -164,6 +164,35 @@ START_TEST(path_that_dies_takes_nothing_along)
 }
 END_TEST
 
+/* What it took along keeps the other one busy for so long that all of it is asked for again. */
+START_TEST(better_path_that_is_dead_for_a_moment_costs_no_order)
+{
+	FOR_SEEDS
+	{
+		ends_begin(seed, 2);
+		for (unsigned i = 0; i < 2 * ENDS_PATHS; i++)
+			*simnet_path(sim.net, i) = (struct simnet_path){
+				.rate_bps = i % ENDS_PATHS ? 12000000 : 5000000,
+				.delay = i % ENDS_PATHS ? 15 * MSEC : 25 * MSEC,
+				.jitter = 3 * MSEC,
+				.queue = 200 * MSEC};
+		ends_add_flow(1400, 0, MANY);
+		ends_add_flow(150, 20 * MSEC, MANY);
+		warm_up(seed);
+		for (int end = NEAR; end <= FAR; end++) {
+			ends_path(end, 1)->dead_from = simnet_now(sim.net);
+			ends_path(end, 1)->dead_to = simnet_now(sim.net) + 200 * MSEC;
+		}
+		ends_run(SECONDS(1));
+		ends_stop(SECONDS(3));
+		ck_assert_seed(sim.n_lost > 0);
+		ck_assert_seed(SUM(n_delivered) == SUM(n_sent));
+		ck_assert_seed(sim.flows[0].n_disordered == 0);
+		ends_end();
+	}
+}
+END_TEST
+
 START_TEST(new_session_loses_nothing_and_keeps_the_order)
 {
 	FOR_SEEDS
@@ -536,6 +565,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, without_loss_all_comes_once_in_order_and_in_time);
 	tcase_add_test(t, mode_auto_keeps_sparse_flows_in_order_too);
 	tcase_add_test(t, path_that_dies_takes_nothing_along);
+	tcase_add_test(t, better_path_that_is_dead_for_a_moment_costs_no_order);
 	tcase_add_test(t, new_session_loses_nothing_and_keeps_the_order);
 	tcase_add_test(t, most_of_what_paths_lose_is_repaired);
 	tcase_add_test(t, weights_say_where_to_begin);

@@ -79,6 +79,21 @@ START_TEST(each_gap_is_asked_for_at_once_and_three_times_in_all)
 }
 END_TEST
 
+/* At the pace of a slow path, maybe. What comes behind a gap says nothing of it. */
+START_TEST(what_comes_in_order_is_waited_for)
+{
+	measure(20 * MSEC);
+	add(10, 12);
+	add(20, 21);
+	for (unsigned i = 0; i < REPAIR_TRIES; i++)
+		ask(T0 + i * 27 * MSEC, 10);
+	ck_assert(repair_filled(&r, 10, T0 + 150 * MSEC));
+	ck_assert_int_eq(repair_deadline(&r, 12), T0 + 204 * MSEC); /* the wait has doubled */
+	ck_assert(repair_filled(&r, 20, T0 + 160 * MSEC));
+	ck_assert_int_eq(repair_deadline(&r, 12), T0 + 162 * MSEC);
+}
+END_TEST
+
 START_TEST(requests_have_an_interval)
 {
 	unsigned at = 0;
@@ -251,6 +266,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, what_comes_is_cut_off_its_gap);
 	tcase_add_test(t, each_gap_is_asked_for_at_once_and_three_times_in_all);
+	tcase_add_test(t, what_comes_in_order_is_waited_for);
 	tcase_add_test(t, requests_have_an_interval);
 	tcase_add_test(t, the_wait_follows_what_it_takes);
 	tcase_add_test(t, nothing_is_asked_for_again_within_a_round_trip);

@@ -80,7 +80,7 @@ static void check_again(uint32_t dead, const uint64_t *counters, size_t n)
 	struct resend_item item;
 	size_t got = 0;
 
-	while (resend_next(&resend, dead, &item)) {
+	while (resend_next(&resend, dead, T0, &item)) {
 		const struct store_run *run = &item.run;
 		size_t len = run->n == 1 ? run->len : run->stride;
 		struct wg_data header;
@@ -93,7 +93,7 @@ static void check_again(uint32_t dead, const uint64_t *counters, size_t n)
 		for (size_t i = sizeof(header); i < len; i++)
 			ck_assert_uint_eq(run->data[i], (uint8_t)counters[got]);
 		/* One at a time, so that a run that is sent in parts is tried too. */
-		resend_done(&resend, &item, 1, len);
+		resend_done(&resend, &item, 1, len, T0);
 		got++;
 	}
 	ck_assert_uint_eq(got, n);
@@ -189,11 +189,46 @@ START_TEST(what_is_sent_again_anyway_need_not_be_asked_for)
 	ck_assert_again(1 << 0, 4, 5, 0, 1, 2, 3, 6, 7);
 	/* What has been, may be asked for. */
 	keep(0, 8, 3);
-	ck_assert(resend_next(&resend, 1 << 0, &item));
-	resend_done(&resend, &item, 1, STRIDE);
+	ck_assert(resend_next(&resend, 1 << 0, T0, &item));
+	resend_done(&resend, &item, 1, STRIDE, T0);
 	ck_assert(resend_want(&resend, SESSION, 7, 4));
 	ck_assert_again(1 << 0, 7, 8, 9, 10);
 	ck_assert_uint_eq(atomic_load(&resend.refused), 0);
+}
+END_TEST
+
+/* It comes, if only later than the peer thinks. */
+START_TEST(what_may_be_on_its_way_is_not_sent_again)
+{
+	struct resend_item item;
+
+	keep(0, 0, 4);
+	ck_assert(resend_want(&resend, SESSION, 1, 2));
+	ck_assert(resend_next(&resend, 0, T0, &item));
+	ck_assert_uint_eq(item.run.n, 2);
+	resend_done(&resend, &item, 2, 2 * STRIDE, T0 + 10);
+	ck_assert(resend_want(&resend, SESSION, 0, 4));
+	ck_assert_again(0, 0, 3);
+	ck_assert(resend_want(&resend, SESSION, 2, 2));
+	ck_assert_nothing(0);
+	ck_assert(resend_want(&resend, SESSION, 2, 2));
+	ck_assert(resend_next(&resend, 0, T0 + 10, &item));
+	ck_assert_uint_eq(item.run.first, 2);
+	ck_assert_uint_eq(atomic_load(&resend.refused), 0);
+}
+END_TEST
+
+/* Before anybody knew that the path is dead. */
+START_TEST(what_was_asked_for_is_not_sent_again_for_its_dead_path)
+{
+	struct resend_item item;
+
+	keep(0, 0, 4);
+	ck_assert(resend_want(&resend, SESSION, 1, 2));
+	ck_assert(resend_next(&resend, 0, T0, &item));
+	resend_done(&resend, &item, 2, 2 * STRIDE, T0);
+	ck_assert_again(1 << 0, 0, 3);
+	ck_assert_uint_eq(resend.outstanding, 0);
 }
 END_TEST
 
@@ -242,9 +277,9 @@ START_TEST(a_peer_cannot_ask_for_all_over_and_over)
 		keep(0, i, 30);
 	for (unsigned i = 0; i < 100; i++) {
 		resend_want(&resend, SESSION, 0, 60);
-		while (resend_next(&resend, 0, &item)) {
+		while (resend_next(&resend, 0, T0, &item)) {
 			bytes += item.run.len;
-			resend_done(&resend, &item, item.run.n, item.run.len);
+			resend_done(&resend, &item, item.run.n, item.run.len, T0);
 		}
 	}
 	ck_assert_uint_le(bytes, RESEND_CREDIT_MAX + BURST_BYTES_MAX);
@@ -322,7 +357,7 @@ START_TEST(without_memory_nothing_is_kept)
 	resend_init(&none, NULL);
 	resend_keep(&none, &paths[0], b, T0);
 	burst_put(b);
-	ck_assert(!resend_next(&none, 1 << 0, &item));
+	ck_assert(!resend_next(&none, 1 << 0, T0, &item));
 	resend_deinit(&none);
 }
 END_TEST
@@ -340,6 +375,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_path_in_the_slot_of_another_begins_anew);
 	tcase_add_test(t, what_the_peer_asks_for_is_sent_again);
 	tcase_add_test(t, what_is_sent_again_anyway_need_not_be_asked_for);
+	tcase_add_test(t, what_may_be_on_its_way_is_not_sent_again);
+	tcase_add_test(t, what_was_asked_for_is_not_sent_again_for_its_dead_path);
 	tcase_add_test(t, what_is_not_there_is_refused);
 	tcase_add_test(t, what_is_refused_is_told_in_few_packets);
 	tcase_add_test(t, a_peer_cannot_ask_for_all_over_and_over);

@@ -15,7 +15,8 @@ from lab import wait_until
 from traffic import iperf, udp_probe
 from wan import WanPair
 
-LINE = "rate=30mbit delay=10ms queue=100ms"
+# Slow, so that what reads the interface keeps up on a busy machine: else the kernel drops from its queue, names too.
+LINE = "rate=5mbit delay=10ms queue=100ms"
 LOSSY = LINE + " loss=20%"
 # Pings are lost too, so the lossy link must be allowed to be silent for longer.
 PATIENT = {"health_check_timeout_ms": 30000}
@@ -50,9 +51,9 @@ def test_urgent_packets_are_not_lost_while_one_link_loses_a_fifth(lab, is_upload
 def test_beside_bulk_which_is_spread_and_not_copied(lab):
     pair = make_pair(lab)
     bulk = threading.Thread(target=lambda: iperf(
-        pair.client_node, pair.server_node, SERVER_IP, 6, "--udp", "--bitrate", "40M", "--length", 1200))
+        pair.client_node, pair.server_node, SERVER_IP, 6, "--udp", "--bitrate", "6500k", "--length", 1200))
     bulk.start()
-    wait_until(lambda: pair.client.peer()["tx_bytes"] > 1 << 20, 10, "the bulk flows")
+    wait_until(lambda: pair.client.peer()["tx_bytes"] > 1 << 18, 10, "the bulk flows")
     before = [pair.sent(cable) for cable in pair.cables]
 
     outcome = ask_names(pair.client_node, pair.server_node, SERVER_IP)

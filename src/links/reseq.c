@@ -406,12 +406,12 @@ static bool window_alloc(struct reseq *r)
 }
 
 /* The first position from `from` on that is held, or is not; `end` if none is before that. */
-static uint64_t next_place(const struct reseq *r, uint64_t from, uint64_t end, bool is_held)
+static uint64_t next_place(const struct reseq *r, uint64_t from, uint64_t end, bool wants_held)
 {
 	for (; position_is_before(from, end); from++) {
 		size_t index = from % RESEQ_WINDOW;
 		uint64_t word = r->window->is_held[index / WORD_BITS];
-		uint64_t bits = (is_held ? word : ~word) >> index % WORD_BITS;
+		uint64_t bits = (wants_held ? word : ~word) >> index % WORD_BITS;
 
 		if (bits) {
 			from += (uint64_t)__builtin_ctzll(bits);

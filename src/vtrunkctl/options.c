@@ -15,7 +15,7 @@
 
 static const char usage[] = "usage: vtrunkctl [OPTION]... COMMAND\n"
 			    "\n"
-			    "Shows what a running vtrunkd does, and steers it.\n"
+			    "Shows the state of a running vtrunkd, and controls it.\n"
 			    "\n";
 
 static const char options_help[] =
@@ -24,8 +24,8 @@ static const char options_help[] =
 	"                          (" SOCKET_DEFAULT ")\n"
 	"  -n, --network NAME      only this network\n"
 	"  -j, --json              print the answer as one line of JSON\n"
-	"  -w, --watch             show the status again and again, until interrupted\n"
-	"  -i, --interval SECONDS  how often, 1 unless given\n"
+	"  -w, --watch             repeat the status until interrupted\n"
+	"  -i, --interval SECONDS  how often (1)\n"
 	"  -V, --version           print the version\n"
 	"  -h, --help              print this\n"
 	"\n"

@@ -152,14 +152,15 @@ static bool is_in_turn(const struct resend *r, uint32_t dead, struct store_run *
 }
 
 /*
- * Has it been sent again, so that it may be on its way still at `time` (0: at all)? If only its end
- * was, that is cut off.
+ * Has it been sent again over a path that works, so that it may be on its way still at `time` (0:
+ * at all)? If only its end was, that is cut off.
  */
-static bool was_sent_again(struct store_run *run, nsec_t time)
+static bool was_sent_again(struct store_run *run, uint32_t dead, nsec_t time)
 {
 	const struct store_again *a = run->again;
 
-	if (time >= a->until || a->end <= run->first || run->first + run->n <= a->first)
+	if (a->slots & dead || time >= a->until || a->end <= run->first ||
+	    run->first + run->n <= a->first)
 		return false;
 	if (run->first < a->first) {
 		store_run_cut(run, a->first - run->first);
@@ -185,7 +186,7 @@ static bool next_wanted(struct resend *r, uint32_t dead, nsec_t now, struct stor
 		       ret->stride <= r->credit) {
 			refuse(r, session, *next, ret->first - *next);
 			*next = ret->first;
-			if (!is_in_turn(r, dead, ret) && !was_sent_again(ret, now))
+			if (!is_in_turn(r, dead, ret) && !was_sent_again(ret, dead, now))
 				return true;
 			*next += ret->n;
 		}
@@ -251,7 +252,7 @@ bool resend_next(struct resend *r, uint32_t dead, nsec_t now, struct resend_item
 			continue;
 		ret->slot = slot;
 		while (next_of_path(r, slot, &ret->run)) {
-			if (!was_sent_again(&ret->run, 0))
+			if (!was_sent_again(&ret->run, dead, 0))
 				return true;
 			/* It was asked for before the path was known to be dead. */
 			advance(r, slot, end_of(&ret->run));
@@ -262,20 +263,28 @@ bool resend_next(struct resend *r, uint32_t dead, nsec_t now, struct resend_item
 }
 
 /* What touches is remembered as one. */
-static void note_again(struct store_again *a, uint64_t first, uint64_t end, nsec_t until)
+static void note_again(struct store_again *a, const struct store_again *next)
 {
+	uint64_t first = next->first;
+	uint64_t end = next->end;
+	nsec_t until = next->until;
+	uint32_t slots = next->slots;
+
 	if (a->until && first <= a->end && a->first <= end) {
 		first = a->first < first ? a->first : first;
 		end = a->end > end ? a->end : end;
 		until = nsec_max(a->until, until);
+		slots |= a->slots;
 	}
-	*a = (struct store_again){first, end, until};
+	*a = (struct store_again){first, end, until, slots};
 }
 
 void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes,
-		 nsec_t until)
+		 uint8_t slot, nsec_t until)
 {
-	note_again(item->run.again, item->run.first, item->run.first + n, until);
+	uint64_t first = item->run.first;
+
+	note_again(item->run.again, &(struct store_again){first, first + n, until, 1U << slot});
 	count(&r->packets, n);
 	count(&r->bytes, bytes);
 	if (item->slot != PATH_SLOT_NONE) {

@@ -68,9 +68,12 @@ bool resend_want(struct resend *r, uint32_t session, uint64_t first, uint32_t n)
 
 /* The next to be sent again; `dead` are the slots of paths from which no report will come. */
 bool resend_next(struct resend *r, uint32_t dead, nsec_t now, struct resend_item *ret);
-/* The first `n` datagrams of the item have been sent, and may be on their way until then. */
+/*
+ * The first `n` datagrams of the item have been sent over a path, on which they may be on their way
+ * until then.
+ */
 void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes,
-		 nsec_t until);
+		 uint8_t slot, nsec_t until);
 
 /*
  * Writes frames that tell the peer what it waits for in vain in this session, as many as there is

@@ -510,16 +510,17 @@ static void note_repair(struct spread *s, nsec_t age, nsec_t now)
 	s->repair_at = now;
 }
 
-static void note_resent(struct spread *s, struct pathctl *c, const struct resend_item *item,
+static void note_resent(struct spread *s, const struct choice *sent, const struct resend_item *item,
 			const struct burst *b, nsec_t now)
 {
+	struct pathctl *c = sent->control;
 	nsec_t until = now;
 
 	if (c) {
 		pathctl_sent_again(c, item->run.session, item->run.first, b->n, b->len, now);
 		until = pathctl_reported_at(c, now);
 	}
-	resend_done(&s->resend, item, b->n, b->len, until);
+	resend_done(&s->resend, item, b->n, b->len, sent->entry->path->slot, until);
 }
 
 bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool *bursts,
@@ -547,7 +548,7 @@ bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool
 		choose(s, set, &candidates, b, now, &best);
 		is_sent = best.entry && push(s, best.entry, b);
 		if (is_sent)
-			note_resent(s, best.control, &item, b, now);
+			note_resent(s, &best, &item, b, now);
 		*ret_retry = best.retry;
 		burst_put(b);
 	}

@@ -20,10 +20,11 @@ struct store {
 	struct store_cell *oldest, *newest;
 };
 
-/* What was sent again of a run last, and until when that may be on its way. */
+/* What was sent again of a run last, over which slots, and until when it may be on its way. */
 struct store_again {
 	uint64_t first, end;
 	nsec_t until;
+	uint32_t slots;
 };
 
 /* Transport messages that were sent over one path at once: counters from `first` on. */

@@ -93,7 +93,7 @@ static void check_again(uint32_t dead, const uint64_t *counters, size_t n)
 		for (size_t i = sizeof(header); i < len; i++)
 			ck_assert_uint_eq(run->data[i], (uint8_t)counters[got]);
 		/* One at a time, so that a run that is sent in parts is tried too. */
-		resend_done(&resend, &item, 1, len, T0);
+		resend_done(&resend, &item, 1, len, 1, T0);
 		got++;
 	}
 	ck_assert_uint_eq(got, n);
@@ -190,7 +190,7 @@ START_TEST(what_is_sent_again_anyway_need_not_be_asked_for)
 	/* What has been, may be asked for. */
 	keep(0, 8, 3);
 	ck_assert(resend_next(&resend, 1 << 0, T0, &item));
-	resend_done(&resend, &item, 1, STRIDE, T0);
+	resend_done(&resend, &item, 1, STRIDE, 1, T0);
 	ck_assert(resend_want(&resend, SESSION, 7, 4));
 	ck_assert_again(1 << 0, 7, 8, 9, 10);
 	ck_assert_uint_eq(atomic_load(&resend.refused), 0);
@@ -206,7 +206,7 @@ START_TEST(what_may_be_on_its_way_is_not_sent_again)
 	ck_assert(resend_want(&resend, SESSION, 1, 2));
 	ck_assert(resend_next(&resend, 0, T0, &item));
 	ck_assert_uint_eq(item.run.n, 2);
-	resend_done(&resend, &item, 2, 2 * STRIDE, T0 + 10);
+	resend_done(&resend, &item, 2, 2 * STRIDE, 1, T0 + 10);
 	ck_assert(resend_want(&resend, SESSION, 0, 4));
 	ck_assert_again(0, 0, 3);
 	ck_assert(resend_want(&resend, SESSION, 2, 2));
@@ -226,9 +226,22 @@ START_TEST(what_was_asked_for_is_not_sent_again_for_its_dead_path)
 	keep(0, 0, 4);
 	ck_assert(resend_want(&resend, SESSION, 1, 2));
 	ck_assert(resend_next(&resend, 0, T0, &item));
-	resend_done(&resend, &item, 2, 2 * STRIDE, T0);
+	resend_done(&resend, &item, 2, 2 * STRIDE, 1, T0);
 	ck_assert_again(1 << 0, 0, 3);
 	ck_assert_uint_eq(resend.outstanding, 0);
+}
+END_TEST
+
+/* ... unless that went over the very path, or another one that is dead now. */
+START_TEST(what_was_asked_for_and_went_over_a_dead_path_is_sent_again)
+{
+	struct resend_item item;
+
+	keep(0, 0, 4);
+	ck_assert(resend_want(&resend, SESSION, 1, 2));
+	ck_assert(resend_next(&resend, 0, T0, &item));
+	resend_done(&resend, &item, 2, 2 * STRIDE, 0, T0 + 10);
+	ck_assert_again(1 << 0, 0, 1, 2, 3);
 }
 END_TEST
 
@@ -279,7 +292,7 @@ START_TEST(a_peer_cannot_ask_for_all_over_and_over)
 		resend_want(&resend, SESSION, 0, 60);
 		while (resend_next(&resend, 0, T0, &item)) {
 			bytes += item.run.len;
-			resend_done(&resend, &item, item.run.n, item.run.len, T0);
+			resend_done(&resend, &item, item.run.n, item.run.len, 1, T0);
 		}
 	}
 	ck_assert_uint_le(bytes, RESEND_CREDIT_MAX + BURST_BYTES_MAX);
@@ -377,6 +390,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, what_is_sent_again_anyway_need_not_be_asked_for);
 	tcase_add_test(t, what_may_be_on_its_way_is_not_sent_again);
 	tcase_add_test(t, what_was_asked_for_is_not_sent_again_for_its_dead_path);
+	tcase_add_test(t, what_was_asked_for_and_went_over_a_dead_path_is_sent_again);
 	tcase_add_test(t, what_is_not_there_is_refused);
 	tcase_add_test(t, what_is_refused_is_told_in_few_packets);
 	tcase_add_test(t, a_peer_cannot_ask_for_all_over_and_over);

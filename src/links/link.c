@@ -218,11 +218,21 @@ static bool send_pending(struct link *l)
 	return true;
 }
 
+/* The worker has been woken for that, and sends what is queued when it has done it. */
+static bool awaits_socket(const struct link *l)
+{
+	return atomic_load_explicit(&l->replacement, memory_order_relaxed);
+}
+
 static enum turn_end send_some(struct link *l)
 {
 	for (int i = 0; i < SENDS_PER_TURN; i++) {
 		if (!next_tx(l))
 			return TURN_EMPTY;
+		/* After the burst was taken: if a socket was given before it, it is for that one.
+		 */
+		if (awaits_socket(l))
+			return TURN_OVER;
 		if (!send_pending(l))
 			return TURN_BLOCKED;
 		tell_room(l);
@@ -242,12 +252,6 @@ static void end_turn(struct link *l, enum turn_end end)
 	atomic_store_explicit(&l->is_blocked, end == TURN_BLOCKED, memory_order_relaxed);
 	atomic_store_explicit(&l->is_sending, false, memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst);
-}
-
-/* The worker has been woken for that, and sends what is queued when it has done it. */
-static bool awaits_socket(const struct link *l)
-{
-	return atomic_load_explicit(&l->replacement, memory_order_relaxed);
 }
 
 /*

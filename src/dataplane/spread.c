@@ -608,21 +608,22 @@ nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, uint8
 			     nsec_t now, bool *ret_fast)
 {
 	struct candidates candidates;
+	double capacity = 0;
 	nsec_t longest = 0;
 
 	*ret_fast = false;
 	if (!set || !spread_is_controlled(set))
 		return 0;
 	find_users(s, set, binding, now, &candidates);
-	*ret_fast = candidates.n > 0;
 	for (unsigned i = 0; i < candidates.n; i++) {
 		const struct path *p = set->entries[candidates.entries[i]].path;
 		const struct pathctl *c = s->controls[p->slot];
 
-		*ret_fast &= c && pathctl_is_fast(c);
+		capacity += c ? c->capacity : 0;
 		if (c && c->delays.is_known)
 			longest = nsec_max(longest, pathctl_round_trip(c) + pathctl_queue(c, now));
 	}
+	*ret_fast = capacity >= PATHCTL_RATE_FAST;
 	if (longest && binding == BINDING_NONE && now - s->repair_at < REPAIR_AGE_SPAN)
 		longest += s->repair_age;
 	return longest;

@@ -89,7 +89,7 @@ uint64_t spread_burst_bytes_rcu(struct spread *s, const struct path_set *set, ui
 				nsec_t now);
 /*
  * The longest round trip over the paths, including the queues there and the wait for repairs; 0 if
- * that is not known. `ret_fast`: are all paths fast?
+ * that is not known. `ret_fast`: are they fast, all together?
  */
 nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, uint8_t binding,
 			     nsec_t now, bool *ret_fast);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-/* What reports do to the choice of a path: tests/sim/ has how well it is. */
+/* What reports do to the choice of a path: tests/sim/ has how well it is. And what waits for it. */
 #include "check_main.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@
 #define T0 (1000 * NSEC_PER_SEC)
 #define SESSION 7
 #define BYTES 1400
+#define N_FAST 4
 
 static struct path path;
 static struct path_set set;
@@ -71,6 +72,34 @@ START_TEST(arrivals_by_any_clock_give_times_that_can_be_added)
 }
 END_TEST
 
+/* Is the queue before so many paths, of that capacity each, timed as that of fast ones? */
+static bool is_fast(unsigned n, double capacity)
+{
+	static struct path more[N_FAST];
+	bool is_fast;
+
+	set.n = 0;
+	for (unsigned i = 0; i < n; i++) {
+		more[i].slot = (uint8_t)i;
+		atomic_init(&more[i].way, i + 2);
+		set.entries[set.n++] = (struct path_entry){.path = &more[i], .state = HEALTH_UP};
+		spread_control(spread, &set, &set.entries[i], now)->capacity = capacity;
+	}
+	spread_round_trip_rcu(spread, &set, BINDING_NONE, now, &is_fast);
+	return is_fast;
+}
+
+/* Memory goes cold, and the queue gets full, by what they carry together. */
+START_TEST(paths_are_fast_together)
+{
+	ck_assert(is_fast(1, PATHCTL_RATE_FAST));
+	ck_assert(!is_fast(1, PATHCTL_RATE_FAST * 0.99));
+	ck_assert(is_fast(N_FAST, PATHCTL_RATE_FAST / N_FAST));
+	ck_assert(!is_fast(N_FAST, PATHCTL_RATE_FAST / N_FAST * 0.99));
+	ck_assert(!is_fast(0, 0));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("spread");
@@ -78,6 +107,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, arrivals_by_any_clock_give_times_that_can_be_added);
+	tcase_add_test(t, paths_are_fast_together);
 	suite_add_tcase(s, t);
 	return s;
 }

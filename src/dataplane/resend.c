@@ -86,15 +86,12 @@ bool resend_want(struct resend *r, uint32_t session, uint64_t first, uint32_t n)
 static bool find_wanted(const struct resend *r, uint32_t session, uint64_t next, uint64_t end,
 			struct store_run *ret)
 {
-	struct store_run run;
-
-	if (!store_find(&r->store, session, next, end, &run))
+	if (!store_find(&r->store, session, next, end, ret))
 		return false;
-	if (run.first < next)
-		store_run_skip(&run, next - run.first);
-	if (run.first + run.n > end)
-		store_run_cut(&run, end - run.first);
-	*ret = run;
+	if (ret->first < next)
+		store_run_skip(ret, next - ret->first);
+	if (ret->first + ret->n > end)
+		store_run_cut(ret, end - ret->first);
 	return true;
 }
 
@@ -263,20 +260,15 @@ bool resend_next(struct resend *r, uint32_t dead, nsec_t now, struct resend_item
 }
 
 /* What touches is remembered as one. */
-static void note_again(struct store_again *a, const struct store_again *next)
+static void note_again(struct store_again *a, struct store_again next)
 {
-	uint64_t first = next->first;
-	uint64_t end = next->end;
-	nsec_t until = next->until;
-	uint32_t slots = next->slots;
-
-	if (a->until && first <= a->end && a->first <= end) {
-		first = a->first < first ? a->first : first;
-		end = a->end > end ? a->end : end;
-		until = nsec_max(a->until, until);
-		slots |= a->slots;
+	if (a->until && next.first <= a->end && a->first <= next.end) {
+		next.first = a->first < next.first ? a->first : next.first;
+		next.end = a->end > next.end ? a->end : next.end;
+		next.until = nsec_max(a->until, next.until);
+		next.slots |= a->slots;
 	}
-	*a = (struct store_again){first, end, until, slots};
+	*a = next;
 }
 
 void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, uint64_t bytes,
@@ -284,14 +276,13 @@ void resend_done(struct resend *r, const struct resend_item *item, uint32_t n, u
 {
 	uint64_t first = item->run.first;
 
-	note_again(item->run.again, &(struct store_again){first, first + n, until, 1U << slot});
+	note_again(item->run.again, (struct store_again){first, first + n, until, 1U << slot});
 	count(&r->packets, n);
 	count(&r->bytes, bytes);
 	if (item->slot != PATH_SLOT_NONE) {
-		advance(r, item->slot,
-			(struct resend_place){item->run.session, item->run.first + n - 1});
+		advance(r, item->slot, (struct resend_place){item->run.session, first + n - 1});
 		return;
 	}
-	r->wanted[r->tail % RESEND_WANTED].next = item->run.first + n;
+	r->wanted[r->tail % RESEND_WANTED].next = first + n;
 	r->credit -= bytes < r->credit ? bytes : r->credit;
 }

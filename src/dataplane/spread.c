@@ -114,11 +114,9 @@ bool spread_push(struct spread *s, struct pathctl *c, const struct path_entry *e
 	if (!push(s, e, b))
 		return false;
 	memcpy(&header, b->data, sizeof(header));
-	if (c && b->binding != BINDING_NONE)
-		pathctl_sent_apart(c, le32_get(header.receiver_index), le64_get(header.counter),
-				   b->n, b->len, now);
-	else if (c)
-		pathctl_sent(c, le32_get(header.receiver_index), le64_get(header.counter), b->n,
+	if (c)
+		pathctl_sent(c, b->binding == BINDING_NONE ? SENT_NEW : SENT_APART,
+			     le32_get(header.receiver_index), le64_get(header.counter), b->n,
 			     b->len, now);
 	return true;
 }
@@ -517,7 +515,7 @@ static void note_resent(struct spread *s, const struct choice *sent, const struc
 	nsec_t until = now;
 
 	if (c) {
-		pathctl_sent_again(c, item->run.session, item->run.first, b->n, b->len, now);
+		pathctl_sent(c, SENT_AGAIN, item->run.session, item->run.first, b->n, b->len, now);
 		until = pathctl_reported_at(c, now);
 	}
 	resend_done(&s->resend, item, b->n, b->len, sent->entry->path->slot, until);

@@ -317,7 +317,7 @@ static struct arrived arrived_since(const struct pathctl *c, const struct sent_r
 	nsec_t sending = rec->at - c->step_at;
 	struct arrived a = {r->rx_bytes - c->step_bytes, arriving, arriving, false, false, false};
 
-	if (rec->is_copy)
+	if (rec->kind == SENT_AGAIN)
 		return a;
 	a.elapsed = nsec_max(arriving, sending);
 	a.is_slower = (double)(arriving - sending) >
@@ -370,8 +370,8 @@ bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t no
 	if (!rec)
 		return false;
 	c->progress = now;
-	sample =
-		(struct delay_sample){rec->at, r->arrival, rec->is_copy, c->state == PATHCTL_DRAIN};
+	sample = (struct delay_sample){rec->at, r->arrival, rec->kind == SENT_AGAIN,
+				       c->state == PATHCTL_DRAIN};
 	delays_add(&c->delays, &sample, now);
 	step(c, rec, r, now);
 	return true;

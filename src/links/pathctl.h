@@ -106,15 +106,8 @@ void pathctl_init(struct pathctl *c, uint32_t way, double share, nsec_t now);
 bool pathctl_is_fast(const struct pathctl *c);
 
 /* Data was given to the path. */
-void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
-		  uint64_t bytes, nsec_t now);
-/* The same for data that stands apart from the order: its counters are behind those of other data.
- */
-void pathctl_sent_apart(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
-			uint64_t bytes, nsec_t now);
-/* The same for what was sent before, over whatever path: its arrival times nothing. */
-void pathctl_sent_again(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
-			uint64_t bytes, nsec_t now);
+void pathctl_sent(struct pathctl *c, enum sent_kind kind, uint32_t session, uint64_t counter,
+		  uint32_t packets, uint64_t bytes, nsec_t now);
 /* A report has come. False: it is about nothing that is outstanding. */
 bool pathctl_report(struct pathctl *c, const struct pathctl_report *r, nsec_t now);
 

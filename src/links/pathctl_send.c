@@ -111,44 +111,19 @@ static void note_idle(struct pathctl *c, const struct sent_record *next)
 	c->last_sent = next->at;
 }
 
-static void note_sent(struct pathctl *c, const struct sent_record *next)
+void pathctl_sent(struct pathctl *c, enum sent_kind kind, uint32_t session, uint64_t counter,
+		  uint32_t packets, uint64_t bytes, nsec_t now)
 {
-	note_idle(c, next);
-	sentlog_add(&c->sent, next);
-	c->next_send = nsec_max(c->next_send, next->at - PACE_CREDIT) +
-		       duration((double)next->bytes, c->rate);
-}
+	const struct sent_record next = {.first = counter,
+					 .end = counter + packets,
+					 .bytes = bytes,
+					 .at = now,
+					 .session = session,
+					 .kind = kind};
 
-void pathctl_sent(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
-		  uint64_t bytes, nsec_t now)
-{
-	note_sent(c, &(struct sent_record){.first = counter,
-					   .end = counter + packets,
-					   .bytes = bytes,
-					   .at = now,
-					   .session = session});
-}
-
-void pathctl_sent_apart(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
-			uint64_t bytes, nsec_t now)
-{
-	note_sent(c, &(struct sent_record){.first = counter,
-					   .end = counter + packets,
-					   .bytes = bytes,
-					   .at = now,
-					   .session = session,
-					   .is_apart = true});
-}
-
-void pathctl_sent_again(struct pathctl *c, uint32_t session, uint64_t counter, uint32_t packets,
-			uint64_t bytes, nsec_t now)
-{
-	note_sent(c, &(struct sent_record){.first = counter,
-					   .end = counter + packets,
-					   .bytes = bytes,
-					   .at = now,
-					   .session = session,
-					   .is_copy = true});
+	note_idle(c, &next);
+	sentlog_add(&c->sent, &next);
+	c->next_send = nsec_max(c->next_send, now - PACE_CREDIT) + duration((double)bytes, c->rate);
 }
 
 static nsec_t patience(const struct pathctl *c)

@@ -11,10 +11,11 @@ static struct sent_record *record_at(struct sentlog *s, unsigned position)
 
 static bool continues(const struct sent_record *last, const struct sent_record *next)
 {
-	bool is_next = next->is_apart ? last->end == next->first : last->end <= next->first;
+	bool is_next =
+		next->kind == SENT_APART ? last->end == next->first : last->end <= next->first;
 
-	return last->session == next->session && is_next && last->is_copy == next->is_copy &&
-	       last->is_apart == next->is_apart && next->at - last->at <= SENTLOG_RECORD;
+	return last->session == next->session && is_next && last->kind == next->kind &&
+	       next->at - last->at <= SENTLOG_RECORD;
 }
 
 void sentlog_add(struct sentlog *s, const struct sent_record *next)
@@ -32,7 +33,7 @@ void sentlog_add(struct sentlog *s, const struct sent_record *next)
 	last->end = next->end;
 	last->bytes += next->bytes;
 	s->sent_bytes += next->bytes;
-	s->has_apart |= next->is_apart;
+	s->has_apart |= next->kind == SENT_APART;
 }
 
 static bool holds(const struct sent_record *r, uint32_t session, uint64_t counter)
@@ -51,7 +52,7 @@ static unsigned find(struct sentlog *s, uint32_t session, uint64_t counter)
 	for (unsigned at = s->tail; at != s->head; at++) {
 		if (!holds(record_at(s, at), session, counter))
 			continue;
-		if (!s->has_apart || record_at(s, at)->is_apart)
+		if (!s->has_apart || record_at(s, at)->kind == SENT_APART)
 			return at;
 		if (found == s->head)
 			found = at;

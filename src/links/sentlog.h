@@ -16,14 +16,19 @@
 #define SENTLOG_RECORD (NSEC_PER_MSEC / 2)
 #define SENTLOG_RECORDS 1024
 
+enum sent_kind {
+	SENT_NEW,
+	SENT_APART, /* its counters are a block's, all in a row, behind those of other data */
+	SENT_AGAIN, /* of what was sent before, over whatever path: its arrival times nothing */
+};
+
 /* Data sent in a row: of counters [first, end) of a session. */
 struct sent_record {
 	uint64_t first, end;
 	uint64_t bytes_before, bytes; /* cumulative, and of this record */
 	nsec_t at;
 	uint32_t session;
-	bool is_copy;  /* of what was sent before, over whatever path */
-	bool is_apart; /* its counters are a block's, and all in a row */
+	enum sent_kind kind;
 };
 
 struct sentlog {

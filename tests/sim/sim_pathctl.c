@@ -120,7 +120,7 @@ static void send_burst(struct run *r, uint64_t n)
 	r->queue_max = nsec_max(r->queue_max, queue);
 	r->queue_sum += queue;
 	r->queue_samples++;
-	pathctl_sent(&r->ctl, 1, r->counter, (uint32_t)n, n * PACKET_BYTES, now);
+	pathctl_sent(&r->ctl, SENT_NEW, 1, r->counter, (uint32_t)n, n * PACKET_BYTES, now);
 	for (uint64_t i = 0; i < n; i++)
 		simnet_send(r->net, FORWARD, PACKET_BYTES, on_packet, r, r->counter++);
 }
@@ -451,7 +451,8 @@ START_TEST(copies_show_that_the_queue_has_gone)
 					     simnet_now(r.net));
 
 		if (at <= simnet_now(r.net)) {
-			pathctl_sent_again(&r.ctl, 1, lost, 1, PACKET_BYTES, simnet_now(r.net));
+			pathctl_sent(&r.ctl, SENT_AGAIN, 1, lost, 1, PACKET_BYTES,
+				     simnet_now(r.net));
 			simnet_send(r.net, FORWARD, PACKET_BYTES, on_packet, &r, lost++);
 		}
 		simnet_run(r.net, simnet_now(r.net) + NSEC_PER_MSEC);
@@ -538,10 +539,11 @@ START_TEST(data_apart_is_known_by_its_own_counters)
 
 	ck_assert_ptr_nonnull(c);
 	pathctl_init(c, 1, 1, at);
-	pathctl_sent(c, 1, 90, 10, 10000, at);
-	pathctl_sent(c, 1, 612, 10, 10000, at + 1000); /* both in a record, 100 to 611 between */
-	pathctl_sent_apart(c, 1, 100, 10, 10000, at + 2000);
-	pathctl_sent(c, 1, 630, 10, 10000, at + NSEC_PER_MSEC);
+	pathctl_sent(c, SENT_NEW, 1, 90, 10, 10000, at);
+	pathctl_sent(c, SENT_NEW, 1, 612, 10, 10000,
+		     at + 1000); /* both in a record, 100 to 611 between */
+	pathctl_sent(c, SENT_APART, 1, 100, 10, 10000, at + 2000);
+	pathctl_sent(c, SENT_NEW, 1, 630, 10, 10000, at + NSEC_PER_MSEC);
 	ck_assert(pathctl_report(c, &(struct pathctl_report){1, 104, 25000, at + 5000}, at + 9000));
 	ck_assert_uint_eq(pathctl_inflight(c), 15000);
 	ck_assert(

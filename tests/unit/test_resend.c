@@ -197,8 +197,8 @@ START_TEST(what_is_sent_again_anyway_need_not_be_asked_for)
 }
 END_TEST
 
-/* It comes, if only later than the peer thinks. */
-START_TEST(what_may_be_on_its_way_is_not_sent_again)
+/* Of four packets that went over slot 0, the two in the middle: asked for, and sent again. */
+static void send_two_again(uint8_t slot, nsec_t until)
 {
 	struct resend_item item;
 
@@ -206,7 +206,15 @@ START_TEST(what_may_be_on_its_way_is_not_sent_again)
 	ck_assert(resend_want(&resend, SESSION, 1, 2));
 	ck_assert(resend_next(&resend, 0, T0, &item));
 	ck_assert_uint_eq(item.run.n, 2);
-	resend_done(&resend, &item, 2, 2 * STRIDE, 1, T0 + 10);
+	resend_done(&resend, &item, 2, 2 * STRIDE, slot, until);
+}
+
+/* It comes, if only later than the peer thinks. */
+START_TEST(what_may_be_on_its_way_is_not_sent_again)
+{
+	struct resend_item item;
+
+	send_two_again(1, T0 + 10);
 	ck_assert(resend_want(&resend, SESSION, 0, 4));
 	ck_assert_again(0, 0, 3);
 	ck_assert(resend_want(&resend, SESSION, 2, 2));
@@ -221,12 +229,7 @@ END_TEST
 /* Before anybody knew that the path is dead. */
 START_TEST(what_was_asked_for_is_not_sent_again_for_its_dead_path)
 {
-	struct resend_item item;
-
-	keep(0, 0, 4);
-	ck_assert(resend_want(&resend, SESSION, 1, 2));
-	ck_assert(resend_next(&resend, 0, T0, &item));
-	resend_done(&resend, &item, 2, 2 * STRIDE, 1, T0);
+	send_two_again(1, T0);
 	ck_assert_again(1 << 0, 0, 3);
 	ck_assert_uint_eq(resend.outstanding, 0);
 }
@@ -235,12 +238,7 @@ END_TEST
 /* ... unless that went over the very path, or another one that is dead now. */
 START_TEST(what_was_asked_for_and_went_over_a_dead_path_is_sent_again)
 {
-	struct resend_item item;
-
-	keep(0, 0, 4);
-	ck_assert(resend_want(&resend, SESSION, 1, 2));
-	ck_assert(resend_next(&resend, 0, T0, &item));
-	resend_done(&resend, &item, 2, 2 * STRIDE, 0, T0 + 10);
+	send_two_again(0, T0 + 10);
 	ck_assert_again(1 << 0, 0, 1, 2, 3);
 }
 END_TEST

@@ -48,7 +48,7 @@ static void send_and_report(uint64_t counter, uint64_t arrival)
 					    .rx_bytes = (counter + 1) * BYTES,
 					    .arrival_ns = arrival};
 
-	pathctl_sent(control(), SESSION, counter, 1, BYTES, now);
+	pathctl_sent(control(), SENT_NEW, SESSION, counter, 1, BYTES, now);
 	now += 20 * NSEC_PER_MSEC;
 	spread_report_rcu(spread, &set, &report, now);
 }

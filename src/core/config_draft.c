@@ -13,7 +13,7 @@
 #include "crypto/keys.h"
 
 /* With profile = small. */
-#define SMALL_RECEIVE_BUFFER (1 << 20)
+#define SMALL_RECEIVE_BUFFER (2 << 20)
 #define SMALL_SEND_BUFFER (256 << 10)
 
 static const struct section_kind *find_kind(const char *name)

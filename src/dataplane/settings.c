@@ -20,7 +20,7 @@ const struct network_sizes network_sizes_normal = {
 
 /* A router with little memory: docs/design/small-machines.md has what this costs. */
 const struct network_sizes network_sizes_small = {
-	.buffers = 24,
+	.buffers = 16,
 	.reorder_packets = 512,
 	.repair_buffer = 768 << 10,
 	.handshake_queue = 128,

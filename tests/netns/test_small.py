@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bond import SERVER_IP, Pair
+from bond import CLIENT_IP, SERVER_IP, Pair
 from lab import wait_until
 from test_service import IS_SANITIZED
 from traffic import ping_lost, transfer
@@ -20,24 +20,32 @@ from tunnels import resident_bytes  # noqa: E402
 LIMIT_MB = 8
 
 
-@pytest.fixture(name="pair")
-def make_pair(lab):
-    pair = Pair(lab, start=False)
+def small_pair(lab, **options):
+    pair = Pair(lab, start=False, **options)
     for daemon in (pair.client, pair.server):
         daemon.sections["daemon"] = {"profile": "small"}
     return pair
+
+
+@pytest.fixture(name="pair")
+def make_pair(lab):
+    return small_pair(lab)
 
 
 def resident_mb(daemon):
     return resident_bytes(daemon.processes()) / 1e6
 
 
-def test_small_daemon_stays_small_while_it_carries_data(pair):
+def test_small_daemon_stays_small_while_it_carries_data(lab):
+    """Even when it has used all of its buffers; each further link has its own."""
+    pair = small_pair(lab, rates=[None])
     pair.start()
-    assert pair.client.network()["sizes"]["buffers"] == 24
+    assert pair.client.network()["sizes"]["buffers"] == 16
     assert pair.client.network()["aead"] == "openssl"
 
-    transfer(pair.client_node, pair.server_node, SERVER_IP, 64 << 20)
+    for _ in range(2):
+        transfer(pair.client_node, pair.server_node, SERVER_IP, 64 << 20)
+        transfer(pair.server_node, pair.client_node, CLIENT_IP, 64 << 20)
 
     assert ping_lost(pair.client_node, SERVER_IP) == 0
     # What its start has used is given back after a while.
@@ -54,10 +62,10 @@ def test_sizes_are_as_configured_and_the_least_ones_work(pair):
     pair.client.sections["link wan1"]["receive_buffer"] = 200000
     pair.start()
     assert pair.client.network()["sizes"] == least
-    assert [link["receive_buffer"] for link in pair.client.network()["links"]] == [200000, 1 << 20]
+    assert [link["receive_buffer"] for link in pair.client.network()["links"]] == [200000, 2 << 20]
 
     transfer(pair.client_node, pair.server_node, SERVER_IP, 16 << 20)
-    transfer(pair.server_node, pair.client_node, "10.10.0.2", 16 << 20)
+    transfer(pair.server_node, pair.client_node, CLIENT_IP, 16 << 20)
     assert ping_lost(pair.client_node, SERVER_IP) == 0
 
 

@@ -182,6 +182,12 @@ static void rouse_others(struct probe_path *in_doubt)
 	}
 }
 
+static bool is_to_be_forgotten(const struct probe_path *pp, nsec_t now)
+{
+	return !pp->name && pp->health.state == HEALTH_DOWN &&
+	       now - pp->health.since > FORGET_AFTER;
+}
+
 void probe_path_tick(struct timer *t, nsec_t now)
 {
 	struct probe_path *pp =
@@ -193,10 +199,8 @@ void probe_path_tick(struct timer *t, nsec_t now)
 				      : probe_stock_tick(pp, now);
 	if (has_changed)
 		probe_path_announce(pp, p->is_multilink ? "no answer" : "trying again", now);
-	if (!pp->name && pp->health.state == HEALTH_DOWN && now - pp->health.since > FORGET_AFTER) {
-		probe_remove_path(pp);
+	if (is_to_be_forgotten(pp, now) && probe_remove_path(pp))
 		return;
-	}
 	if (p->is_multilink && health_wants_ping(&pp->health, now))
 		send_ping(pp, now);
 	probe_mtu_tick(pp, now);

@@ -11,7 +11,8 @@ void probe_path_send(struct probe_path *pp, const struct frame *frames, int n, n
 /* probe_paths.c: which paths there are, and where they lead */
 /* Publishes a new snapshot; false without memory, and the old one stays in force. */
 bool probe_publish(struct probe *p);
-void probe_remove_path(struct probe_path *pp);
+/* False without memory: it stays as it is, since the snapshot in force has it. */
+bool probe_remove_path(struct probe_path *pp);
 void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t now);
 /*
  * Makes the path over that link that the configuration wants, and takes away the one that it

@@ -140,21 +140,21 @@ static struct probe_path *add_path(struct probe *p, struct link *l, nsec_t now)
 	return pp;
 }
 
-void probe_remove_path(struct probe_path *pp)
+bool probe_remove_path(struct probe_path *pp)
 {
 	struct probe *p = pp->probe;
 
 	p->paths[pp->path->slot] = NULL;
 	if (!probe_publish(p) && rcu_own(&p->bond->paths)) {
-		/* The snapshot in force still has it: it stays, and goes another time. */
 		p->paths[pp->path->slot] = pp;
-		return;
+		return false;
 	}
 	timerq_disarm(p->timers, &pp->timer);
 	news_path_removed(pp);
 	path_retire(pp->path);
 	free(pp->found);
 	free(pp);
+	return true;
 }
 
 static struct probe_path *find_path(struct probe *p, const struct link *l,
@@ -394,8 +394,7 @@ void probe_remove_link(struct probe *p, const struct link *l)
 		/* Else the peer would go on sending to where nobody listens. */
 		pp->health.state = HEALTH_DOWN;
 		probe_path_tell_down(pp, clock_now());
-		probe_remove_path(pp);
-		if (p->paths[i] != pp)
+		if (probe_remove_path(pp))
 			continue;
 		/* No memory for a snapshot without it: then none at all, for now. */
 		path_set_retire(rcu_own(&p->bond->paths));

@@ -8,6 +8,17 @@
 #include "dataplane/resolver.h"
 #include "probe_sim.h"
 
+static bool has_no_memory;
+
+/* In place of calloc(): see meson.build. */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return has_no_memory ? NULL : __real_calloc(n, size);
+}
+
 START_TEST(wrong_pongs_bring_nothing_up)
 {
 	struct probe_path *pp;
@@ -154,6 +165,21 @@ START_TEST(learnt_path_that_stays_down_is_forgotten)
 }
 END_TEST
 
+START_TEST(path_that_there_is_no_memory_to_forget_is_forgotten_later)
+{
+	begin(1, "", MULTILINK_AUTO);
+	give_hello(0, "198.51.100.1", 1, 1);
+	run_for(SECONDS(100));
+	begin_session(bond, now);
+	has_no_memory = true;
+	run_for(SECONDS(60));
+	has_no_memory = false;
+	ck_assert_uint_eq(n_paths(), 1);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(n_paths(), 0);
+}
+END_TEST
+
 START_TEST(configured_path_that_stays_down_is_kept)
 {
 	begin(1, "192.0.2.1", MULTILINK_AUTO);
@@ -258,6 +284,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, failed_path_forgets_its_own_address);
 	tcase_add_test(t, link_without_socket_carries_nothing);
 	tcase_add_test(t, learnt_path_that_stays_down_is_forgotten);
+	tcase_add_test(t, path_that_there_is_no_memory_to_forget_is_forgotten_later);
 	tcase_add_test(t, configured_path_that_stays_down_is_kept);
 	tcase_add_test(t, loss_is_measured_by_what_arrived);
 	tcase_add_test(t, idle_backup_is_pinged_less_until_it_is_needed);

@@ -79,13 +79,19 @@ static void note_jump(struct delays *d, const struct delay_sample *sample, nsec_
 	d->last_at = sample->sent;
 }
 
+static double smaller(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 /* What exceeds it by far is a queue that grows, and must not hide itself by being taken for it. */
 static void note_jitter(struct delays *d)
 {
 	double above = (double)(min_get(&d->standing) - min_get(&d->settled));
-	double most = (double)DELAYS_QUEUE + JITTER_GROWTH * d->jitter;
+	double most = smaller((double)DELAYS_QUEUE + JITTER_GROWTH * d->jitter,
+			      (double)DELAYS_JITTER_MAX);
 
-	d->jitter += JITTER_WEIGHT * ((above < most ? above : most) - d->jitter);
+	d->jitter += JITTER_WEIGHT * (smaller(above, most) - d->jitter);
 }
 
 void delays_add(struct delays *d, const struct delay_sample *sample, nsec_t now)

@@ -14,6 +14,8 @@
 
 /* The standing queue aimed at, which is what limits are multiples of. */
 #define DELAYS_QUEUE (4 * NSEC_PER_MSEC)
+/* The jitter is no more, whatever a peer says: steps of control are some times as long. */
+#define DELAYS_JITTER_MAX (100 * NSEC_PER_MSEC)
 
 /* The minimum of the last one to two spans. */
 struct span_min {

@@ -199,12 +199,27 @@ static bool take_frame(struct network *n, struct reseq *q, const struct burst *b
 	}
 }
 
+/*
+ * A second frame, in one packet, of a type that is answered? A peer would have us send many packets
+ * for each of its own. `types`: those that the packet has had, by bit.
+ */
+static bool is_asked_twice(const struct frame *f, uint32_t *types)
+{
+	const uint32_t answered = 1U << FRAME_HELLO | 1U << FRAME_PING | 1U << FRAME_MTU_PROBE;
+	const uint32_t type = 1U << f->type;
+	const bool is_second = *types & type & answered;
+
+	*types |= type;
+	return is_second;
+}
+
 static void take_frames(struct lane_worker *w, struct bond *bond, struct reseq *q,
 			const struct burst *b, const uint8_t *payload, size_t len)
 {
 	struct event e = {.kind = EVENT_FRAME, .bond = bond, .at = b->received};
 	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), b->path_slot);
 	size_t offset = 0;
+	uint32_t types = 0;
 	int r;
 
 	if (len > FRAME_PACKET_MAX)
@@ -218,7 +233,9 @@ static void take_frames(struct lane_worker *w, struct bond *bond, struct reseq *
 			atomic_load_explicit(&path->path->received.bytes, memory_order_relaxed);
 	}
 	while ((r = frame_read(payload, len, &offset, &e.frame)) > 0) {
-		if (!take_frame(w->network, q, b, &e))
+		if (is_asked_twice(&e.frame, &types))
+			drops_add(&w->network->drops, DROP_rx_bad_frame, 1);
+		else if (!take_frame(w->network, q, b, &e))
 			drops_add(&w->network->drops, DROP_rx_control_queue, 1);
 	}
 	if (r < 0)

@@ -22,7 +22,7 @@
 	X(rx_bad_tag, "data that fails authentication")                                            \
 	X(rx_replay, "counter already seen or behind the window")                                  \
 	X(rx_duplicate, "copy of a packet that another link delivered first")                      \
-	X(rx_bad_frame, "authenticated control frame that does not parse")                         \
+	X(rx_bad_frame, "authenticated control frame that does not parse, or asks twice")          \
 	X(rx_control_queue, "control frame beyond the queue's length")                             \
 	X(rx_not_ip, "authenticated payload that is no well-formed IP packet")                     \
 	X(rx_source_not_allowed, "inner source outside the peer's allowed IPs")                    \

@@ -390,6 +390,24 @@ START_TEST(control_frame_reaches_the_monitor)
 }
 END_TEST
 
+START_TEST(packet_of_pings_is_answered_once)
+{
+	const struct frame hello = {.type = FRAME_HELLO, .hello = {.path_id = 9, .weight = 1}};
+	const struct frame ping = {.type = FRAME_PING, .ping = {.number = 1, .path_id = 9}};
+	uint8_t payload[FRAME_PACKET_MAX];
+	size_t len = 0;
+
+	for (int i = 0; i < 5; i++)
+		len += (size_t)frame_write(i ? &ping : &hello, payload + len,
+					   sizeof(payload) - len);
+	submit_payload(0, 0, payload, len);
+	ck_assert_uint_eq(atomic_load(&bond->events_queued), 2);
+	ck_assert_uint_eq(drops_of(DROP_rx_bad_frame), 3);
+	submit_payload(0, 1, payload, len);
+	ck_assert_uint_eq(atomic_load(&bond->events_queued), 4);
+}
+END_TEST
+
 START_TEST(malformed_control_frame_is_counted)
 {
 	submit_payload(0, 0, "\x01\x02\x00\x09", 4);
@@ -721,6 +739,7 @@ static Suite *make_suite(void)
 	tcase_add_test(paths, keepalive_delivers_nothing_and_is_no_data);
 	tcase_add_test(paths, keepalive_alone_begins_no_wait_for_an_answer);
 	tcase_add_test(paths, held_keepalive_keeps_its_place);
+	tcase_add_test(paths, packet_of_pings_is_answered_once);
 	tcase_add_test(paths, malformed_control_frame_is_counted);
 	tcase_add_test(paths, nothing_is_lost_when_there_are_no_cells);
 	tcase_add_test(paths, packets_of_the_next_session_follow);

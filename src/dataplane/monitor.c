@@ -52,15 +52,12 @@ static _Atomic uint32_t *quota_of(const struct event *e)
 
 bool monitor_post(struct network *n, const struct event *e)
 {
+	struct ring *events = n->monitor->events;
+	const uint32_t most = n->settings->sizes.event_queue / PEERS_PART;
 	_Atomic uint32_t *quota = quota_of(e);
 
-	if (quota && !quota_take(quota, n->settings->sizes.event_queue / PEERS_PART))
+	if (!(quota ? quota_push(quota, most, events, e) : ring_push(events, e)))
 		return false;
-	if (!ring_push(n->monitor->events, e)) {
-		if (quota)
-			quota_give(quota);
-		return false;
-	}
 	waker_wake(&n->monitor->waker);
 	return true;
 }

@@ -142,12 +142,8 @@ bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, n
 {
 	const struct posted_frame p = {bond, *frame, at};
 
-	if (!quota_take(&bond->frames_queued, t->peers_frames))
+	if (!quota_push(&bond->frames_queued, t->peers_frames, t->frames, &p))
 		return false;
-	if (!ring_push(t->frames, &p)) {
-		quota_give(&bond->frames_queued);
-		return false;
-	}
 	/* Others do not look here before they send: without its reports a path looks silent. */
 	if (frame->type == FRAME_REPAIR || t->n_readers > 1 || is_any_waiting(t))
 		waker_wake(&t->readers[0].waker);

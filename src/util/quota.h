@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/ring.h"
+
 /* One more, of `most`; false if that is too much. */
 static inline bool quota_take(_Atomic uint32_t *taken, uint32_t most)
 {
@@ -22,4 +24,16 @@ static inline bool quota_take(_Atomic uint32_t *taken, uint32_t most)
 static inline void quota_give(_Atomic uint32_t *taken)
 {
 	atomic_fetch_sub_explicit(taken, 1, memory_order_relaxed);
+}
+
+/* Queues the value as one of `most`; false if that is too much, or the ring is full. */
+static inline bool quota_push(_Atomic uint32_t *taken, uint32_t most, struct ring *r,
+			      const void *value)
+{
+	if (!quota_take(taken, most))
+		return false;
+	if (ring_push(r, value))
+		return true;
+	quota_give(taken);
+	return false;
 }

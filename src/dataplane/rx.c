@@ -96,13 +96,14 @@ static bool is_data(const uint8_t *datagram, uint32_t len)
 	return le32_get(type) == MESSAGE_DATA;
 }
 
-/* How many datagrams from `begin` on are data of the same session. */
+/* How many datagrams from `begin` on, of those for one burst, are data of the same session. */
 static uint32_t run_length(struct burst *b, uint32_t begin)
 {
 	uint32_t index = receiver_index(burst_datagram(b, begin));
+	uint32_t end = b->n - begin > BURST_DATAGRAMS ? begin + BURST_DATAGRAMS : b->n;
 	uint32_t i = begin + 1;
 
-	while (i < b->n && is_data(burst_datagram(b, i), burst_datagram_len(b, i)) &&
+	while (i < end && is_data(burst_datagram(b, i), burst_datagram_len(b, i)) &&
 	       receiver_index(burst_datagram(b, i)) == index)
 		i++;
 	return i - begin;
@@ -229,11 +230,8 @@ static struct burst *received(void *ctx, struct link_worker *w, struct burst *b)
 	struct burst *part;
 	uint32_t run;
 
-	if (b->n == 0 || b->n > BURST_DATAGRAMS) {
-		drops_add(&l->drops, DROP_rx_malformed, b->n ? b->n : 1);
-		burst_put(b);
-		return NULL;
-	}
+	if (b->n == 0)
+		drops_add(&l->drops, DROP_rx_malformed, 1);
 	for (uint32_t i = 0; i < b->n; i += run) {
 		uint8_t *datagram = burst_datagram(b, i);
 		uint32_t len = burst_datagram_len(b, i);

@@ -83,7 +83,7 @@ static struct burst *make_burst(const uint8_t *data, size_t size, uint32_t strid
 	b->stride = stride;
 	memcpy(b->data, data, b->len);
 	burst_count(b);
-	for (uint32_t i = 0; i < b->n && i < BURST_DATAGRAMS; i++) {
+	for (uint32_t i = 0; i < b->n; i++) {
 		uint8_t *datagram = burst_datagram(b, i);
 		uint32_t len = burst_datagram_len(b, i);
 

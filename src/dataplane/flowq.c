@@ -30,6 +30,8 @@
 #define QUANTUM_MIN 3000
 #define QUANTUM_MAX 65536
 #define MTU_BYTES 1500
+/* Each flow has one of so many places. */
+#define WAYS 8
 
 struct record {
 	nsec_t since;
@@ -50,6 +52,8 @@ struct flow {
 	int64_t deficit;
 	struct flow *next; /* in its list */
 	enum flow_list list;
+	uint32_t tag;	/* whose it is */
+	bool is_shared; /* ... and others' too, who found none */
 	/* CoDel */
 	nsec_t first_above; /* when the queue will have been too long for an interval; 0 */
 	nsec_t drop_next;
@@ -142,9 +146,33 @@ static void give_spent(struct flowq *q)
 	q->spent = NULL;
 }
 
+/*
+ * The flow of a packet: the one that it has, or else a free one, so that a call does not wait
+ * behind a download by chance. If others have all its places it shares one, until that is empty:
+ * what waits there must not be overtaken.
+ */
 static struct flow *flow_of(struct flowq *q, const uint8_t *packet, size_t len)
 {
-	return &q->flows[inner_flow(packet, len, q->key) % FLOWQ_FLOWS];
+	uint64_t hash = inner_flow(packet, len, q->key);
+	struct flow *places = &q->flows[hash % (FLOWQ_FLOWS / WAYS) * WAYS];
+	uint32_t tag = (uint32_t)(hash >> 32);
+	struct flow *first = &places[tag % WAYS];
+	struct flow *unused = NULL;
+
+	for (uint32_t i = 0; i < WAYS; i++) {
+		struct flow *f = &places[(tag + i) % WAYS];
+
+		if (f->tag == tag)
+			return f;
+		if (f->list == LIST_NONE && !unused)
+			unused = f;
+	}
+	if (!unused || first->is_shared) {
+		first->is_shared = true;
+		return first;
+	}
+	*unused = (struct flow){.tag = tag};
+	return unused;
 }
 
 static size_t record_bytes(size_t len)
@@ -365,6 +393,7 @@ uint8_t *flowq_pop(struct flowq *q, nsec_t now, size_t *ret_len)
 			*ret_len = p.len;
 			return p.data;
 		}
+		f->is_shared = false;
 		/* A flow that was new waits its turn among the old, or it would always be new. */
 		list_take_first(l);
 		if (l == &q->new_flows && q->old_flows.first)

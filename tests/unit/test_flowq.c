@@ -157,6 +157,49 @@ START_TEST(a_new_flow_does_not_wait_behind_a_full_one)
 }
 END_TEST
 
+/* Whatever their hashes are. */
+START_TEST(no_new_flow_waits_behind_one_of_four_full_ones)
+{
+	size_t len;
+
+	for (uint32_t i = 0; i < 500; i++)
+		for (uint16_t bulk = 1; bulk <= 4; bulk++)
+			ck_assert(push(bulk, i, 1400, 0, 0));
+	for (uint16_t flow = 1000; flow < 1100; flow++) {
+		for (int i = 0; i < 14; i++) /* all have a turn */
+			ck_assert_ptr_nonnull(flowq_pop(q, MS, &len));
+		ck_assert(push(flow, 0, 80, 0, MS));
+		assert_flow_is_soon(flow);
+	}
+}
+END_TEST
+
+/* More than there are queues for. */
+START_TEST(many_flows_keep_their_order)
+{
+	uint32_t n_pushed[1000] = {0};
+	uint32_t n_popped[1000] = {0};
+	uint32_t n_waiting = 0;
+	const uint8_t *packet;
+	size_t len;
+
+	for (uint32_t i = 0; i < 20000 || n_waiting; i++) {
+		uint16_t flow = (uint16_t)(i * 7919 % 1000);
+
+		if (i < 20000 && push(flow, n_pushed[flow], 1000, 0, 0)) {
+			n_pushed[flow]++;
+			n_waiting++;
+		}
+		if (n_waiting < 300 && i < 20000)
+			continue;
+		packet = flowq_pop(q, 0, &len);
+		ck_assert_uint_eq(number_of(packet), n_popped[flow_of(packet)]++);
+		n_waiting--;
+	}
+	ck_assert_mem_eq(n_pushed, n_popped, sizeof(n_pushed));
+}
+END_TEST
+
 START_TEST(full_flows_share_by_bytes)
 {
 	size_t bytes[3] = {0};
@@ -420,6 +463,8 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_flow_keeps_its_order_and_its_bytes);
 	tcase_add_test(t, a_new_flow_does_not_wait_behind_a_full_one);
+	tcase_add_test(t, no_new_flow_waits_behind_one_of_four_full_ones);
+	tcase_add_test(t, many_flows_keep_their_order);
 	tcase_add_test(t, full_flows_share_by_bytes);
 	tcase_add_test(t, a_standing_queue_is_cut);
 	tcase_add_test(t, a_short_queue_loses_nothing);

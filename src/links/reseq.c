@@ -2,8 +2,7 @@
 /* Copyright (c) The vtrunkd authors */
 /*
  * `next` walks along the line of positions: all before it is delivered or given up. Held
- * packets lie in a window of RESEQ_WINDOW slots from there on, found by position through a
- * bitmap and by age through a list.
+ * packets lie in the window, which begins there.
  *
  * A packet beyond the window (the `jumper`) cannot be placed before the window has moved: it
  * waits beside it while reseq_pop() empties what lies too far behind, and then takes its slot.
@@ -21,10 +20,7 @@
 
 #include "links/fifo.h"
 #include "links/repair.h"
-
-#define WORD_BITS 64
-#define WINDOW_WORDS (RESEQ_WINDOW / WORD_BITS)
-#define NO_SLOT UINT16_MAX
+#include "links/reseq_window.h"
 
 /* Sessions end long before (REKEY_AFTER_MESSAGES), so that positions never wrap into others. */
 #define COUNTER_LIMIT (1ULL << 60)
@@ -33,26 +29,10 @@
 #define DECAY_TICK (100 * NSEC_PER_MSEC)
 #define DECAY_SHIFT 5
 
-_Static_assert((RESEQ_WINDOW & (RESEQ_WINDOW - 1)) == 0, "slots are found by masking");
-_Static_assert(RESEQ_WINDOW < NO_SLOT, "slots are numbered in 16 bits");
 _Static_assert(FIFO_ACTIVE_TIME >= RESEQ_HOLD_MAX, "who delivered a held packet is active");
 _Static_assert(FIFO_PATHS >= RESEQ_PATHS, "each slot has its place");
 
 char reseq_nothing[1];
-
-struct slot {
-	void *item; /* NULL: empty */
-	uint64_t position;
-	nsec_t arrival;
-	uint16_t older, newer; /* held packets in the order of their arrival */
-	bool is_mark;	       /* of what stands apart: nothing that waits */
-};
-
-struct window {
-	uint64_t is_held[WINDOW_WORDS];
-	uint16_t oldest, newest;
-	struct slot slots[RESEQ_WINDOW];
-};
 
 struct line {
 	uint32_t session;
@@ -68,9 +48,8 @@ struct reseq {
 
 	struct fifo fifo; /* what the paths have delivered */
 
-	struct window *window; /* NULL until something is held */
-	size_t n_held;	       /* in the window */
-	void *jumper;	       /* NULL: none */
+	struct window window;
+	void *jumper; /* NULL: none */
 	uint64_t jumper_position;
 	nsec_t jumper_arrival;
 
@@ -135,7 +114,7 @@ void reseq_free(struct reseq *r)
 	if (!r)
 		return;
 	assert(!reseq_held(r));
-	free(r->window);
+	window_deinit(&r->window);
 	free(r);
 }
 
@@ -174,101 +153,10 @@ static uint64_t count_missing(const struct reseq *r, uint64_t from, uint64_t to)
 	       (position_is_before(slack_begin, slack_end) ? slack_end - slack_begin : 0);
 }
 
-/* Of the packets that wait, the one that came first; NULL if none does. */
-static const struct slot *oldest_slot(const struct reseq *r)
-{
-	if (!r->n_held || r->window->oldest == NO_SLOT)
-		return NULL;
-	return &r->window->slots[r->window->oldest];
-}
-
-static struct slot *fill_slot(struct reseq *r, uint64_t position, const struct slot *content)
-{
-	struct window *w = r->window;
-	size_t index = position % RESEQ_WINDOW;
-
-	assert(position - r->next < RESEQ_WINDOW && !w->slots[index].item);
-	w->slots[index] = *content;
-	w->slots[index].position = position;
-	w->is_held[index / WORD_BITS] |= 1ULL << index % WORD_BITS;
-	r->n_held++;
-	return &w->slots[index];
-}
-
-static void place(struct reseq *r, uint64_t position, void *item, nsec_t arrival)
-{
-	const struct slot content = {
-		.item = item, .arrival = arrival, .older = r->window->newest, .newer = NO_SLOT};
-	struct window *w = r->window;
-	uint16_t index = (uint16_t)(fill_slot(r, position, &content) - w->slots);
-
-	if (w->newest != NO_SLOT)
-		w->slots[w->newest].newer = index;
-	else
-		w->oldest = index;
-	w->newest = index;
-}
-
-static void place_mark(struct reseq *r, uint64_t position)
-{
-	fill_slot(r, position, &(struct slot){.item = reseq_nothing, .is_mark = true});
-}
-
-static void unlink_slot(struct window *w, const struct slot *slot)
-{
-	if (slot->older != NO_SLOT)
-		w->slots[slot->older].newer = slot->newer;
-	else
-		w->oldest = slot->newer;
-	if (slot->newer != NO_SLOT)
-		w->slots[slot->newer].older = slot->older;
-	else
-		w->newest = slot->older;
-}
-
-static void *take(struct reseq *r, struct slot *slot)
-{
-	struct window *w = r->window;
-	size_t index = (size_t)(slot - w->slots);
-	void *item = slot->item;
-
-	if (!slot->is_mark)
-		unlink_slot(w, slot);
-	w->is_held[index / WORD_BITS] &= ~(1ULL << index % WORD_BITS);
-	slot->item = NULL;
-	r->next = slot->position + 1;
-	r->n_held--;
-	return item;
-}
-
-static bool is_held(const struct reseq *r, uint64_t position)
-{
-	size_t index = position % RESEQ_WINDOW;
-
-	return r->window->is_held[index / WORD_BITS] >> index % WORD_BITS & 1;
-}
-
-/* The held packet that is first in order; NULL if none is. */
-static struct slot *first_slot(const struct reseq *r)
-{
-	size_t begin = r->next % RESEQ_WINDOW;
-	size_t word = begin / WORD_BITS;
-	uint64_t bits;
-
-	if (!r->n_held)
-		return NULL;
-	bits = r->window->is_held[word] & UINT64_MAX << begin % WORD_BITS;
-	while (!bits) {
-		word = (word + 1) % WINDOW_WORDS;
-		bits = r->window->is_held[word];
-	}
-	return &r->window->slots[word * WORD_BITS + (size_t)__builtin_ctzll(bits)];
-}
-
 /* Moves the window so far that the jumper fits in, once nothing is held before that. */
 static void place_jumper(struct reseq *r)
 {
-	const struct slot *first = first_slot(r);
+	const struct window_slot *first = window_first(&r->window, r->next);
 	uint64_t begin = r->jumper_position - RESEQ_WINDOW + 1;
 
 	if (first && position_is_before(first->position, begin))
@@ -278,7 +166,7 @@ static void place_jumper(struct reseq *r)
 		repair_give_up(&r->repair, begin, r->jumper_arrival);
 		count(&r->stats.deadlines, 1);
 	}
-	place(r, r->jumper_position, r->jumper, r->jumper_arrival);
+	window_put(&r->window, r->jumper_position, r->jumper, r->jumper_arrival);
 	r->jumper = NULL;
 }
 
@@ -295,7 +183,7 @@ static void decay(struct reseq *r, nsec_t now)
 /* The packet at `position` has come: whatever is held and lies behind it waited for it. */
 static void learn_from_wait(struct reseq *r, uint64_t position, nsec_t now)
 {
-	const struct slot *oldest = oldest_slot(r);
+	const struct window_slot *oldest = window_oldest(&r->window);
 	nsec_t wait;
 
 	if (!oldest || position_is_before(oldest->position, position))
@@ -332,7 +220,7 @@ static enum reseq_verdict judge(struct reseq *r, uint64_t position, bool was_ask
 	if (!was_asked)
 		learn_from_wait(r, position, now);
 	if (position != r->next) {
-		if (r->n_held || can_repair(r, now) || !fifo_has_passed(&r->fifo, position, now))
+		if (r->window.n || can_repair(r, now) || !fifo_has_passed(&r->fifo, position, now))
 			return RESEQ_HOLD;
 		count(&r->stats.proven_lost, count_missing(r, r->next, position));
 	}
@@ -349,7 +237,8 @@ static bool is_apart(const struct reseq *r, uint64_t position)
 	unsigned n = r->n_apart < RESEQ_APART ? r->n_apart : RESEQ_APART;
 
 	if (r->has_begun && !position_is_before(position, r->next))
-		return r->n_held && position - r->next < RESEQ_WINDOW && is_held(r, position);
+		return r->window.n && position - r->next < RESEQ_WINDOW &&
+		       window_is_taken(&r->window, position);
 	for (unsigned i = 1; i <= n; i++) {
 		unsigned at = (r->n_apart - i) % RESEQ_APART;
 
@@ -395,33 +284,6 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 	return verdict;
 }
 
-static bool window_alloc(struct reseq *r)
-{
-	if (r->window)
-		return true;
-	r->window = calloc(1, sizeof(*r->window));
-	if (r->window)
-		r->window->oldest = r->window->newest = NO_SLOT;
-	return r->window != NULL;
-}
-
-/* The first position from `from` on that is held, or is not; `end` if none is before that. */
-static uint64_t next_place(const struct reseq *r, uint64_t from, uint64_t end, bool wants_held)
-{
-	for (; position_is_before(from, end); from++) {
-		size_t index = from % RESEQ_WINDOW;
-		uint64_t word = r->window->is_held[index / WORD_BITS];
-		uint64_t bits = (wants_held ? word : ~word) >> index % WORD_BITS;
-
-		if (bits) {
-			from += (uint64_t)__builtin_ctzll(bits);
-			break;
-		}
-		from += WORD_BITS - 1 - index % WORD_BITS;
-	}
-	return position_is_before(from, end) ? from : end;
-}
-
 /* As far as it reaches into the window. */
 static void mark_range(struct reseq *r, uint64_t begin, uint64_t end, nsec_t now)
 {
@@ -429,11 +291,11 @@ static void mark_range(struct reseq *r, uint64_t begin, uint64_t end, nsec_t now
 		begin = r->next;
 	if (position_is_before(r->next + RESEQ_WINDOW, end))
 		end = r->next + RESEQ_WINDOW;
-	if (!position_is_before(begin, end) || !window_alloc(r))
+	if (!position_is_before(begin, end) || !window_alloc(&r->window))
 		return;
-	while ((begin = next_place(r, begin, end, false)) != end) {
+	while ((begin = window_next_free(&r->window, begin, end)) != end) {
 		repair_filled(&r->repair, begin, now);
-		place_mark(r, begin);
+		window_put_mark(&r->window, begin);
 	}
 }
 
@@ -471,13 +333,13 @@ bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item,
 	assert(item);
 	if (!find_position(r, session, counter, &position) || position_is_before(position, r->next))
 		return false;
-	if (!window_alloc(r)) {
+	if (!window_alloc(&r->window)) {
 		r->next = position + 1;
 		return false;
 	}
 	count(&r->stats.held, 1);
 	if (position - r->next < RESEQ_WINDOW) {
-		place(r, position, item, now);
+		window_put(&r->window, position, item, now);
 	} else {
 		r->jumper = item;
 		r->jumper_position = position;
@@ -497,13 +359,13 @@ static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
 	if (position_is_before(r->asked_end, r->current.base))
 		r->asked_end = r->current.base;
 	while (position_is_before(r->asked_end, end)) {
-		held = next_place(r, r->asked_end, end, true);
+		held = window_next_taken(&r->window, r->asked_end, end);
 		if (held != r->asked_end) {
 			if (!repair_add(&r->repair, r->asked_end, held, is_lost, now))
 				return;
 			count(&r->stats.asked, held - r->asked_end);
 		}
-		r->asked_end = next_place(r, held, end, false);
+		r->asked_end = window_next_free(&r->window, held, end);
 	}
 }
 
@@ -511,7 +373,7 @@ static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
  * The deadline of the first gap has passed, and with it that of all which were gaps when what is
  * overdue by now came.
  */
-static void note_expiry(struct reseq *r, const struct slot *first, nsec_t now)
+static void note_expiry(struct reseq *r, const struct window_slot *first, nsec_t now)
 {
 	if (!r->expired_at || now - r->expired_at > RESEQ_HOLD_MAX)
 		r->expired_begin = r->next;
@@ -522,9 +384,10 @@ static void note_expiry(struct reseq *r, const struct slot *first, nsec_t now)
 }
 
 /* The first gap is lost, or has been waited for long enough: is it worth waiting for its repair? */
-static bool waits_for_repair(struct reseq *r, const struct slot *first, bool is_lost, nsec_t now)
+static bool waits_for_repair(struct reseq *r, const struct window_slot *first, bool is_lost,
+			     nsec_t now)
 {
-	const struct slot *oldest = oldest_slot(r);
+	const struct window_slot *oldest = window_oldest(&r->window);
 
 	if (r->jumper)
 		return false;
@@ -537,9 +400,9 @@ static bool waits_for_repair(struct reseq *r, const struct slot *first, bool is_
 }
 
 /* May all that is missing before the first held packet be given up? */
-static bool give_up(struct reseq *r, const struct slot *first, nsec_t now)
+static bool give_up(struct reseq *r, const struct window_slot *first, nsec_t now)
 {
-	const struct slot *oldest = oldest_slot(r);
+	const struct window_slot *oldest = window_oldest(&r->window);
 	bool is_lost = fifo_has_passed(&r->fifo, first->position, now);
 	bool is_overdue = oldest && now - oldest->arrival >= reseq_hold_time(r);
 
@@ -592,9 +455,9 @@ bool reseq_pass(struct reseq *r, uint32_t session, uint64_t counter)
 	uint64_t position;
 
 	if (!find_position(r, session, counter, &position) || position - r->next >= RESEQ_WINDOW ||
-	    !window_alloc(r) || is_held(r, position))
+	    !window_alloc(&r->window) || window_is_taken(&r->window, position))
 		return false;
-	place_mark(r, position);
+	window_put_mark(&r->window, position);
 	return true;
 }
 
@@ -608,7 +471,7 @@ void reseq_hurry(struct reseq *r, uint32_t session, uint64_t counter)
 }
 
 /* Those that have left in their turn are forgotten; of the others, the first below `end`. */
-static struct slot *find_hurried(struct reseq *r, uint64_t end)
+static struct window_slot *find_hurried(struct reseq *r, uint64_t end)
 {
 	unsigned n = 0;
 	unsigned best = RESEQ_HURRIED;
@@ -628,33 +491,32 @@ static struct slot *find_hurried(struct reseq *r, uint64_t end)
 		return NULL;
 	end = r->hurried[best];
 	r->hurried[best] = r->hurried[--r->n_hurried];
-	return &r->window->slots[end % RESEQ_WINDOW];
+	return window_at(&r->window, end);
 }
 
 /* A packet that does not wait for what is being repaired; its place is kept by a mark. */
 static void *pop_hurried(struct reseq *r, nsec_t now)
 {
-	struct slot *slot =
+	struct window_slot *slot =
 		r->n_hurried ? find_hurried(r, fifo_proven_end(&r->fifo, r->highest + 1, now))
 			     : NULL;
-	void *item;
 
-	if (!slot || slot->is_mark)
-		return NULL;
-	item = slot->item;
-	unlink_slot(r->window, slot);
-	slot->item = reseq_nothing;
-	slot->is_mark = true;
-	return item;
+	return slot && !slot->is_mark ? window_take_early(&r->window, slot) : NULL;
+}
+
+static void *take(struct reseq *r, struct window_slot *first)
+{
+	r->next = first->position + 1;
+	return window_take(&r->window, first);
 }
 
 void *reseq_pop(struct reseq *r, nsec_t now)
 {
-	struct slot *first;
+	struct window_slot *first;
 
 	if (r->jumper)
 		place_jumper(r);
-	first = first_slot(r);
+	first = window_first(&r->window, r->next);
 	if (!first || (first->position != r->next && !give_up(r, first, now)))
 		return pop_hurried(r, now);
 	return take(r, first);
@@ -662,11 +524,11 @@ void *reseq_pop(struct reseq *r, nsec_t now)
 
 void *reseq_flush(struct reseq *r)
 {
-	struct slot *first;
+	struct window_slot *first;
 
 	if (r->jumper)
 		place_jumper(r);
-	first = first_slot(r);
+	first = window_first(&r->window, r->next);
 	if (!first)
 		return NULL;
 	repair_give_up(&r->repair, first->position, first->arrival);
@@ -675,8 +537,10 @@ void *reseq_flush(struct reseq *r)
 
 nsec_t reseq_deadline(const struct reseq *r)
 {
-	const struct slot *oldest = oldest_slot(r);
-	nsec_t repair = r->n_held ? repair_deadline(&r->repair, first_slot(r)->position) : 0;
+	const struct window_slot *oldest = window_oldest(&r->window);
+	nsec_t repair = r->window.n ? repair_deadline(&r->repair,
+						      window_first(&r->window, r->next)->position)
+				    : 0;
 
 	if (repair && oldest)
 		repair = nsec_min(repair, oldest->arrival + RESEQ_HOLD_MAX);
@@ -685,12 +549,12 @@ nsec_t reseq_deadline(const struct reseq *r)
 	if (!oldest)
 		return NSEC_NEVER;
 	return nsec_min(oldest->arrival + reseq_hold_time(r),
-			fifo_proof_time(&r->fifo, first_slot(r)->position));
+			fifo_proof_time(&r->fifo, window_first(&r->window, r->next)->position));
 }
 
 size_t reseq_held(const struct reseq *r)
 {
-	return r->n_held + (r->jumper ? 1 : 0);
+	return r->window.n + (r->jumper ? 1 : 0);
 }
 
 nsec_t reseq_hold_time(const struct reseq *r)

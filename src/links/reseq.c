@@ -6,10 +6,6 @@
  *
  * A packet beyond the window (the `jumper`) cannot be placed before the window has moved: it
  * waits beside it while reseq_pop() empties what lies too far behind, and then takes its slot.
- *
- * The hold time follows `longest_wait`, the decaying maximum of how long packets waited for
- * one that came after all. A packet that comes after the deadline had given it up says that
- * the true wait was longer, but not how long: the hold time then grows by half.
  */
 #include "links/reseq.h"
 
@@ -19,6 +15,7 @@
 #include <stdlib.h>
 
 #include "links/fifo.h"
+#include "links/hold_time.h"
 #include "links/repair.h"
 #include "links/reseq_window.h"
 
@@ -53,12 +50,6 @@ struct reseq {
 	uint64_t jumper_position;
 	nsec_t jumper_arrival;
 
-	nsec_t longest_wait;
-	nsec_t next_tick;
-	nsec_t grown_at;
-	nsec_t expired_at; /* when the deadline last ran out, and of which positions of late */
-	uint64_t expired_begin, expired_end;
-
 	struct {
 		uint64_t begin, end;
 	} apart[RESEQ_APART]; /* the newest at n_apart - 1, in turn */
@@ -70,10 +61,11 @@ struct reseq {
 	bool may_repair;
 	struct repair repair;
 	uint64_t asked_end; /* what is missing before it has been asked for, or cannot be */
-	struct past past;   /* of the hold time */
+
+	struct hold_time hold_time;
+	nsec_t next_tick;
 
 	/* atomic: written here, read by any thread */
-	_Atomic nsec_t hold;
 	struct {
 		_Atomic uint64_t in_order, held, late, proven_lost, deadlines;
 		_Atomic uint64_t asked, repaired;
@@ -87,23 +79,13 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, v + n, memory_order_relaxed);
 }
 
-static void set_longest_wait(struct reseq *r, nsec_t wait)
-{
-	nsec_t hold;
-
-	r->longest_wait = nsec_min(wait, RESEQ_HOLD_MAX);
-	hold = r->longest_wait + r->longest_wait / 4 + NSEC_PER_MSEC;
-	hold = nsec_min(nsec_max(hold, RESEQ_HOLD_MIN), RESEQ_HOLD_MAX);
-	atomic_store_explicit(&r->hold, hold, memory_order_relaxed);
-}
-
 int reseq_new(struct reseq **ret)
 {
 	struct reseq *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
-	set_longest_wait(r, (RESEQ_HOLD_START - NSEC_PER_MSEC) * 4 / 5);
+	hold_time_init(&r->hold_time);
 	repair_init(&r->repair);
 	*ret = r;
 	return 0;
@@ -176,7 +158,7 @@ static void decay(struct reseq *r, nsec_t now)
 		return;
 	r->next_tick = now + DECAY_TICK;
 	repair_decay(&r->repair);
-	set_longest_wait(r, r->longest_wait - (r->longest_wait >> DECAY_SHIFT));
+	hold_time_decay(&r->hold_time, DECAY_SHIFT);
 	fifo_decay(&r->fifo, DECAY_SHIFT);
 }
 
@@ -184,25 +166,9 @@ static void decay(struct reseq *r, nsec_t now)
 static void learn_from_wait(struct reseq *r, uint64_t position, nsec_t now)
 {
 	const struct window_slot *oldest = window_oldest(&r->window);
-	nsec_t wait;
 
-	if (!oldest || position_is_before(oldest->position, position))
-		return;
-	wait = now - oldest->arrival;
-	if (wait > r->longest_wait)
-		set_longest_wait(r, wait);
-}
-
-/* One step per hold time: the packets that follow were given up before the first step. */
-static void learn_from_late(struct reseq *r, uint64_t position, nsec_t now)
-{
-	nsec_t hold = reseq_hold_time(r);
-
-	if (!r->expired_at || now - r->expired_at > RESEQ_HOLD_MAX ||
-	    !position_is_before(position, r->expired_end) || now - r->grown_at < hold)
-		return;
-	r->grown_at = now;
-	set_longest_wait(r, hold + hold / 5); /* a quarter is added to it: 1.5 in all */
+	if (oldest && !position_is_before(oldest->position, position))
+		hold_time_learn(&r->hold_time, now - oldest->arrival);
 }
 
 static bool can_repair(const struct reseq *r, nsec_t now)
@@ -214,7 +180,7 @@ static enum reseq_verdict judge(struct reseq *r, uint64_t position, bool was_ask
 {
 	if (position_is_before(position, r->next)) {
 		if (!repair_late(&r->repair, position, now))
-			learn_from_late(r, position, now);
+			hold_time_learn_late(&r->hold_time, position, now);
 		return RESEQ_LATE;
 	}
 	if (!was_asked)
@@ -266,11 +232,11 @@ enum reseq_verdict reseq_offer(struct reseq *r, unsigned path, uint32_t session,
 		if (!r->has_begun) {
 			r->has_begun = true;
 			r->next = r->highest = r->asked_end = position;
-			past_set(&r->past, position, now);
+			hold_time_begin(&r->hold_time, position, now);
 		}
 		if (position_is_before(r->highest, position))
 			r->highest = position;
-		past_note(&r->past, r->highest, reseq_hold_time(r), now);
+		hold_time_note(&r->hold_time, r->highest, now);
 		was_asked = repair_filled(&r->repair, position, now);
 		if (was_asked)
 			count(&r->stats.repaired, 1);
@@ -322,8 +288,8 @@ void reseq_copy(struct reseq *r, unsigned path, uint32_t session, uint64_t count
 		return;
 	fifo_note(&r->fifo, path, position, true, now);
 	/* What came twice may have been asked for too early. */
-	if (!position_is_before(position, r->expired_begin))
-		learn_from_late(r, position, now);
+	if (!position_is_before(position, r->hold_time.expired_begin))
+		hold_time_learn_late(&r->hold_time, position, now);
 }
 
 bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item, nsec_t now)
@@ -369,20 +335,6 @@ static void ask_until(struct reseq *r, uint64_t end, bool is_lost, nsec_t now)
 	}
 }
 
-/*
- * The deadline of the first gap has passed, and with it that of all which were gaps when what is
- * overdue by now came.
- */
-static void note_expiry(struct reseq *r, const struct window_slot *first, nsec_t now)
-{
-	if (!r->expired_at || now - r->expired_at > RESEQ_HOLD_MAX)
-		r->expired_begin = r->next;
-	r->expired_at = now;
-	r->expired_end = first->position;
-	if (position_is_before(r->expired_end, r->past.highest))
-		r->expired_end = r->past.highest;
-}
-
 /* The first gap is lost, or has been waited for long enough: is it worth waiting for its repair? */
 static bool waits_for_repair(struct reseq *r, const struct window_slot *first, bool is_lost,
 			     nsec_t now)
@@ -393,7 +345,8 @@ static bool waits_for_repair(struct reseq *r, const struct window_slot *first, b
 		return false;
 	if (can_repair(r, now))
 		ask_until(r,
-			  is_lost ? fifo_proven_end(&r->fifo, r->highest + 1, now) : r->expired_end,
+			  is_lost ? fifo_proven_end(&r->fifo, r->highest + 1, now)
+				  : r->hold_time.expired_end,
 			  is_lost, now);
 	return now < repair_deadline(&r->repair, first->position) &&
 	       (!oldest || now - oldest->arrival < RESEQ_HOLD_MAX);
@@ -409,7 +362,7 @@ static bool give_up(struct reseq *r, const struct window_slot *first, nsec_t now
 	if (!is_lost && !is_overdue && !r->jumper && !repair_deadline(&r->repair, first->position))
 		return false;
 	if (!is_lost && is_overdue)
-		note_expiry(r, first, now);
+		hold_time_expire(&r->hold_time, r->next, first->position, now);
 	if (!oldest && !is_lost && !r->jumper)
 		return false; /* nobody waits */
 	if (waits_for_repair(r, first, is_lost, now))
@@ -559,7 +512,7 @@ size_t reseq_held(const struct reseq *r)
 
 nsec_t reseq_hold_time(const struct reseq *r)
 {
-	return atomic_load_explicit(&r->hold, memory_order_relaxed);
+	return hold_time_get(&r->hold_time);
 }
 
 void reseq_stats(const struct reseq *r, struct reseq_stats *ret)

@@ -178,25 +178,24 @@ nsec_t repair_deadline(const struct repair *r, uint64_t position)
 	return deadline;
 }
 
-uint64_t repair_give_up(struct repair *r, uint64_t position, nsec_t now)
+void repair_give_up(struct repair *r, uint64_t position, nsec_t now)
 {
-	uint64_t n = 0;
+	bool is_any = false;
 
 	while (r->head != r->tail && position_is_before(gap_at(r, r->tail)->begin, position)) {
 		const struct repair_gap *g = gap_at(r, r->tail++);
 
-		n += g->end - g->begin;
+		is_any = true;
 		if (g->is_lost && g->tries)
 			r->given_up[r->n_given_up++ % REPAIR_GIVEN_UP] = *g;
 		if (r->trust)
 			r->trust--;
 	}
-	if (n && !r->trust) {
+	if (is_any && !r->trust) {
 		r->paused_until = now + r->pause;
 		r->pause = nsec_min(2 * r->pause, REPAIR_PAUSE_MAX);
 		r->trust = 1; /* then a single one shows whether it is of any use */
 	}
-	return n;
 }
 
 void repair_decay(struct repair *r)

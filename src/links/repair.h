@@ -68,8 +68,8 @@ bool repair_filled(struct repair *r, uint64_t position, nsec_t now);
 bool repair_late(struct repair *r, uint64_t position, nsec_t now);
 /* Until when to wait for what is missing before `position`; 0 if nothing of it was asked for. */
 nsec_t repair_deadline(const struct repair *r, uint64_t position);
-/* What is missing before `position` is given up. Returns how many packets that were asked for. */
-uint64_t repair_give_up(struct repair *r, uint64_t position, nsec_t now);
+/* What is missing before `position` is given up. */
+void repair_give_up(struct repair *r, uint64_t position, nsec_t now);
 /* Measurements age: call it now and then while packets come. */
 void repair_decay(struct repair *r);
 

@@ -37,7 +37,8 @@ static int make_directory(const char *path)
 	*slash = '\0';
 	if (mkdir(directory, 0755) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	/* vtrunkctl of other users must at least be told "permission denied", whatever the umask.
+	/*
+	 * vtrunkctl of other users must at least be told "permission denied", whatever the umask.
 	 */
 	return chmod(directory, 0755) < 0 ? -errno : 0;
 }

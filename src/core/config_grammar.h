@@ -43,7 +43,8 @@ extern const struct section_kind section_kinds[];
 /* The network that a [network] or [wireguard] section is about. */
 const char *section_network_name(const struct config_section *s);
 bool section_is_of_network(const struct config_section *s);
-/* The order of kinds and names; 0: they are the same section, as [network] and [network default].
+/*
+ * The order of kinds and names; 0: they are the same section, as [network] and [network default].
  */
 int section_compare(const struct config_section *a, const struct config_section *b);
 /* All of them in that order, the same ones in that of the file. NULL: no memory. */

@@ -5,6 +5,8 @@
 
 #include "core/config.h"
 
-/* What the environment and the name say. 0; -EINVAL for a name that is none, which is said;
- * -ENOMEM. */
+/*
+ * What the environment and the name say. 0; -EINVAL for a name that is none, which is said;
+ * -ENOMEM.
+ */
 int interface_config(struct config *ret, const char *interface);

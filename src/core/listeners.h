@@ -35,7 +35,8 @@ struct listeners {
 
 /* Nothing is open yet. */
 void listeners_init(struct listeners *l);
-/* Opens what the configuration wants, but for those of wg(8). 0 or -errno, the cause being logged.
+/*
+ * Opens what the configuration wants, but for those of wg(8). 0 or -errno, the cause being logged.
  */
 int listeners_open(struct listeners *l, const struct config *config);
 /*

@@ -67,8 +67,8 @@ bool flowq_is_turn_over(const struct flowq *q);
 /*
  * The round trip of the longest path in use. A sender that cubic halves, nearly, needs half of it
  * in the queue or the paths run empty, and as much again for when they become faster; a flow waits
- * for itself only. Where all paths are fast
- * (PATHCTL_RATE_FAST) that takes less time, and memory counts.
+ * for itself only. Where all paths are fast (PATHCTL_RATE_FAST) that takes less time, and memory
+ * counts.
  */
 void flowq_set_timing(struct flowq *q, nsec_t round_trip, bool is_fast);
 /* Copies a well-formed IP packet in; false if there is no room. */

@@ -16,6 +16,7 @@ struct network;
 /* It is configured so from now on. 0; or -errno, and nothing has changed. */
 int mtu_change(struct network *n, uint32_t mtu, bool is_auto);
 
-/* The paths have changed, or a second has passed. Lowers it at once, and raises it with patience.
+/*
+ * The paths have changed, or a second has passed. Lowers it at once, and raises it with patience.
  */
 void mtu_update(struct network *n, nsec_t now);

@@ -10,7 +10,8 @@
 #include "util/log.h"
 #include "util/thread.h"
 
-/* Of the machine's cores, for each queue: the links' workers, the kernel and others want some too.
+/*
+ * Of the machine's cores, for each queue: the links' workers, the kernel and others want some too.
  */
 #define CORES_PER_QUEUE 4
 /* Where nobody has asked for several, there is one if fewer threads are left for other networks. */

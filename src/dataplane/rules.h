@@ -30,8 +30,10 @@ struct port_range {
 
 struct rule_settings {
 	char name[RULE_NAME_MAX + 1];
-	/* What it is about. Of each list one item must be met, if there is one; of `ports` by
-	 * either end. */
+	/*
+	 * What it is about. Of each list one item must be met, if there is one; of `ports` by
+	 * either end.
+	 */
 	uint64_t dscps; /* a bit for each; 0: all */
 	uint8_t protocols[RULE_ITEMS_MAX];
 	uint8_t n_protocols;

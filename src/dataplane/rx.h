@@ -18,6 +18,7 @@ int rx_new(struct rx **ret, struct network *n); /* 0 or -ENOMEM */
 void rx_free(struct rx *r);
 /* In an errand to the worker: it stops watching the deadlines of bonds marked as removed. */
 void rx_remove_bonds(struct rx *r);
-/* In an errand to the worker of `r`: takes over what one that has ended watched. NULL: nobody does.
+/*
+ * In an errand to the worker of `r`: takes over what one that has ended watched. NULL: nobody does.
  */
 void rx_take_over(struct rx *r, struct rx *ended);

@@ -279,7 +279,8 @@ static nsec_t first_patience(const struct uplink *u)
 	return nsec_max(3 * u->network->settings->health.timeout, PATIENCE_MIN);
 }
 
-/* Since when has nothing been answered on any path? NSEC_NEVER: something is, or nothing is asked.
+/*
+ * Since when has nothing been answered on any path? NSEC_NEVER: something is, or nothing is asked.
  */
 static nsec_t quiet_since(const struct uplink *u, nsec_t now)
 {

@@ -55,8 +55,10 @@ bool uplink_has_wrong_family(const struct uplink *u);
 void uplink_netif(struct uplink *u, const struct netif_change *change, nsec_t now);
 /* Changes were missed: looks for itself. */
 void uplink_look(struct uplink *u, nsec_t now);
-/* Now and then: tells that the device refuses to cut bursts, the first time; that a flood has begun
- * or is over. */
+/*
+ * Now and then: tells that the device refuses to cut bursts, the first time; that a flood has begun
+ * or is over.
+ */
 void uplink_sample(struct uplink *u, nsec_t now);
 /* Sending or receiving on the socket has failed. */
 void uplink_failed(struct uplink *u, int error, nsec_t now);

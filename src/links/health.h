@@ -31,10 +31,12 @@
 #define HEALTH_RECOVERY_INTERVAL (100 * NSEC_PER_MSEC)
 /* and this fast while it is in doubt: new, or with an answer overdue. */
 #define HEALTH_DOUBT_INTERVAL (250 * NSEC_PER_MSEC)
-/* While it is down: so that, with the recovery pings, it is up again within a second of its return.
+/*
+ * While it is down: so that, with the recovery pings, it is up again within a second of its return.
  */
 #define HEALTH_DOWN_INTERVAL (500 * NSEC_PER_MSEC)
-/* After an event that may have mended a link: for so long errors mean little, and pings are fast.
+/*
+ * After an event that may have mended a link: for so long errors mean little, and pings are fast.
  */
 #define HEALTH_RETRY_TIME (3 * NSEC_PER_SEC)
 /* How many pings are remembered; answers to older ones tell nothing. */

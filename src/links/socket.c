@@ -394,7 +394,8 @@ uint32_t udp_route_mtu(const struct link_settings *s, const struct addr *remote)
 
 	if (fd < 0)
 		return 0;
-	/* Where we may not bind to a device, or mark, the route is another one: no hint is better.
+	/*
+	 * Where we may not bind to a device, or mark, the route is another one: no hint is better.
 	 */
 	if ((s->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
 					(socklen_t)strlen(s->device)) < 0) ||

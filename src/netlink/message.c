@@ -78,7 +78,8 @@ void message_change_address(union message_buffer *m, unsigned ifindex, const str
 	address->ifa_prefixlen = subnet->len;
 	address->ifa_scope = RT_SCOPE_UNIVERSE;
 	address->ifa_index = ifindex;
-	/* Nobody else is on a tunnel; detection would only keep the address unusable for a second.
+	/*
+	 * Nobody else is on a tunnel; detection would only keep the address unusable for a second.
 	 */
 	if (p->family == AF_INET6)
 		address->ifa_flags = IFA_F_NODAD;

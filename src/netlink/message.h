@@ -30,7 +30,8 @@ union message_buffer {
 /* Each leaves the request in `m->header`; its sequence number is for the sender to set. */
 void message_set_mtu(union message_buffer *m, unsigned ifindex, uint32_t mtu);
 void message_set_up(union message_buffer *m, unsigned ifindex);
-/* As netif_add_address() and netif_remove_address() say; `destination` is NULL or of that family.
+/*
+ * As netif_add_address() and netif_remove_address() say; `destination` is NULL or of that family.
  */
 void message_change_address(union message_buffer *m, unsigned ifindex, const struct prefix *p,
 			    const struct prefix *destination, bool is_new);
@@ -86,8 +87,10 @@ uint8_t message_subnet_len(const struct nlmsghdr *message);
 
 /* A rule, out of an RTM_NEWRULE: 1; 0 for one that is not of our protocol; -EBADMSG. */
 int message_parse_rule(const struct nlmsghdr *message, struct rule *ret);
-/* A route and its interface, out of an RTM_NEWROUTE: 1; 0 for one that is not of our protocol, or
- * not into an interface alone; -EBADMSG. */
+/*
+ * A route and its interface, out of an RTM_NEWROUTE: 1; 0 for one that is not of our protocol, or
+ * not into an interface alone; -EBADMSG.
+ */
 int message_parse_route(const struct nlmsghdr *message, struct route *ret, unsigned *ret_ifindex);
 /* The table of a route, out of an RTM_NEWROUTE. 0 or -EBADMSG. */
 int message_parse_route_table(const struct nlmsghdr *message, uint32_t *ret);

@@ -101,7 +101,8 @@ struct peer {
  */
 void peer_poke(struct peer *p, enum peer_poke what);
 
-/* Data path, once per burst: packets were sent at `now`. `is_data`: not only keepalives or control.
+/*
+ * Data path, once per burst: packets were sent at `now`. `is_data`: not only keepalives or control.
  */
 void peer_mark_sent(struct peer *p, nsec_t now, bool is_data);
 /* Data path, once per burst: authenticated packets were received. */

@@ -11,8 +11,10 @@
 #include "peers/internal.h"
 
 #define MAX_INITIATIONS (REKEY_ATTEMPT_TIME / REKEY_TIMEOUT)
-/* With no traffic to ask for it, a session that is wanted up is renewed this long before it ends;
- * the side that did not initiate it waits a little longer. */
+/*
+ * With no traffic to ask for it, a session that is wanted up is renewed this long before it ends;
+ * the side that did not initiate it waits a little longer.
+ */
 #define RENEWAL_INITIATOR (REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT)
 #define RENEWAL_RESPONDER (REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT)
 

@@ -187,7 +187,8 @@ static int add_conditional(scmp_filter_ctx filter)
 	for (size_t i = 0; !r && i < sizeof(families) / sizeof(*families); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
-	/* Threads, but no processes; clone3() hides its flags, so its callers fall back to clone().
+	/*
+	 * Threads, but no processes; clone3() hides its flags, so its callers fall back to clone().
 	 */
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,

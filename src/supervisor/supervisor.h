@@ -48,7 +48,8 @@ struct supervisor_settings {
 	struct lifecycle *lifecycle;
 };
 
-/* Blocks the signals that supervisor_run() takes. Before that, so that none is lost. 0 or -errno.
+/*
+ * Blocks the signals that supervisor_run() takes. Before that, so that none is lost. 0 or -errno.
  */
 int supervisor_block_signals(int *ret_signal_fd);
 

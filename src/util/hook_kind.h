@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-/* The hooks of a network: one list, from which come the enum, the keys of the configuration and
- * what is run when. */
+/*
+ * The hooks of a network: one list, from which come the enum, the keys of the configuration and
+ * what is run when.
+ */
 #pragma once
 
 /* key, the event that runs it, and its state where that matters */

@@ -21,7 +21,8 @@ enum log_sink {
 	LOG_SINK_JOURNAL, /* ... in place of the first, where the journal reads it */
 };
 
-/* What one place in the code may log in LOG_RATION_TIME; at the level of debug there is no limit.
+/*
+ * What one place in the code may log in LOG_RATION_TIME; at the level of debug there is no limit.
  */
 #define LOG_RATION 100
 #define LOG_RATION_TIME (10 * NSEC_PER_SEC)

@@ -17,10 +17,12 @@ struct problem {
 
 void problem_explain(struct problem *ret, const char *socket_path, int error);
 
-/* A request for `action`, about the network of the options if they name one. Exits without memory.
+/*
+ * A request for `action`, about the network of the options if they name one. Exits without memory.
  */
 struct json_object *ask_new_request(const struct options *o, const char *action);
-/* The data of the answer, which the caller puts; or NULL, and a problem. `request` is given away.
+/*
+ * The data of the answer, which the caller puts; or NULL, and a problem. `request` is given away.
  */
 struct json_object *ask(const struct options *o, struct json_object *request,
 			struct problem *ret_problem);

@@ -8,7 +8,6 @@
 #include "control/metrics.h"
 #include "util/utf8.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>

@@ -3,7 +3,6 @@
 #include "control/status_json.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -3,7 +3,6 @@
 #include "control/uapi_server.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>

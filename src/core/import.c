@@ -9,11 +9,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/config_file.h"
-#include "crypto/keys.h"
 
 /* So that a line of vtrunkd.conf holds it behind each key. */
 #define VALUE_LEN_MAX 170

@@ -3,8 +3,6 @@
 #include "core/steer.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,7 +12,6 @@
 #include "core/config_grammar.h"
 #include "core/reload.h"
 #include "crypto/keys.h"
-#include "util/log.h"
 
 #define READ_BYTES 4096
 

@@ -15,7 +15,6 @@
 #include "links/burst.h"
 #include "wire/ecn.h"
 #include "wire/inner.h"
-#include "wire/ip.h"
 #include "wire/wg.h"
 
 /* RFC 8289, section 4.4: what they are at least; flowq_set_timing(). */

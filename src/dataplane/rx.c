@@ -16,7 +16,6 @@
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"
 #include "dataplane/tx.h"
-#include "util/log.h"
 
 struct rx {
 	struct network *network;

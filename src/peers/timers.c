@@ -7,7 +7,6 @@
  */
 #include <stddef.h>
 
-#include "crypto/keys.h"
 #include "peers/internal.h"
 
 #define MAX_INITIATIONS (REKEY_ATTEMPT_TIME / REKEY_TIMEOUT)

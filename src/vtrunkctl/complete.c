@@ -3,7 +3,6 @@
 #include "vtrunkctl/complete.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vtrunkctl/ask.h"

@@ -87,12 +87,7 @@ static uint32_t receiver_index(const uint8_t *datagram)
 
 static bool is_data(const uint8_t *datagram, uint32_t len)
 {
-	struct le32 type;
-
-	if (len < MESSAGE_DATA_OVERHEAD)
-		return false;
-	memcpy(&type, datagram, sizeof(type));
-	return le32_get(type) == MESSAGE_DATA;
+	return len >= MESSAGE_DATA_OVERHEAD && wg_message_type(datagram, len) == MESSAGE_DATA;
 }
 
 /* How many datagrams from `begin` on, of those for one burst, are data of the same session. */
@@ -195,26 +190,11 @@ static struct burst *take_run(struct network *n, struct link *l, struct burst *b
 static void take_message(struct network *n, struct link *l, const struct burst *b,
 			 const uint8_t *msg, uint32_t len)
 {
-	struct le32 type = {{0}};
-	size_t expected = 0;
+	uint32_t type = wg_message_type(msg, len);
 
-	if (len >= sizeof(type))
-		memcpy(&type, msg, sizeof(type));
-	switch (le32_get(type)) {
-	case MESSAGE_HANDSHAKE_INITIATION:
-		expected = sizeof(struct wg_initiation);
-		break;
-	case MESSAGE_HANDSHAKE_RESPONSE:
-		expected = sizeof(struct wg_response);
-		break;
-	case MESSAGE_HANDSHAKE_COOKIE:
-		expected = sizeof(struct wg_cookie_reply);
-		break;
-	}
-	if (!expected || len != expected)
+	if (!wg_is_handshake(type, len))
 		drops_add(&l->drops, DROP_rx_malformed, 1);
-	else if (le32_get(type) != MESSAGE_HANDSHAKE_COOKIE &&
-		 !device_check_mac1(n->device, msg, len))
+	else if (type != MESSAGE_HANDSHAKE_COOKIE && !device_check_mac1(n->device, msg, len))
 		drops_add(&l->drops, DROP_rx_bad_mac1, 1);
 	else if (!handshaker_post(n->handshaker, l, &b->from, msg, len))
 		drops_add(&l->drops, DROP_rx_handshake_queue, 1);

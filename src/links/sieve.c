@@ -78,11 +78,7 @@ static void begin_sample(struct sieve *s, nsec_t now)
 /* All datagrams of a message from the kernel count as what the first is. */
 static bool is_data(const struct burst *b)
 {
-	struct le32 type = {{0}};
-
-	if (b->len >= sizeof(type))
-		memcpy(&type, b->data, sizeof(type));
-	return le32_get(type) == MESSAGE_DATA;
+	return wg_message_type(b->data, b->len) == MESSAGE_DATA;
 }
 
 /* With a full sample in so short a time: those who are found in it often are let through less. */

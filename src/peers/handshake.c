@@ -451,40 +451,24 @@ static bool is_admitted(struct device *d, const void *msg, size_t len, const str
 	return ratelimit_allows(d->ratelimit, &from->remote, now);
 }
 
-static size_t message_len(uint32_t type)
-{
-	switch (type) {
-	case MESSAGE_HANDSHAKE_INITIATION:
-		return sizeof(struct wg_initiation);
-	case MESSAGE_HANDSHAKE_RESPONSE:
-		return sizeof(struct wg_response);
-	case MESSAGE_HANDSHAKE_COOKIE:
-		return sizeof(struct wg_cookie_reply);
-	default:
-		return 0;
-	}
-}
-
 void device_receive(struct device *d, const void *msg, size_t len, const struct origin *from,
 		    bool is_under_load, nsec_t now, struct drops *drops)
 {
+	uint32_t type = wg_message_type(msg, len);
 	struct noise_handshake hs;
-	struct le32 type;
 	bool is_taken;
 
-	if (len >= sizeof(type))
-		memcpy(&type, msg, sizeof(type));
-	if (len < sizeof(type) || len != message_len(le32_get(type))) {
+	if (!wg_is_handshake(type, len)) {
 		drops_add(drops, DROP_rx_malformed, 1);
 		return;
 	}
 	if (!d->has_identity) {
 		is_taken = false;
-	} else if (le32_get(type) == MESSAGE_HANDSHAKE_COOKIE) {
+	} else if (type == MESSAGE_HANDSHAKE_COOKIE) {
 		is_taken = receive_cookie_reply(d, msg, now);
 	} else if (is_under_load && !is_admitted(d, msg, len, from, now)) {
 		is_taken = false;
-	} else if (le32_get(type) == MESSAGE_HANDSHAKE_RESPONSE) {
+	} else if (type == MESSAGE_HANDSHAKE_RESPONSE) {
 		is_taken = receive_response(d, msg, from, now, drops);
 	} else {
 		is_taken = receive_initiation(d, &hs, msg, from, now);

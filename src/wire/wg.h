@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -84,6 +85,29 @@ _Static_assert(sizeof(struct wg_data) == 16, "paper, section 5.4.6");
 
 /* What a transport message adds to its (padded) inner packet. */
 #define MESSAGE_DATA_OVERHEAD (sizeof(struct wg_data) + NOISE_AUTHTAG_LEN)
+
+/* The type of a message; 0, which is none, if it is too short to have one. */
+static inline uint32_t wg_message_type(const void *msg, size_t len)
+{
+	const struct le32 *type = msg;
+
+	return len < sizeof(*type) ? 0 : le32_get(*type);
+}
+
+/* Is a message of that type and length one of a handshake? */
+static inline bool wg_is_handshake(uint32_t type, size_t len)
+{
+	switch (type) {
+	case MESSAGE_HANDSHAKE_INITIATION:
+		return len == sizeof(struct wg_initiation);
+	case MESSAGE_HANDSHAKE_RESPONSE:
+		return len == sizeof(struct wg_response);
+	case MESSAGE_HANDSHAKE_COOKIE:
+		return len == sizeof(struct wg_cookie_reply);
+	default:
+		return false;
+	}
+}
 
 /* Plaintext length of an inner packet of `len` bytes: padded, but never beyond the MTU. */
 static inline size_t wg_padded_len(size_t len, size_t mtu)

@@ -63,7 +63,8 @@ void outlet_free(struct outlet *o)
 	free(o);
 }
 
-struct line *outlet_line(struct outlet *o, uint8_t binding)
+/* The line of that binding; the main one without memory for it. */
+static struct line *line_of(struct outlet *o, uint8_t binding)
 {
 	if (binding == BINDING_NONE)
 		return &o->main;
@@ -167,7 +168,7 @@ static bool has_queue(struct line *l, const struct network *n)
 
 void outlet_enqueue(struct outlet *o, struct reader *r, uint8_t binding)
 {
-	struct line *l = outlet_line(o, binding);
+	struct line *l = line_of(o, binding);
 	struct network *n = r->network;
 	bool has_room = has_queue(l, n) && (l == &o->main || has_bound_room(o, n));
 	uint8_t *packet;
@@ -231,7 +232,7 @@ static enum spread_result try_send_rcu(struct outlet *o, struct reader *r, struc
 
 void outlet_send_rcu(struct outlet *o, struct reader *r, struct burst *b)
 {
-	struct line *l = outlet_line(o, b->binding);
+	struct line *l = line_of(o, b->binding);
 
 	/* Behind what waits already, so that nothing overtakes. */
 	if (l->waiting || try_send_rcu(o, r, l, b) != SPREAD_SENT)
@@ -263,7 +264,8 @@ static bool is_off_our_hands_rcu(struct outlet *o, struct reader *r, struct line
 	return true;
 }
 
-bool outlet_send_waiting(struct outlet *o, struct reader *r, struct line *l)
+/* Tries once more what found no room; true if nothing of it waits any more. */
+static bool send_waiting(struct outlet *o, struct reader *r, struct line *l)
 {
 	struct burst *next;
 
@@ -283,10 +285,10 @@ bool outlet_may_send_rcu(struct outlet *o, struct reader *r, struct line *l)
 {
 	bool is_bound = spread_binding_rcu(rcu_read(&o->bond->paths), l->binding) != BINDING_NONE;
 
-	if (!outlet_send_waiting(o, r, l) || flowq_is_empty(l->queue))
+	if (!send_waiting(o, r, l) || flowq_is_empty(l->queue))
 		return false;
 	/* What has lost its paths leaves with all others, and behind them. */
-	return is_bound || l == &o->main || outlet_send_waiting(o, r, &o->main);
+	return is_bound || l == &o->main || send_waiting(o, r, &o->main);
 }
 
 uint64_t outlet_burst_bytes(struct outlet *o, const struct reader *r, uint8_t binding)

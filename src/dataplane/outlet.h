@@ -95,8 +95,6 @@ static inline bool outlet_is_waiting(const struct outlet *o)
 	return o->is_resending || o->waiting_bound || !line_is_clear(&o->main);
 }
 
-/* The line of that binding; the main one without memory for it. */
-struct line *outlet_line(struct outlet *o, uint8_t binding);
 /* The next line with a bit in `bits`, from which it is cleared; NULL: none is left. */
 struct line *outlet_next_line(struct outlet *o, uint64_t *bits);
 
@@ -107,9 +105,7 @@ bool outlet_take_counters_rcu(struct outlet *o, struct keypair *k, uint8_t bindi
 			      uint64_t *ret_first);
 /* Inside a read section: sends a sealed burst, or keeps it; either way it is the outlet's. */
 void outlet_send_rcu(struct outlet *o, struct reader *r, struct burst *b);
-/* Tries once more what found no room; true if nothing of it waits any more. */
-bool outlet_send_waiting(struct outlet *o, struct reader *r, struct line *l);
-/* May packets be taken from the line's flow queues? */
+/* Tries once more what found no room. May packets be taken from the line's flow queues then? */
 bool outlet_may_send_rcu(struct outlet *o, struct reader *r, struct line *l);
 /* Retransmissions, which come before everything that waits; false if there is no room for them. */
 bool outlet_send_again(struct outlet *o, struct reader *r);

@@ -41,6 +41,11 @@ void rx_free(struct rx *r)
 	free(r);
 }
 
+static nsec_t deadline_of(const struct bond *bond)
+{
+	return atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed);
+}
+
 /* Promises to watch the deadline, if there is one and nobody else does. */
 static void arm(struct rx *r, struct bond *bond)
 {
@@ -50,7 +55,7 @@ static void arm(struct rx *r, struct bond *bond)
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	/* acquire: the one before us has finished with next_armed */
-	if (atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed) == NSEC_NEVER ||
+	if (deadline_of(bond) == NSEC_NEVER ||
 	    atomic_exchange_explicit(&bond->lane.is_armed, true, memory_order_acquire))
 		return;
 	bond->lane.next_armed = r->armed;
@@ -266,7 +271,7 @@ static nsec_t disarm(struct rx *r, struct bond *bond)
 {
 	atomic_store_explicit(&bond->lane.is_armed, false, memory_order_release);
 	arm(r, bond);
-	return atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed);
+	return deadline_of(bond);
 }
 
 /* Watches the deadlines that it has promised to; returns the earliest that is left. */
@@ -278,10 +283,10 @@ static nsec_t watch_deadlines(struct rx *r, nsec_t now)
 	nsec_t deadline;
 
 	while ((bond = *at)) {
-		deadline = atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed);
+		deadline = deadline_of(bond);
 		if (deadline <= now) {
 			lane_expire(bond, &r->lane, now);
-			deadline = atomic_load_explicit(&bond->lane.deadline, memory_order_relaxed);
+			deadline = deadline_of(bond);
 		}
 		if (deadline == NSEC_NEVER) {
 			*at = bond->lane.next_armed;

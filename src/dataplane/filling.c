@@ -39,8 +39,8 @@ struct burst *filling_take(struct filling *f)
 	return b;
 }
 
-bool filling_takes(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		   uint32_t len, struct filling_kind kind)
+bool filling_has_room(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		      uint32_t len, struct filling_kind kind)
 {
 	const struct burst *b = f->burst;
 
@@ -49,10 +49,10 @@ bool filling_takes(const struct filling *f, const struct bond *bond, const struc
 	       b->n < BURST_DATAGRAMS && b->len + len <= f->limit_bytes;
 }
 
-bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		  uint64_t counter, uint32_t len, struct filling_kind kind)
+bool filling_is_next(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		     uint64_t counter, uint32_t len, struct filling_kind kind)
 {
-	return counter == f->next_counter && filling_takes(f, bond, k, len, kind);
+	return counter == f->next_counter && filling_has_room(f, bond, k, len, kind);
 }
 
 bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t len, size_t padded)

@@ -31,13 +31,13 @@ struct filling {
 /* Takes an empty burst; false when the pool is empty. */
 bool filling_open(struct filling *f, struct bond *bond, struct keypair *k, uint64_t limit_bytes,
 		  struct filling_kind kind);
-/* Takes the burst out, whose the caller's it is then; NULL: there is none. */
+/* Takes the burst out, which is the caller's then; NULL: there is none. */
 struct burst *filling_take(struct filling *f);
 /* Gives it back, if there is one, with what it holds. */
 void filling_drop(struct filling *f);
 /* Is a datagram of that length, kind, session and counter the open burst's next? */
-bool filling_fits(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		  uint64_t counter, uint32_t len, struct filling_kind kind);
+bool filling_is_next(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		     uint64_t counter, uint32_t len, struct filling_kind kind);
 /*
  * Appends a packet, which fits, as a datagram of `padded` bytes of plaintext. Behind the packet
  * there is room for the padding, and what lies there is as before afterwards. False if libcrypto
@@ -46,11 +46,12 @@ bool filling_fits(const struct filling *f, const struct bond *bond, const struct
 bool filling_seal(struct filling *f, uint64_t counter, uint8_t *packet, size_t len, size_t padded);
 
 /*
- * The other way, where counters are drawn later, and for the whole burst: does the packet fit,
- * which is then put into its place as it is, for filling_seal_all().
+ * Where counters are drawn later, for a whole burst at once: has the open burst room for a datagram
+ * of that length, kind and session?
  */
-bool filling_takes(const struct filling *f, const struct bond *bond, const struct keypair *k,
-		   uint32_t len, struct filling_kind kind);
+bool filling_has_room(const struct filling *f, const struct bond *bond, const struct keypair *k,
+		      uint32_t len, struct filling_kind kind);
+/* Puts a packet, for which there is room, into its place as it is, for filling_seal_all(). */
 void filling_put(struct filling *f, const uint8_t *packet, size_t len, size_t padded);
 /* Seals a burst so filled; its counters are from `first` on. False if libcrypto refuses. */
 bool filling_seal_all(struct burst *b);

@@ -117,7 +117,7 @@ static void seal_into_open_rcu(struct reader *r, struct outlet *o, struct keypai
 		drops_add(&n->drops, DROP_tx_no_session, 1);
 		return;
 	}
-	if (!filling_fits(&r->open, o->bond, k, counter, i->datagram, i->kind)) {
+	if (!filling_is_next(&r->open, o->bond, k, counter, i->datagram, i->kind)) {
 		pack_close(r);
 		if (!open_burst(r, o, k, i->kind))
 			return;
@@ -154,7 +154,7 @@ struct burst *pack_gather_rcu(struct reader *r, struct outlet *o, struct keypair
 
 	if (!prepare_rcu(r, o, &i))
 		return NULL;
-	if (!filling_takes(&r->open, o->bond, k, i.datagram, i.kind)) {
+	if (!filling_has_room(&r->open, o->bond, k, i.datagram, i.kind)) {
 		full = pack_take(r);
 		if (!open_burst(r, o, k, i.kind))
 			return full;

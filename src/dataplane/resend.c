@@ -48,18 +48,18 @@ void resend_keep(struct resend *r, const struct path *p, struct burst *b, nsec_t
 	store_add(&r->store, way, b, now);
 }
 
-static bool is_at(struct resend_place a, struct resend_place b)
+static bool has_reached(struct resend_place place, struct resend_place goal)
 {
-	return a.session == b.session && a.counter >= b.counter;
+	return place.session == goal.session && place.counter >= goal.counter;
 }
 
 static void advance(struct resend *r, uint8_t slot, struct resend_place place)
 {
 	/* Within a session, only forward: a report may be older than what was sent again since. */
-	if (!r->paths[slot].has_done || !is_at(r->paths[slot].done, place))
+	if (!r->paths[slot].has_done || !has_reached(r->paths[slot].done, place))
 		r->paths[slot].done = place;
 	r->paths[slot].has_done = true;
-	if (is_at(r->paths[slot].done, r->paths[slot].kept))
+	if (has_reached(r->paths[slot].done, r->paths[slot].kept))
 		r->outstanding &= ~(1U << slot);
 }
 

@@ -7,10 +7,11 @@ import pytest
 
 import bond
 from bond import SERVER_IP, Keys, Pair
+from lab import wait_until
 from test_accounting import Books, Sink, lost_of
 from test_modes import *  # noqa: F401,F403
 from test_workers import assert_order_is_kept, thread_names
-from traffic import answers_ping, iperf, transfer
+from traffic import iperf, transfer, wait_for_ping
 
 READERS = {"vt-tun", "vt-tun.1", "vt-tun.2"}
 
@@ -24,16 +25,16 @@ def used(daemon):
     return [queue["packets"] for queue in daemon.network()["queues"]]
 
 
-def spread_out(node, address, count):
-    """Sends `count` numbered datagrams in turn from many sockets: so many flows."""
-    return node.run("/usr/bin/python3", "-c", f"""
-import socket, struct, time
+def spread_out(address, numbers):
+    """A program that sends numbered datagrams in turn from many sockets: so many flows."""
+    return "/usr/bin/python3", "-c", f"""
+import itertools, socket, struct, time
 sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(16)]
-for number in range({count}):
+for number in {numbers}:
     sockets[number % 16].sendto(struct.pack("!I", number) + bytes(996), {address!r})
     if number % 64 == 63:
         time.sleep(0.001)
-""")
+"""
 
 
 def test_flows_use_all_queues_and_stay_where_they_are(lab):
@@ -55,7 +56,7 @@ def test_no_packet_is_lost_or_overtaken_by_its_flow(lab):
     pair = Pair(lab, rates=(None, None))
     sink = Sink(pair.server_node)
     books = Books(pair.client, pair.server)
-    spread_out(pair.client_node, sink.address, 20000)
+    pair.client_node.run(*spread_out(sink.address, range(20000)))
     missing = 20000 - sink.received()
     # Pings and reports that found no buffer are among it.
     assert missing <= lost_of(books.read()) <= missing + 100, books.read()
@@ -79,17 +80,25 @@ def test_connections_outlive_a_link(lab, streams):
 
 def test_peers_come_and_go_under_load(lab):
     """A reader may have a peer's packets in its hands when the peer is removed."""
-    pair = Pair(lab, rates=(None,))
-    load = threading.Thread(target=spread_out, args=(pair.client_node, (SERVER_IP, 9), 30000))
-    load.start()
-    for number in range(5):
-        pair.client.sections["peer extra"] = {"public_key": Keys().public, "allowed_ips": "10.10.9.0/24"}
-        pair.client.reload()
-        if number == 0:
-            answers_ping(pair.client_node, "10.10.9.1")
-        del pair.client.sections["peer extra"]
-        pair.client.reload()
-    load.join()
+    pair = Pair(lab, rates=(None,), start=False)
+    sections = pair.client.sections
+    peer = {"public_key": sections["wireguard"].pop("peer_public_key"), "allowed_ips": f"{SERVER_IP}/32",
+            "endpoint": sections["link wan1"].pop("endpoint")}
+    sections["peer server"] = peer
+    pair.start()
+    pair.client_node.spawn(*spread_out((SERVER_IP, 9), "itertools.count()"))
+    for _ in range(5):
+        sent = pair.client.peer()["tx_packets"]
+        wait_until(lambda: pair.client.peer()["tx_packets"] > sent + 1000, 10, "the load goes to the peer")
+        dropped = pair.client.dropped("tx_no_peer")
+        sections["peer other"] = {"public_key": Keys().public, "allowed_ips": "10.10.9.0/24"}
+        del sections["peer server"]
+        assert pair.client.reload().returncode == 0
+        wait_until(lambda: pair.client.dropped("tx_no_peer") > dropped + 1000, 10, "the peer has gone")
+        sections["peer server"] = peer
+        del sections["peer other"]
+        assert pair.client.reload().returncode == 0
+    wait_for_ping(pair.client_node, SERVER_IP)
     transfer(pair.client_node, pair.server_node, SERVER_IP, 1 << 20)
 
 

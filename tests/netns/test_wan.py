@@ -15,7 +15,7 @@ import threading
 import pytest
 
 from lab import wait_until
-from traffic import PingTrain, answers_ping, ping_lost, tcp_mbps, transfer, udp_probe, wait_for_ping
+from traffic import PingTrain, answers_ping, ping_lost, transfer, udp_probe, wait_for_ping
 from wan import Wan
 
 SO_TIMESTAMPNS = 35
@@ -288,18 +288,3 @@ def test_interface_that_is_down_for_a_while_does_not_end_it(wire):
     wan.wire.ip("link set end0 up")
 
     wait_for_ping(wan.left, wan.there)
-
-
-def test_what_a_gigabit_costs(wire, record_property):
-    """Reported, not judged: the machine is others' too."""
-    wan = wire("rate=1gbit queue=20ms delay=2ms")
-    wait_for_ping(wan.left, wan.there)
-    before = wan.stats()
-
-    goodput = tcp_mbps(wan.left, wan.right, wan.there, 3, "--congestion", "cubic")
-
-    after = wan.stats()
-    cores = (after["cpu_seconds"] - before["cpu_seconds"]) / (after["seconds"] - before["seconds"])
-    record_property("goodput_mbps", round(goodput))
-    record_property("cores", round(cores, 3))
-    print(f"{goodput:.0f} Mbit/s with {cores:.2f} of a core")

@@ -148,37 +148,50 @@ static int fill_paths(const struct probe *p, struct peer_status *ret, nsec_t now
 	return 0;
 }
 
-static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
+static void fill_handshakes(struct bond *bond, struct peer_status *ret, nsec_t now)
 {
-	const struct peer_settings *s = bond->settings;
-	nsec_t handshake = atomic_load_explicit(&bond->peer.last_handshake, memory_order_relaxed);
+	struct peer *p = &bond->peer;
+	nsec_t last = atomic_load_explicit(&p->last_handshake, memory_order_relaxed);
 
-	strcpy(ret->name, s->name);
-	memcpy(ret->public_key, s->public_key, sizeof(ret->public_key));
 	rcu_begin();
-	ret->has_session = peer_send_session_rcu(&bond->peer, now) != NULL;
+	ret->has_session = peer_send_session_rcu(p, now) != NULL;
 	rcu_end();
-	ret->is_multilink = bond->probe && bond->probe->is_multilink;
-	ret->is_multilink_known = bond->probe && bond->probe->is_known;
-	ret->handshakes = load(&bond->peer.n_handshakes);
-	ret->handshakes_begun = load(&bond->peer.n_initiations);
-	ret->lately = tally_at(atomic_load_explicit(&bond->peer.tally, memory_order_relaxed), now);
-	ret->handshake_age = handshake ? now - handshake : -1;
-	ret->handshake_at =
-		atomic_load_explicit(&bond->peer.last_handshake_wall, memory_order_relaxed);
-	ret->tx_bytes = load(&bond->inner_sent.bytes);
-	ret->rx_bytes = load(&bond->inner_received.bytes);
-	ret->tx_packets = load(&bond->inner_sent.packets);
-	ret->rx_packets = load(&bond->inner_received.packets);
-	ret->persistent_keepalive = s->persistent_keepalive;
+	ret->handshakes = load(&p->n_handshakes);
+	ret->handshakes_begun = load(&p->n_initiations);
+	ret->lately = tally_at(atomic_load_explicit(&p->tally, memory_order_relaxed), now);
+	ret->handshake_age = last ? now - last : -1;
+	ret->handshake_at = atomic_load_explicit(&p->last_handshake_wall, memory_order_relaxed);
+}
+
+static int fill_allowed_ips(const struct peer_settings *s, struct peer_status *ret)
+{
 	ret->allowed_ips = calloc(s->n_allowed_ips + 1, sizeof(*ret->allowed_ips));
 	if (!ret->allowed_ips)
 		return -ENOMEM;
 	memcpy(ret->allowed_ips, s->allowed_ips, s->n_allowed_ips * sizeof(*ret->allowed_ips));
 	ret->n_allowed_ips = s->n_allowed_ips;
+	return 0;
+}
+
+static int fill_peer(struct bond *bond, struct peer_status *ret, nsec_t now)
+{
+	const struct peer_settings *s = bond->settings;
+	int r;
+
+	strcpy(ret->name, s->name);
+	memcpy(ret->public_key, s->public_key, sizeof(ret->public_key));
+	ret->persistent_keepalive = s->persistent_keepalive;
+	ret->is_multilink = bond->probe && bond->probe->is_multilink;
+	ret->is_multilink_known = bond->probe && bond->probe->is_known;
+	ret->tx_bytes = load(&bond->inner_sent.bytes);
+	ret->rx_bytes = load(&bond->inner_received.bytes);
+	ret->tx_packets = load(&bond->inner_sent.packets);
+	ret->rx_packets = load(&bond->inner_received.packets);
+	fill_handshakes(bond, ret, now);
 	fill_reseq(bond, ret);
 	fill_spread(bond, ret);
-	return fill_paths(bond->probe, ret, now);
+	r = fill_allowed_ips(s, ret);
+	return r < 0 ? r : fill_paths(bond->probe, ret, now);
 }
 
 /* Those in force; of a network that does not run those that are configured. */
@@ -221,49 +234,81 @@ static int fill_rules(const struct network *n, struct network_status *ret)
 	return 0;
 }
 
+static void fill_settings(const struct network_settings *s, struct network_status *ret)
+{
+	strcpy(ret->name, s->name);
+	ret->mode = s->mode;
+	ret->tso = s->tso;
+	ret->uso = s->uso;
+	ret->aead = aead_backend();
+}
+
+static void fill_interface(const struct network *n, struct network_status *ret)
+{
+	strcpy(ret->interface, n->tun.name);
+	ret->mtu = network_mtu(n);
+	ret->can_tso =
+		n->tun.can_tso && !atomic_load_explicit(&n->is_tso_refused, memory_order_relaxed);
+	ret->can_uso =
+		n->tun.can_uso && !atomic_load_explicit(&n->is_uso_refused, memory_order_relaxed);
+	ret->n_queues = tx_n_queues(n->tx);
+	for (unsigned i = 0; i < ret->n_queues; i++)
+		tx_queue_status(n->tx, i, &ret->queues[i]);
+}
+
+static void fill_buffers(const struct network *n, struct network_status *ret)
+{
+	ret->sizes = n->settings->sizes;
+	ret->buffers = pool_cells(n->bursts) - n->n_put_by;
+	ret->buffers_free = pool_available(n->bursts);
+	if (!n->sent)
+		return;
+	ret->repair_buffer = pool_cells(n->sent) * STORE_CELL_BYTES;
+	ret->repair_buffer_used = ret->repair_buffer - pool_available(n->sent) * STORE_CELL_BYTES;
+}
+
+static int fill_links(const struct network *n, struct network_status *ret)
+{
+	ret->links = calloc(n->n_links + 1, sizeof(*ret->links));
+	if (!ret->links)
+		return -ENOMEM;
+	for (size_t i = 0; i < n->n_links; i++) {
+		if (n->links[i])
+			fill_link(n->links[i], &ret->links[ret->n_links++]);
+	}
+	return 0;
+}
+
+static int fill_peers(const struct network *n, struct network_status *ret, nsec_t now)
+{
+	int r = 0;
+
+	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));
+	if (!ret->peers)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < n->n_bonds; i++)
+		r = fill_peer(n->bonds[i], &ret->peers[ret->n_peers++], now);
+	return r;
+}
+
 int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 {
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	strcpy(ret->name, n->settings->name);
 	ret->state = "active";
-	strcpy(ret->interface, n->tun.name);
-	ret->mtu = network_mtu(n);
-	ret->mode = n->settings->mode;
 	memcpy(ret->public_key, device_public_key(n->device), sizeof(ret->public_key));
-	ret->aead = aead_backend();
-	ret->can_tso =
-		n->tun.can_tso && !atomic_load_explicit(&n->is_tso_refused, memory_order_relaxed);
-	ret->can_uso =
-		n->tun.can_uso && !atomic_load_explicit(&n->is_uso_refused, memory_order_relaxed);
-	ret->tso = n->settings->tso;
-	ret->uso = n->settings->uso;
-	ret->sizes = n->settings->sizes;
-	ret->buffers = pool_cells(n->bursts) - n->n_put_by;
-	ret->buffers_free = pool_available(n->bursts);
-	if (n->sent) {
-		ret->repair_buffer = pool_cells(n->sent) * STORE_CELL_BYTES;
-		ret->repair_buffer_used =
-			ret->repair_buffer - pool_available(n->sent) * STORE_CELL_BYTES;
-	}
 	copy_drops(&ret->drops, &n->drops);
-	ret->n_queues = tx_n_queues(n->tx);
-	for (unsigned i = 0; i < ret->n_queues; i++)
-		tx_queue_status(n->tx, i, &ret->queues[i]);
+	fill_settings(n->settings, ret);
+	fill_interface(n, ret);
+	fill_buffers(n, ret);
 	r = fill_addresses(n->settings, ret);
-	ret->links = calloc(n->n_links + 1, sizeof(*ret->links));
-	ret->peers = calloc(n->n_bonds + 1, sizeof(*ret->peers));
-	if (!ret->links || !ret->peers)
-		r = -ENOMEM;
 	if (r == 0)
 		r = fill_rules(n, ret);
-	for (size_t i = 0; r == 0 && i < n->n_links; i++) {
-		if (n->links[i])
-			fill_link(n->links[i], &ret->links[ret->n_links++]);
-	}
-	for (size_t i = 0; r == 0 && i < n->n_bonds; i++)
-		r = fill_peer(n->bonds[i], &ret->peers[ret->n_peers++], now);
+	if (r == 0)
+		r = fill_links(n, ret);
+	if (r == 0)
+		r = fill_peers(n, ret, now);
 	if (r < 0)
 		network_status_free(ret);
 	return r;
@@ -272,15 +317,11 @@ int status_fill(struct network *n, struct network_status *ret, nsec_t now)
 int network_status_idle(const struct network_settings *settings, struct network_status *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	strcpy(ret->name, settings->name);
 	ret->state = "stopped";
+	keys_public(ret->public_key, settings->private_key);
+	fill_settings(settings, ret);
 	strcpy(ret->interface, settings->interface);
 	ret->mtu = settings->mtu;
-	ret->mode = settings->mode;
-	ret->tso = settings->tso;
-	ret->uso = settings->uso;
-	ret->aead = aead_backend();
-	keys_public(ret->public_key, settings->private_key);
 	return fill_addresses(settings, ret);
 }
 

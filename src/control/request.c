@@ -52,16 +52,15 @@ static struct json_object *parse(const char *line, size_t len, struct control_re
 	/* For json-c a zero ends the text; for us the newline does. */
 	if (error == json_tokener_success && json_tokener_get_parse_end(tokener) != len)
 		error = json_tokener_error_parse_unexpected;
-	if (error != json_tokener_success)
+	json_tokener_free(tokener);
+	if (error == json_tokener_success && json_object_is_type(value, json_type_object))
+		return value;
+	if (error == json_tokener_success)
+		control_fail(reply, CONTROL_parse_error, "a request is a JSON object");
+	else
 		control_fail(reply, CONTROL_parse_error, "not valid JSON: %s",
 			     error == json_tokener_continue ? "the line ends within it"
 							    : json_tokener_error_desc(error));
-	else if (!json_object_is_type(value, json_type_object))
-		control_fail(reply, CONTROL_parse_error, "a request is a JSON object");
-	json_tokener_free(tokener);
-
-	if (error == json_tokener_success && json_object_is_type(value, json_type_object))
-		return value;
 	json_object_put(value);
 	return NULL;
 }

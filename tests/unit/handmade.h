@@ -223,6 +223,35 @@ static inline bool leads_to(const struct probe_path *pp, const char *remote)
 	return pp && addr_equal(&pp->to.remote, &e.remote);
 }
 
+/* Two paths over the first two links, to 192.0.2.1 and 192.0.2.2. */
+static inline void make_two_paths(struct bond *bond)
+{
+	struct path_set *set = calloc(1, sizeof(*set));
+
+	for (uint8_t i = 0; i < 2; i++) {
+		struct path *p = aligned_alloc(_Alignof(struct path), sizeof(*p));
+
+		memset(p, 0, sizeof(*p));
+		p->id = i + 1U;
+		p->slot = i;
+		p->link = net.links[i];
+		set->entries[i].path = p;
+		set->entries[i].to = endpoint_of(i ? "192.0.2.2" : "192.0.2.1");
+	}
+	set->n = 2;
+	rcu_publish(&bond->paths, set);
+}
+
+static inline void free_two_paths(struct bond *bond)
+{
+	struct path_set *set = rcu_own(&bond->paths);
+
+	rcu_publish(&bond->paths, NULL);
+	path_retire(set->entries[0].path);
+	path_retire(set->entries[1].path);
+	path_set_retire(set);
+}
+
 /* An inner packet of peer `i` with a number in it. Returns its length. */
 static inline size_t make_packet(uint8_t *ret, size_t peer, uint32_t number)
 {

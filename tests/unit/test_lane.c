@@ -95,25 +95,6 @@ static nsec_t deadline(void)
 	return q ? reseq_deadline(q) : NSEC_NEVER;
 }
 
-/* Two paths over two links, to 192.0.2.1 and 192.0.2.2. */
-static void make_paths(void)
-{
-	struct path_set *set = calloc(1, sizeof(*set));
-
-	for (uint8_t i = 0; i < 2; i++) {
-		struct path *p = aligned_alloc(_Alignof(struct path), sizeof(*p));
-
-		memset(p, 0, sizeof(*p));
-		p->id = i + 1U;
-		p->slot = i;
-		p->link = net.links[i];
-		set->entries[i].path = p;
-		set->entries[i].to = endpoint_of(i ? "192.0.2.2" : "192.0.2.1");
-	}
-	set->n = 2;
-	rcu_publish(&bond->paths, set);
-}
-
 static struct path *path(unsigned i)
 {
 	return rcu_own(&bond->paths)->entries[i].path;
@@ -122,17 +103,12 @@ static struct path *path(unsigned i)
 static void setup_paths(void)
 {
 	setup();
-	make_paths();
+	make_two_paths(bond);
 }
 
 static void teardown_paths(void)
 {
-	struct path_set *set = rcu_own(&bond->paths);
-
-	rcu_publish(&bond->paths, NULL);
-	path_retire(set->entries[0].path);
-	path_retire(set->entries[1].path);
-	path_set_retire(set);
+	free_two_paths(bond);
 	teardown();
 }
 

@@ -323,35 +323,6 @@ static void skip_one(void)
 	ck_assert(keypair_take_counters(far[0], 1, &counter));
 }
 
-/* From 192.0.2.1 over link 0, from 192.0.2.2 over link 1. */
-static void make_paths(void)
-{
-	struct path_set *set = calloc(1, sizeof(*set));
-
-	for (uint8_t i = 0; i < 2; i++) {
-		struct path *p = aligned_alloc(_Alignof(struct path), sizeof(*p));
-
-		memset(p, 0, sizeof(*p));
-		p->id = i + 1U;
-		p->slot = i;
-		p->link = net.links[i];
-		set->entries[i].path = p;
-		set->entries[i].to = endpoint_of(i ? "192.0.2.2" : "192.0.2.1");
-	}
-	set->n = 2;
-	rcu_publish(&bond->paths, set);
-}
-
-static void free_paths(void)
-{
-	struct path_set *set = rcu_own(&bond->paths);
-
-	rcu_publish(&bond->paths, NULL);
-	path_retire(set->entries[0].path);
-	path_retire(set->entries[1].path);
-	path_set_retire(set);
-}
-
 static void receive_number(uint8_t path, uint32_t number, nsec_t at)
 {
 	struct burst *b = make_burst();
@@ -384,7 +355,7 @@ START_TEST(one_worker_watches_the_deadline)
 {
 	nsec_t end;
 
-	make_paths();
+	make_two_paths(bond);
 	receive_number(0, 0, T0);
 	receive_number(1, 1, T0);
 	skip_one();
@@ -395,7 +366,7 @@ START_TEST(one_worker_watches_the_deadline)
 	ck_assert_int_gt(end, T0);
 	ck_assert_int_lt(end, T0 + NSEC_PER_SEC);
 	ck_assert_tunnel(0, 1, 3);
-	free_paths();
+	free_two_paths(bond);
 }
 END_TEST
 
@@ -403,7 +374,7 @@ START_TEST(watch_goes_to_another_worker_when_it_was_given_up)
 {
 	nsec_t end;
 
-	make_paths();
+	make_two_paths(bond);
 	receive_number(0, 0, T0);
 	receive_number(1, 1, T0);
 	skip_one();
@@ -415,7 +386,7 @@ START_TEST(watch_goes_to_another_worker_when_it_was_given_up)
 	ck_assert(!is_watching(0, end));
 	ck_assert_int_gt(watch(1, end), end);
 	ck_assert_tunnel(0, 1, 3, 5);
-	free_paths();
+	free_two_paths(bond);
 }
 END_TEST
 

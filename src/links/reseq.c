@@ -135,6 +135,11 @@ static uint64_t count_missing(const struct reseq *r, uint64_t from, uint64_t to)
 	       (position_is_before(slack_begin, slack_end) ? slack_end - slack_begin : 0);
 }
 
+static bool is_in_window(const struct reseq *r, uint64_t position)
+{
+	return position - r->next < RESEQ_WINDOW;
+}
+
 /* Moves the window so far that the jumper fits in, once nothing is held before that. */
 static void place_jumper(struct reseq *r)
 {
@@ -203,7 +208,7 @@ static bool is_apart(const struct reseq *r, uint64_t position)
 	unsigned n = r->n_apart < RESEQ_APART ? r->n_apart : RESEQ_APART;
 
 	if (r->has_begun && !position_is_before(position, r->next))
-		return r->window.n && position - r->next < RESEQ_WINDOW &&
+		return r->window.n && is_in_window(r, position) &&
 		       window_is_taken(&r->window, position);
 	for (unsigned i = 1; i <= n; i++) {
 		unsigned at = (r->n_apart - i) % RESEQ_APART;
@@ -304,7 +309,7 @@ bool reseq_hold(struct reseq *r, uint32_t session, uint64_t counter, void *item,
 		return false;
 	}
 	count(&r->stats.held, 1);
-	if (position - r->next < RESEQ_WINDOW) {
+	if (is_in_window(r, position)) {
 		window_put(&r->window, position, item, now);
 	} else {
 		r->jumper = item;
@@ -407,7 +412,7 @@ bool reseq_pass(struct reseq *r, uint32_t session, uint64_t counter)
 {
 	uint64_t position;
 
-	if (!find_position(r, session, counter, &position) || position - r->next >= RESEQ_WINDOW ||
+	if (!find_position(r, session, counter, &position) || !is_in_window(r, position) ||
 	    !window_alloc(&r->window) || window_is_taken(&r->window, position))
 		return false;
 	window_put_mark(&r->window, position);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int parse_port(const char *text, uint16_t *ret)
+static int parse_u16(const char *text, uint16_t *ret)
 {
 	char *end;
 	unsigned long v;
@@ -64,13 +64,13 @@ int addr_parse(struct addr *ret, const char *text, uint16_t default_port)
 
 		if (!close || (close[1] && close[1] != ':'))
 			return -EINVAL;
-		if (close[1] && parse_port(close + 2, &port) < 0)
+		if (close[1] && parse_u16(close + 2, &port) < 0)
 			return -EINVAL;
 		*close = '\0';
 		memmove(host, host + 1, strlen(host));
 	} else if (colon && strchr(text, ':') == colon) {
 		host[colon - text] = '\0';
-		if (parse_port(colon + 1, &port) < 0)
+		if (parse_u16(colon + 1, &port) < 0)
 			return -EINVAL;
 	}
 
@@ -200,7 +200,7 @@ int addr_split_host_port(const char *text, char *ret_host, size_t host_size, uin
 	size_t len;
 	uint16_t port;
 
-	if (!colon || parse_port(colon + 1, &port) < 0 || !port)
+	if (!colon || parse_u16(colon + 1, &port) < 0 || !port)
 		return -EINVAL;
 	len = (size_t)(colon - text);
 	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
@@ -217,11 +217,14 @@ int addr_split_host_port(const char *text, char *ret_host, size_t host_size, uin
 	return 0;
 }
 
+static unsigned address_bits(const struct prefix *p)
+{
+	return p->family == AF_INET ? 32 : 128;
+}
+
 static void clear_host_bits(struct prefix *p)
 {
-	size_t bytes = p->family == AF_INET ? 4 : 16;
-
-	for (size_t i = 0; i < bytes; i++) {
+	for (size_t i = 0; i < address_bits(p) / 8; i++) {
 		unsigned kept = p->len > i * 8 ? p->len - (unsigned)i * 8 : 0;
 
 		if (kept < 8)
@@ -247,10 +250,10 @@ int prefix_parse(struct prefix *ret, const char *text)
 		p.family = AF_INET6;
 	else
 		return -EINVAL;
-	bits = p.family == AF_INET ? 32 : 128;
+	bits = (uint16_t)address_bits(&p);
 	p.len = (uint8_t)bits;
 	if (slash) {
-		if (parse_port(slash + 1, &bits) < 0 || bits > p.len)
+		if (parse_u16(slash + 1, &bits) < 0 || bits > p.len)
 			return -EINVAL;
 		p.len = (uint8_t)bits;
 	}
@@ -271,12 +274,7 @@ const char *prefix_format(const struct prefix *p, char buf[PREFIX_TEXT_MAX])
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
 	return a->family == b->family && a->len == b->len &&
-	       !memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16);
-}
-
-static unsigned address_bits(const struct prefix *p)
-{
-	return p->family == AF_INET ? 32 : 128;
+	       !memcmp(a->bytes, b->bytes, address_bits(a) / 8);
 }
 
 static bool bit_of(const uint8_t *bytes, unsigned bit)

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "util/container.h"
 #include "util/log.h"
 #include "util/warnings.h"
 
@@ -42,7 +43,7 @@ const char *network_state_name(enum network_state state)
 
 static struct place *place_of(struct network_slot *slot)
 {
-	return (struct place *)((char *)slot - offsetof(struct place, slot));
+	return container_of(slot, struct place, slot);
 }
 
 static void set_state(struct network_slot *slot, enum network_state state, const char *why)

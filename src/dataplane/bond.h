@@ -11,6 +11,7 @@
 #include "dataplane/settings.h"
 #include "links/path.h"
 #include "peers/peer.h"
+#include "util/container.h"
 
 struct edit;
 struct network;
@@ -45,7 +46,7 @@ struct bond {
 
 static inline struct bond *bond_of(struct peer *p)
 {
-	return (struct bond *)((char *)p - offsetof(struct bond, peer));
+	return container_of(p, struct bond, peer);
 }
 
 /* Room in a burst for one datagram with `payload` bytes of plaintext. */

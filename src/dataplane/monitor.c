@@ -18,6 +18,7 @@
 #include "dataplane/status_fill.h"
 #include "dataplane/uplink.h"
 #include "netlink/watch.h"
+#include "util/container.h"
 #include "util/log.h"
 #include "util/quota.h"
 
@@ -116,7 +117,7 @@ static void tell_refused(struct monitor *m, const char *what, const _Atomic bool
 
 static void sample_tick(struct timer *t, nsec_t now)
 {
-	struct monitor *m = (struct monitor *)((char *)t - offsetof(struct monitor, sample_timer));
+	struct monitor *m = container_of(t, struct monitor, sample_timer);
 
 	for (size_t i = 0; i < m->network->n_bonds; i++) {
 		struct probe *p = m->network->bonds[i]->probe;

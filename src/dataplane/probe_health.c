@@ -8,6 +8,7 @@
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
 #include "links/quality.h"
+#include "util/container.h"
 
 /* A learnt path that has been down for so long is forgotten. */
 #define FORGET_AFTER (120 * NSEC_PER_SEC)
@@ -190,8 +191,7 @@ static bool is_to_be_forgotten(const struct probe_path *pp, nsec_t now)
 
 void probe_path_tick(struct timer *t, nsec_t now)
 {
-	struct probe_path *pp =
-		(struct probe_path *)((char *)t - offsetof(struct probe_path, timer));
+	struct probe_path *pp = container_of(t, struct probe_path, timer);
 	struct probe *p = pp->probe;
 	bool has_changed;
 

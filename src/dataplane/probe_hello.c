@@ -8,6 +8,7 @@
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
 #include "dataplane/recall.h"
+#include "util/container.h"
 #include "util/log.h"
 
 /* Hellos without an answer after which a peer counts as stock, until its next session. */
@@ -107,7 +108,7 @@ static void give_up_multilink(struct probe *p, nsec_t now)
 
 void probe_hello_tick(struct timer *t, nsec_t now)
 {
-	struct probe *p = (struct probe *)((char *)t - offsetof(struct probe, hello_timer));
+	struct probe *p = container_of(t, struct probe, hello_timer);
 	bool is_patient = p->bond->settings->multilink == MULTILINK_YES;
 
 	if (p->has_answered)

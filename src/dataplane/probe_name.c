@@ -6,13 +6,13 @@
  * name does not have it any more: docs/design/endpoint-names.md
  */
 #include <netdb.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/network_state.h"
 #include "dataplane/probe_internal.h"
 #include "dataplane/resolver.h"
+#include "util/container.h"
 #include "util/log.h"
 
 /* A name whose path does not work is looked up this often, */
@@ -178,7 +178,7 @@ void probe_name_arm(struct probe *p, nsec_t now)
 
 void probe_name_tick(struct timer *t, nsec_t now)
 {
-	struct probe *p = (struct probe *)((char *)t - offsetof(struct probe, name_timer));
+	struct probe *p = container_of(t, struct probe, name_timer);
 
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct probe_path *pp = p->paths[i];

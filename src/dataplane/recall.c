@@ -4,13 +4,13 @@
 #include "dataplane/recall.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/links.h"
 #include "dataplane/network_state.h"
 #include "dataplane/probe_internal.h"
+#include "util/container.h"
 #include "util/log.h"
 
 /* The same peer is told of so seldom, */
@@ -66,7 +66,7 @@ static void tell(const struct network *n, const struct broker_endpoints *e, cons
 
 void recall_tick(struct timer *t, nsec_t now)
 {
-	struct probe *p = (struct probe *)((char *)t - offsetof(struct probe, recall_timer));
+	struct probe *p = container_of(t, struct probe, recall_timer);
 	const struct path_set *set = rcu_own(&p->bond->paths);
 	struct broker_endpoints e;
 

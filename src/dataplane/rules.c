@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/container.h"
+
 #define DSCP_LE 1
 
 static unsigned number_of(const struct rules *r, const char *name)
@@ -50,7 +52,7 @@ int rules_new(struct rules **ret, const struct rule_settings *list, size_t n,
 
 static void release(struct rcu_link *link)
 {
-	free((char *)link - offsetof(struct rules, rcu));
+	free(container_of(link, struct rules, rcu));
 }
 
 void rules_retire(struct rules *r)

@@ -11,6 +11,7 @@
 #include "dataplane/probe.h"
 #include "dataplane/resolver.h"
 #include "netlink/address.h"
+#include "util/container.h"
 #include "util/log.h"
 
 /*
@@ -313,7 +314,7 @@ static void change_port_if_stuck(struct uplink *u, nsec_t now)
 
 static void tick(struct timer *t, nsec_t now)
 {
-	struct uplink *u = (struct uplink *)((char *)t - offsetof(struct uplink, timer));
+	struct uplink *u = container_of(t, struct uplink, timer);
 
 	uplink_look(u, now);
 	change_port_if_stuck(u, now);

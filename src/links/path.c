@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/container.h"
+
 /* While data goes there, reports come more often. */
 #define QUEUE_MEMORY (100 * NSEC_PER_MSEC)
 
@@ -170,7 +172,7 @@ bool path_enqueue(const struct path_entry *e, struct burst *b)
 
 static void release_set(struct rcu_link *link)
 {
-	free((char *)link - offsetof(struct path_set, rcu));
+	free(container_of(link, struct path_set, rcu));
 }
 
 void path_leads_elsewhere(struct path *p, uint32_t way)
@@ -187,7 +189,7 @@ void path_set_retire(struct path_set *set)
 
 static void release_path(struct rcu_link *link)
 {
-	free((char *)link - offsetof(struct path, rcu));
+	free(container_of(link, struct path, rcu));
 }
 
 void path_retire(struct path *p)

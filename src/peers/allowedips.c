@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/container.h"
 #include "util/endian.h"
 
 /* An address as two words of host order, its first bit being the highest of `hi`. */
@@ -147,7 +148,7 @@ void allowedips_free(struct allowedips *a)
 
 static void release(struct rcu_link *link)
 {
-	allowedips_free((struct allowedips *)((char *)link - offsetof(struct allowedips, rcu)));
+	allowedips_free(container_of(link, struct allowedips, rcu));
 }
 
 void allowedips_retire(struct allowedips *a)

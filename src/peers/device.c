@@ -6,13 +6,13 @@
 
 #include "crypto/keys.h"
 #include "peers/internal.h"
+#include "util/container.h"
 
 #define BUCKETS_MIN 16
 
 static void wipe_checker(struct rcu_link *link)
 {
-	struct device_checker *c =
-		(struct device_checker *)((char *)link - offsetof(struct device_checker, rcu));
+	struct device_checker *c = container_of(link, struct device_checker, rcu);
 
 	keys_wipe(c, sizeof(*c));
 	free(c);

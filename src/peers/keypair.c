@@ -3,9 +3,10 @@
 #include "peers/keypair.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "util/container.h"
 
 static void keypair_free(struct keypair *k)
 {
@@ -50,7 +51,7 @@ void keypair_put(struct keypair *k)
 
 static void put_retired(struct rcu_link *link)
 {
-	keypair_put((struct keypair *)((char *)link - offsetof(struct keypair, rcu)));
+	keypair_put(container_of(link, struct keypair, rcu));
 }
 
 void keypair_retire(struct keypair *k)

@@ -5,9 +5,9 @@
  * a peer; its one timer is armed for the earliest. The marks move without notice, so what fires
  * is a look at all of them.
  */
-#include <stddef.h>
 
 #include "peers/internal.h"
+#include "util/container.h"
 
 #define MAX_INITIATIONS (REKEY_ATTEMPT_TIME / REKEY_TIMEOUT)
 /*
@@ -165,7 +165,7 @@ static void stop_watching(struct peer *p)
 
 static void fire(struct timer *t, nsec_t now)
 {
-	struct peer *p = (struct peer *)((char *)t - offsetof(struct peer, timer));
+	struct peer *p = container_of(t, struct peer, timer);
 
 	run_due(p, now);
 	if (!has_marks(p))

@@ -3,7 +3,8 @@
 #include "util/rcu.h"
 
 #include <pthread.h>
-#include <stddef.h>
+
+#include "util/container.h"
 
 #ifdef RCU_TSAN
 char rcu_tsan_grace_period;
@@ -35,7 +36,7 @@ int rcu_start(void)
 
 static void after_grace_period(struct rcu_head *head)
 {
-	struct rcu_link *link = (struct rcu_link *)((char *)head - offsetof(struct rcu_link, head));
+	struct rcu_link *link = container_of(head, struct rcu_link, head);
 
 	rcu_tsan_readers_gone();
 	link->release(link);

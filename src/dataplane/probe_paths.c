@@ -126,7 +126,7 @@ static struct probe_path *add_path(struct probe *p, struct link *l, nsec_t now)
 	}
 	memset(pp->path, 0, sizeof(*pp->path));
 	pp->path->id = ++p->network->last_path_id;
-	atomic_init(&pp->path->way, pp->path->id);
+	atomic_init(&pp->path->epoch, pp->path->id);
 	pp->path->slot = (uint8_t)slot;
 	pp->path->link = l;
 	pp->probe = p;
@@ -169,8 +169,8 @@ static struct probe_path *find_path(struct probe *p, const struct link *l,
 	return NULL;
 }
 
-/* Of the way: what was learnt by data, by pings and by probes of the MTU. */
-static void forget_way(struct probe_path *pp, nsec_t now)
+/* The path leads elsewhere: what was learnt by data, pings and probes of the MTU is forgotten. */
+static void begin_epoch(struct probe_path *pp, nsec_t now)
 {
 	path_leads_elsewhere(pp->path, ++pp->probe->network->last_path_id);
 	health_forget_rtt(&pp->health, now);
@@ -195,7 +195,7 @@ void probe_path_move(struct probe_path *pp, const struct endpoint *to, nsec_t no
 	if (is_same_host(&from, &to->remote))
 		memset(&pp->pmtu, 0, sizeof(pp->pmtu));
 	else
-		forget_way(pp, now);
+		begin_epoch(pp, now);
 	if (addr_is_set(&from))
 		news_path_moved(pp, &from);
 	probe_publish(pp->probe);
@@ -376,8 +376,8 @@ void probe_link_elsewhere(struct probe *p, const struct link *l, nsec_t now)
 
 		if (!pp || pp->path->link != l)
 			continue;
-		forget_way(pp, now);
-		/* Who is asked answers from where he was; who asks takes what the way has. */
+		begin_epoch(pp, now);
+		/* Who is asked answers from where he was; who asks takes what the link has now. */
 		if (pp->name)
 			memset(&pp->to.local, 0, sizeof(pp->to.local));
 	}

@@ -34,10 +34,10 @@ static struct resend_place last_of(struct burst *b)
 
 void resend_keep(struct resend *r, const struct path *p, struct burst *b, nsec_t now)
 {
-	uint32_t way = path_way(p);
+	uint32_t epoch = path_epoch(p);
 
-	if (r->paths[p->slot].way != way) {
-		r->paths[p->slot].way = way;
+	if (r->paths[p->slot].epoch != epoch) {
+		r->paths[p->slot].epoch = epoch;
 		r->paths[p->slot].has_done = false;
 	}
 	r->paths[p->slot].kept = last_of(b);
@@ -45,7 +45,7 @@ void resend_keep(struct resend *r, const struct path *p, struct burst *b, nsec_t
 	r->credit += b->len / RESEND_SHARE;
 	if (r->credit > RESEND_CREDIT_MAX)
 		r->credit = RESEND_CREDIT_MAX;
-	store_add(&r->store, way, b, now);
+	store_add(&r->store, epoch, b, now);
 }
 
 static bool has_reached(struct resend_place place, struct resend_place goal)
@@ -65,7 +65,7 @@ static void advance(struct resend *r, uint8_t slot, struct resend_place place)
 
 void resend_reported(struct resend *r, const struct path *p, uint32_t session, uint64_t counter)
 {
-	if (r->paths[p->slot].way == path_way(p))
+	if (r->paths[p->slot].epoch == path_epoch(p))
 		advance(r, p->slot, (struct resend_place){session, counter});
 }
 
@@ -133,7 +133,7 @@ static bool is_in_turn(const struct resend *r, uint32_t dead, struct store_run *
 	for (uint8_t slot = 0; slot < PATHS_MAX; slot++) {
 		struct resend_place done = r->paths[slot].done;
 
-		if (!(r->outstanding & dead & 1U << slot) || r->paths[slot].way != run->way)
+		if (!(r->outstanding & dead & 1U << slot) || r->paths[slot].epoch != run->epoch)
 			continue;
 		if (!r->paths[slot].has_done)
 			return true;
@@ -205,7 +205,7 @@ static bool next_from(const struct resend *r, uint8_t slot, struct store_cursor 
 
 	*ret_met = false;
 	while (store_next(&r->store, &at, &run)) {
-		if (run.way != r->paths[slot].way)
+		if (run.epoch != r->paths[slot].epoch)
 			continue;
 		if (r->paths[slot].has_done && run.session == done.session &&
 		    run.first <= done.counter) {

@@ -27,7 +27,7 @@ struct resend_place {
 struct resend {
 	struct store store;
 	struct {
-		uint32_t way;		  /* path_way(); 0: nothing was kept of this slot */
+		uint32_t epoch;		  /* path_epoch(); 0: nothing was kept of this slot */
 		struct resend_place kept; /* the last packet given to it */
 		struct resend_place done; /* the last one reported, or sent again */
 		bool has_done;

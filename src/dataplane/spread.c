@@ -65,16 +65,16 @@ struct pathctl *spread_control(struct spread *s, const struct path_set *set,
 			       const struct path_entry *e, nsec_t now)
 {
 	struct pathctl **c = &s->controls[e->path->slot];
-	uint32_t way = path_way(e->path);
+	uint32_t epoch = path_epoch(e->path);
 	nsec_t small_at = atomic_load_explicit(&s->small_at, memory_order_relaxed);
 
 	if (!*c) {
 		*c = malloc(sizeof(**c));
 		if (*c)
-			(*c)->way = 0;
+			(*c)->epoch = 0;
 	}
-	if (*c && (*c)->way != way) {
-		pathctl_init(*c, way, path_set_share(set, e), now);
+	if (*c && (*c)->epoch != epoch) {
+		pathctl_init(*c, epoch, path_set_share(set, e), now);
 		tell(e->path, *c, now);
 	}
 	if (*c) {
@@ -476,7 +476,7 @@ static uint32_t dead_slots(struct spread *s, const struct path_set *set, nsec_t 
 	for (unsigned i = 0; i < set->n; i++) {
 		const struct path_entry *e = &set->entries[i];
 
-		if (s->resend.paths[e->path->slot].way == path_way(e->path) &&
+		if (s->resend.paths[e->path->slot].epoch == path_epoch(e->path) &&
 		    e->state != HEALTH_DOWN && e->is_usable && !spread_is_silent(s, set, e, now))
 			dead &= ~(1U << e->path->slot);
 	}
@@ -647,7 +647,7 @@ void spread_report_rcu(struct spread *s, const struct path_set *set,
 		struct path *p = set->entries[i].path;
 		struct pathctl *c = s->controls[p->slot];
 
-		if (p->id != report->path_id || !c || c->way != path_way(p))
+		if (p->id != report->path_id || !c || c->epoch != path_epoch(p))
 			continue;
 		if (!pathctl_report(c, &r, now))
 			continue;

@@ -14,7 +14,7 @@ struct record {
 	nsec_t at;
 	uint64_t first;
 	uint32_t session;
-	uint32_t way;
+	uint32_t epoch;
 	uint32_t n, stride, len;
 	struct store_again again;
 	uint8_t data[];
@@ -101,7 +101,7 @@ static void note_record(struct store_cell *c, const struct record *r)
 		c->end = r->first + r->n;
 }
 
-void store_add(struct store *s, uint32_t way, struct burst *b, nsec_t now)
+void store_add(struct store *s, uint32_t epoch, struct burst *b, nsec_t now)
 {
 	struct wg_data header;
 	uint32_t n;
@@ -122,7 +122,7 @@ void store_add(struct store *s, uint32_t way, struct burst *b, nsec_t now)
 			.at = now,
 			.first = le64_get(header.counter),
 			.session = le32_get(header.receiver_index),
-			.way = way,
+			.epoch = epoch,
 			.n = n,
 			.stride = b->stride,
 			.len = (n - 1) * b->stride + burst_datagram_len(b, i + n - 1),
@@ -149,7 +149,7 @@ static struct store_run read_run(struct store_cell *c, size_t *offset)
 	struct record *r = (struct record *)(c->data + *offset);
 
 	*offset += record_bytes(r->len);
-	return (struct store_run){r->at,     r->first, r->session, r->way,   r->n,
+	return (struct store_run){r->at,     r->first, r->session, r->epoch, r->n,
 				  r->stride, r->len,   r->data,	   &r->again};
 }
 

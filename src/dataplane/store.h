@@ -31,8 +31,8 @@ struct store_again {
 struct store_run {
 	nsec_t at;
 	uint64_t first;
-	uint32_t session; /* receiver index */
-	uint32_t way;
+	uint32_t session;	 /* receiver index */
+	uint32_t epoch;		 /* of the path: path_epoch() */
 	uint32_t n, stride, len; /* as in a burst */
 	const uint8_t *data;
 	struct store_again *again;
@@ -49,7 +49,7 @@ void store_init(struct store *s, struct pool *cells);
 void store_deinit(struct store *s);
 
 /* Keeps a copy of a sealed burst, unless it does not fit a cell or there is no cell for it. */
-void store_add(struct store *s, uint32_t way, struct burst *b, nsec_t now);
+void store_add(struct store *s, uint32_t epoch, struct burst *b, nsec_t now);
 /* Forgets what is too old, which there will be at the deadline (NSEC_NEVER: it is empty). */
 void store_expire(struct store *s, nsec_t now);
 nsec_t store_deadline(const struct store *s);

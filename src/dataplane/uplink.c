@@ -51,7 +51,7 @@ static void tell_paths(const struct uplink *u, const char *why, nsec_t now)
 }
 
 /* Another interface, address or mark: what was learnt of the paths holds no longer. */
-static void forget_ways(const struct uplink *u, nsec_t now)
+static void forget_paths(const struct uplink *u, nsec_t now)
 {
 	for (size_t i = 0; i < u->network->n_bonds; i++) {
 		if (u->network->bonds[i]->probe)
@@ -129,7 +129,7 @@ static void close_socket(struct uplink *u, int error, nsec_t now)
 	atomic_store_explicit(&u->link->last_error, error, memory_order_relaxed);
 	u->last_error = error;
 	tell_paths(u, "the link has no socket", now);
-	forget_ways(u, now);
+	forget_paths(u, now);
 }
 
 /* What a device or an address that comes later would mend. */
@@ -377,7 +377,7 @@ int uplink_reopen(struct uplink *u, bool is_other_way, nsec_t now)
 		set_carrier(u, is_running, now);
 	r = open_first(u, now);
 	if (r == 0 && is_other_way)
-		forget_ways(u, now);
+		forget_paths(u, now);
 	if (!is_open(u))
 		tell_paths(u, "the link has no socket", now);
 	return r;

@@ -175,9 +175,9 @@ static void release_set(struct rcu_link *link)
 	free(container_of(link, struct path_set, rcu));
 }
 
-void path_leads_elsewhere(struct path *p, uint32_t way)
+void path_leads_elsewhere(struct path *p, uint32_t epoch)
 {
-	atomic_store_explicit(&p->way, way, memory_order_relaxed);
+	atomic_store_explicit(&p->epoch, epoch, memory_order_relaxed);
 	atomic_store_explicit(&p->rtt, 0, memory_order_relaxed);
 }
 

@@ -28,9 +28,8 @@ struct path {
 	uint8_t slot; /* below PATHS_MAX, unique among the peer's paths */
 	struct link *link;
 	/* monitor; read by any thread */
-	_Atomic uint32_t way; /* changes when what was learnt does not hold any more, see
-				 path_leads_elsewhere() */
-	_Atomic nsec_t rtt;   /* smoothed by the pings, 0 until measured */
+	_Atomic uint32_t epoch; /* what was learnt in another one holds no longer */
+	_Atomic nsec_t rtt;	/* smoothed by the pings, 0 until measured */
 	/* the TUN reader, by reports; read for status */
 	_Atomic uint64_t learnt_bps; /* what it carries; 0 until measured */
 	_Atomic nsec_t queue;	     /* the part of the delay that was queueing ... */
@@ -127,17 +126,18 @@ bool path_enqueue(const struct path_entry *e, struct burst *b);
 nsec_t path_queue(const struct path *p, nsec_t now);
 
 /*
- * Monitor: from now on the path leads another way: `way` is a number that no path has had before.
- * What had been sent counts as never reported, and whoever learnt something of the path forgets it.
+ * Monitor: from now on the path leads elsewhere, and another epoch of it begins: a number that no
+ * path has had before. What had been sent counts as never reported, and whoever learnt something of
+ * the path forgets it.
  */
-void path_leads_elsewhere(struct path *p, uint32_t way);
+void path_leads_elsewhere(struct path *p, uint32_t epoch);
 
 void path_set_retire(struct path_set *set); /* NULL is fine */
 void path_retire(struct path *p);
 
-static inline uint32_t path_way(const struct path *p)
+static inline uint32_t path_epoch(const struct path *p)
 {
-	return atomic_load_explicit(&p->way, memory_order_relaxed);
+	return atomic_load_explicit(&p->epoch, memory_order_relaxed);
 }
 
 static inline void path_count_add(struct path_count *c, uint64_t packets, uint64_t bytes)

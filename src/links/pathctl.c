@@ -58,10 +58,10 @@
 /* Somebody wants more than an unpaced path gives if this much of its capacity is being sent. */
 #define FAST_SHARE 0.5
 
-void pathctl_init(struct pathctl *c, uint32_t way, double share, nsec_t now)
+void pathctl_init(struct pathctl *c, uint32_t epoch, double share, nsec_t now)
 {
 	memset(c, 0, sizeof(*c));
-	c->way = way;
+	c->epoch = epoch;
 	c->state = PATHCTL_START;
 	c->rate = c->rate_start = larger(PATHCTL_RATE_START * share, PATHCTL_RATE_MIN);
 	c->next_send = now;

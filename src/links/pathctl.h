@@ -62,7 +62,7 @@ enum pathctl_state {
 };
 
 struct pathctl {
-	uint32_t way; /* the caller's: whose state this is */
+	uint32_t epoch; /* the caller's: whose state this is */
 	/* by whoever sends, from the next report on */
 	double cap;	/* in bytes per second; 0: none */
 	bool is_shared; /* something small goes the same way */
@@ -100,7 +100,7 @@ struct pathctl {
 };
 
 /* It begins with `share` (up to 1) of PATHCTL_RATE_START. */
-void pathctl_init(struct pathctl *c, uint32_t way, double share, nsec_t now);
+void pathctl_init(struct pathctl *c, uint32_t epoch, double share, nsec_t now);
 
 /* Is it too fast to be paced? */
 bool pathctl_is_fast(const struct pathctl *c);

@@ -438,7 +438,7 @@ static void make_ends_paths(int end, enum bond_mode mode)
 		must(e->path != NULL);
 		memset(e->path, 0, sizeof(*e->path));
 		e->path->id = 1U + i + (end == FAR ? 100 : 0);
-		atomic_init(&e->path->way, e->path->id);
+		atomic_init(&e->path->epoch, e->path->id);
 		e->path->slot = i;
 		e->path->link = ends_link(end, i);
 		atomic_store(&e->path->rtt, ends_path(NEAR, i)->delay + ends_path(FAR, i)->delay);

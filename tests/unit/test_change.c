@@ -469,23 +469,23 @@ END_TEST
 
 START_TEST(link_at_another_address_leads_another_way)
 {
-	uint32_t way, other;
+	uint32_t epoch, other;
 
 	give_endpoint("127.0.0.2");
 	apply();
-	way = path_way(path_over("another")->path);
-	other = path_way(path_over("link 0")->path);
+	epoch = path_epoch(path_over("another")->path);
+	other = path_epoch(path_over("link 0")->path);
 	link_changes[0].settings.weight = 7;
 	link_changes[0].settings.receive_buffer = 65536;
 	apply();
-	ck_assert_uint_eq(path_way(path_over("another")->path), way);
+	ck_assert_uint_eq(path_epoch(path_over("another")->path), epoch);
 	ck_assert_int_eq(addr_parse(&link_changes[0].settings.bind, "127.0.0.5", 0), 0);
 	apply();
-	ck_assert_uint_ne(path_way(path_over("another")->path), way);
-	ck_assert_uint_eq(path_way(path_over("link 0")->path), other);
-	way = path_way(path_over("another")->path);
+	ck_assert_uint_ne(path_epoch(path_over("another")->path), epoch);
+	ck_assert_uint_eq(path_epoch(path_over("link 0")->path), other);
+	epoch = path_epoch(path_over("another")->path);
 	apply(); /* the same again */
-	ck_assert_uint_eq(path_way(path_over("another")->path), way);
+	ck_assert_uint_eq(path_epoch(path_over("another")->path), epoch);
 }
 END_TEST
 

@@ -148,23 +148,23 @@ START_TEST(path_to_another_host_is_learnt_anew_but_not_to_another_port)
 	const struct frame ping = {.type = FRAME_PING, .ping = {.number = 9, .path_id = FAR_ID(0)}};
 	struct probe_path *pp;
 	struct event e;
-	uint32_t id, way;
+	uint32_t id, epoch;
 
 	begin_bonded();
 	pp = find(0, "192.0.2.1");
 	id = pp->path->id;
-	way = path_way(pp->path);
+	epoch = path_epoch(pp->path);
 	ck_assert(is_known(pp));
 	e = frame_from(0, "192.0.2.1", &ping);
 	addr_set_port(&e.from.remote, 7);
 	probe_frame(probe, &e);
 	ck_assert_uint_eq(addr_port(&pp->to.remote), 7);
-	ck_assert_uint_eq(path_way(pp->path), way);
+	ck_assert_uint_eq(path_epoch(pp->path), epoch);
 	ck_assert_int_ne(pp->health.rtt, 0);
 
 	give_ping(0, "192.0.2.7", FAR_ID(0));
 	ck_assert(leads_to(pp, "192.0.2.7"));
-	ck_assert_uint_ne(path_way(pp->path), way);
+	ck_assert_uint_ne(path_epoch(pp->path), epoch);
 	ck_assert_int_eq(pp->health.rtt, 0);
 	ck_assert_int_eq(atomic_load(&pp->path->rtt), 0);
 	ck_assert_uint_eq(pp->pmtu.max, 0);
@@ -177,20 +177,20 @@ START_TEST(paths_of_a_link_that_leads_elsewhere_are_learnt_anew)
 {
 	struct probe_path *pp;
 	struct probe_path *other;
-	uint32_t way, other_way;
+	uint32_t epoch, other_epoch;
 
 	begin_bonded();
 	pp = find(0, "192.0.2.1");
 	other = find(1, "192.0.2.1");
-	way = path_way(pp->path);
-	other_way = path_way(other->path);
-	ck_assert_uint_ne(way, other_way);
+	epoch = path_epoch(pp->path);
+	other_epoch = path_epoch(other->path);
+	ck_assert_uint_ne(epoch, other_epoch);
 	pp->to.local = other->to.local = endpoint_of("198.51.100.9").remote;
 	probe_link_elsewhere(probe, net.links[0], now);
 	ck_assert(!addr_is_set(&pp->to.local) && addr_is_set(&other->to.local));
-	ck_assert_uint_ne(path_way(pp->path), way);
-	ck_assert_uint_ne(path_way(pp->path), other_way);
-	ck_assert_uint_eq(path_way(other->path), other_way);
+	ck_assert_uint_ne(path_epoch(pp->path), epoch);
+	ck_assert_uint_ne(path_epoch(pp->path), other_epoch);
+	ck_assert_uint_eq(path_epoch(other->path), other_epoch);
 	ck_assert(!pp->health.rtt && !pp->pmtu.max && is_known(other));
 	run_for(SECONDS(2));
 	ck_assert(is_known(pp));

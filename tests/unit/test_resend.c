@@ -25,7 +25,7 @@ static void setup(void)
 	resend_init(&resend, cells);
 	for (uint8_t i = 0; i < 2; i++) {
 		paths[i].id = i + 1U;
-		atomic_init(&paths[i].way, paths[i].id);
+		atomic_init(&paths[i].epoch, paths[i].id);
 		paths[i].slot = i;
 	}
 }

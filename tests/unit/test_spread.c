@@ -22,7 +22,7 @@ static void setup(void)
 	memset(&path, 0, sizeof(path));
 	memset(&set, 0, sizeof(set));
 	path.id = 1;
-	atomic_init(&path.way, path.id);
+	atomic_init(&path.epoch, path.id);
 	set.mode = BOND_AGGREGATE;
 	set.is_multilink = true;
 	set.entries[set.n++] = (struct path_entry){.path = &path, .state = HEALTH_UP};
@@ -81,7 +81,7 @@ static bool is_fast(unsigned n, double capacity)
 	set.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		more[i].slot = (uint8_t)i;
-		atomic_init(&more[i].way, i + 2);
+		atomic_init(&more[i].epoch, i + 2);
 		set.entries[set.n++] = (struct path_entry){.path = &more[i], .state = HEALTH_UP};
 		spread_control(spread, &set, &set.entries[i], now)->capacity = capacity;
 	}

@@ -110,7 +110,9 @@ def test_a_flood_of_initiations_does_not_harm_a_running_session(lab):
         for _ in range(3000):
             target.socket.send(forged_initiation(public_key))
     assert train.lost == 0
-    assert pair.server.dropped("rx_handshake_rejected") + pair.server.dropped("rx_handshake_queue") > 1000
+    # What waits in the socket and in the queue is not counted yet.
+    wait_until(lambda: pair.server.dropped("rx_handshake_rejected") + pair.server.dropped("rx_handshake_queue") > 1000,
+               10, "most of it is refused")
 
 
 def test_under_load_an_initiation_is_answered_by_a_cookie(lab):

@@ -270,4 +270,5 @@ def test_genpair_writes_two_files_that_connect_at_once(lab):
         own = {"control_socket": lab.file(f"{node.name}.sock"), "state_dir": directory}
         config.write_text(config.read_text() + ini({"daemon": own}))
         node.spawn(VTRUNKD, "--foreground", "--config", config)
-    wait_for_ping(client, SERVER_IP)
+    # They start together: what the client sends before the server is up it sends again after 5 s.
+    wait_for_ping(client, SERVER_IP, 25)

@@ -89,7 +89,7 @@ static int choose_next(struct network *n, const struct network_settings *s,
 static bool recall_address(struct network *n, const struct network_settings *s,
 			   struct interface_address *a)
 {
-	unsigned tries = ADDRESS_TRIES;
+	unsigned tries = s->takes_next_address ? ADDRESS_TRIES : 0;
 	struct prefix p = a->prefix;
 	int r = netif_look_for_address(n->tun.name, &p);
 
@@ -169,12 +169,6 @@ static int add_all(struct network *n, struct network_settings *s, bool may_be_th
 	return r;
 }
 
-/* Where the interface was kept, it has them already. */
-int interface_add_addresses(struct network *n)
-{
-	return add_all(n, n->settings, n->was_kept);
-}
-
 /* The same one as configured; NULL: there is none. */
 static const struct interface_address *find_address(const struct network_settings *s,
 						    const struct interface_address *a)
@@ -186,23 +180,78 @@ static const struct interface_address *find_address(const struct network_setting
 	return NULL;
 }
 
+static void remove_address(struct network *n, const struct prefix *address,
+			   const struct prefix *destination)
+{
+	char text[PREFIX_TEXT_MAX];
+	int r = broker_remove_address(n->broker, n->tun.name, address, destination);
+
+	if (r < 0 && r != -EADDRNOTAVAIL)
+		log_warn("network %s: cannot remove address %s: %s", n->settings->name,
+			 prefix_format(address, text), strerror(-r));
+}
+
 /* Those of `s` that `other` does not have. */
 static void remove_others(struct network *n, const struct network_settings *s,
 			  const struct network_settings *other)
 {
-	char text[PREFIX_TEXT_MAX];
+	for (size_t i = 0; i < s->n_addresses; i++) {
+		const struct interface_address *a = &s->addresses[i];
+
+		if (a->in_force.family && !find_address(other, a))
+			remove_address(n, &a->in_force, &a->destination);
+	}
+}
+
+static const struct prefix *subnet_of(const struct prefix *address,
+				      const struct prefix *destination)
+{
+	return destination->family ? destination : address;
+}
+
+static bool is_in_force(const struct network_settings *s, const struct netif_address *found)
+{
+	const struct prefix *found_in = subnet_of(&found->prefix, &found->destination);
 
 	for (size_t i = 0; i < s->n_addresses; i++) {
 		const struct interface_address *a = &s->addresses[i];
-		int r;
+		const struct prefix *subnet = subnet_of(&a->in_force, &a->destination);
 
-		if (!a->in_force.family || find_address(other, a))
-			continue;
-		r = broker_remove_address(n->broker, n->tun.name, &a->in_force, &a->destination);
-		if (r < 0 && r != -EADDRNOTAVAIL)
-			log_warn("network %s: cannot remove address %s: %s", n->settings->name,
-				 prefix_format(&a->in_force, text), strerror(-r));
+		if (prefix_is_address(&a->in_force, &found->prefix) &&
+		    prefix_is_address(subnet, found_in) && subnet->len == found_in->len)
+			return true;
 	}
+	return false;
+}
+
+/* What a crashed engine has left of a reload. */
+static void remove_strays(struct network *n, uint8_t family)
+{
+	struct netif_address *found;
+	size_t n_found;
+	int r = netif_list_addresses(n->tun.name, family, &found, &n_found);
+
+	if (r < 0) {
+		log_warn("network %s: cannot look for addresses from before the crash: %s",
+			 n->settings->name, strerror(-r));
+		return;
+	}
+	for (size_t i = 0; i < n_found; i++)
+		if (!is_in_force(n->settings, &found[i]))
+			remove_address(n, &found[i].prefix, &found[i].destination);
+	free(found);
+}
+
+/* Where the interface was kept, it has them already, and perhaps others. */
+int interface_add_addresses(struct network *n)
+{
+	int r = add_all(n, n->settings, n->was_kept);
+
+	if (r < 0 || !n->was_kept)
+		return r;
+	remove_strays(n, AF_INET);
+	remove_strays(n, AF_INET6);
+	return add_all(n, n->settings, true);
 }
 
 static bool has_same_addresses(const struct network_settings *a, const struct network_settings *b)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -164,6 +165,58 @@ int netif_look_for_address(const char *ifname, const struct prefix *p)
 	char found[IF_NAMESIZE];
 
 	return search.only ? find(&search, NULL, found) : -errno;
+}
+
+struct list {
+	unsigned ifindex;
+	struct netif_address *addresses;
+	size_t n;
+};
+
+static void list_restart(void *ctx)
+{
+	struct list *l = ctx;
+
+	l->n = 0;
+}
+
+/* An interface has few. */
+static int list_message(void *ctx, const struct nlmsghdr *message)
+{
+	struct list *l = ctx;
+	struct netif_address address, *grown;
+	unsigned ifindex;
+	int r = message_parse_our_address(message, &address, &ifindex);
+
+	if (r <= 0 || ifindex != l->ifindex)
+		return r < 0 ? r : 0;
+	grown = reallocarray(l->addresses, l->n + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	l->addresses = grown;
+	l->addresses[l->n++] = address;
+	return 0;
+}
+
+int netif_list_addresses(const char *ifname, uint8_t family, struct netif_address **ret,
+			 size_t *ret_n)
+{
+	struct list list = {.ifindex = if_nametoindex(ifname)};
+	const struct exchange_dump dump = {
+		.type = RTM_NEWADDR,
+		.restart = list_restart,
+		.each = list_message,
+		.ctx = &list,
+	};
+	int r = list.ifindex ? dump_addresses(family, &dump) : -errno;
+
+	if (r < 0) {
+		free(list.addresses);
+		return r;
+	}
+	*ret = list.addresses;
+	*ret_n = list.n;
+	return 0;
 }
 
 struct census {

@@ -8,15 +8,22 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/addr.h"
+
+struct netif_address {
+	struct prefix prefix;	   /* keeps its host bits */
+	struct prefix destination; /* family 0: none */
+};
 
 int netif_set_mtu(const char *ifname, uint32_t mtu);
 int netif_set_up(const char *ifname);
 /*
  * Adds an address (`p` keeps its host bits here); for IPv4 up to /30 with the broadcast address.
- * `destination` (may be NULL or of family 0) makes it point-to-point. -EEXIST if it is there.
+ * `destination` (may be NULL or of family 0) makes it point-to-point. -EEXIST if it is there. Since
+ * Linux 5.18 it is of our protocol, as routes are.
  */
 int netif_add_address(const char *ifname, const struct prefix *p, const struct prefix *destination);
 /*
@@ -25,6 +32,9 @@ int netif_add_address(const char *ifname, const struct prefix *p, const struct p
  */
 int netif_remove_address(const char *ifname, const struct prefix *p,
 			 const struct prefix *destination);
+/* All of our protocol on that interface, for the caller to free. 0 or -errno. */
+int netif_list_addresses(const char *ifname, uint8_t family, struct netif_address **ret,
+			 size_t *ret_n);
 /* Its index, and whether it is up and has a carrier. */
 int netif_look(const char *ifname, unsigned *ret_ifindex, bool *ret_is_running);
 /*

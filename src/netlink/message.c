@@ -9,6 +9,9 @@
 #include <net/if.h>
 #include <string.h>
 
+/* IFA_PROTO, which older headers do not have */
+#define ADDRESS_PROTOCOL 11
+
 /* The kernel's own limit to what an error pointer can say. */
 #define ERRNO_MAX 4095
 
@@ -87,6 +90,8 @@ void message_change_address(union message_buffer *m, unsigned ifindex, const str
 	mnl_attr_put(header, IFA_ADDRESS, len, subnet->bytes);
 	if (!destination && message_broadcast(p, broadcast))
 		mnl_attr_put(header, IFA_BROADCAST, sizeof(broadcast), broadcast);
+	if (is_new)
+		mnl_attr_put_u8(header, ADDRESS_PROTOCOL, ROUTE_PROTOCOL);
 }
 
 void message_change_route(union message_buffer *m, unsigned ifindex, const struct route *r,
@@ -315,6 +320,56 @@ int message_parse_address(const struct nlmsghdr *message, struct prefix *ret, un
 	memcpy(ret->bytes, mnl_attr_get_payload(own), len);
 	*ret_ifindex = address->ifa_index;
 	return 0;
+}
+
+struct address_attrs {
+	const struct nlattr *subnet;
+	bool is_ours;
+};
+
+static int take_address_attr(void *ctx, const struct nlattr *attr)
+{
+	struct address_attrs *attrs = ctx;
+
+	switch (mnl_attr_get_type(attr)) {
+	case IFA_ADDRESS:
+		attrs->subnet = attr;
+		return 0;
+	case ADDRESS_PROTOCOL:
+		if (mnl_attr_get_payload_len(attr) != 1)
+			return -EBADMSG;
+		attrs->is_ours = mnl_attr_get_u8(attr) == ROUTE_PROTOCOL;
+		return 0;
+	}
+	return 0;
+}
+
+int message_parse_our_address(const struct nlmsghdr *message, struct netif_address *ret,
+			      unsigned *ret_ifindex)
+{
+	struct address_attrs attrs = {0};
+	struct netif_address found = {0};
+	unsigned ifindex;
+	size_t len;
+	int r = message_parse_address(message, &found.prefix, &ifindex);
+
+	if (r == 0)
+		r = each_attr(message, sizeof(struct ifaddrmsg), take_address_attr, &attrs);
+	if (r < 0 || !attrs.is_ours || !attrs.subnet)
+		return r;
+	len = address_len(found.prefix.family);
+	if (mnl_attr_get_payload_len(attrs.subnet) != len || message_subnet_len(message) > 8 * len)
+		return -EBADMSG;
+	found.destination =
+		(struct prefix){.family = found.prefix.family, .len = message_subnet_len(message)};
+	memcpy(found.destination.bytes, mnl_attr_get_payload(attrs.subnet), len);
+	if (prefix_is_address(&found.prefix, &found.destination)) {
+		found.prefix.len = found.destination.len;
+		found.destination = (struct prefix){0};
+	}
+	*ret = found;
+	*ret_ifindex = ifindex;
+	return 1;
 }
 
 uint8_t message_subnet_len(const struct nlmsghdr *message)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "netlink/address.h"
 #include "netlink/route.h"
 #include "netlink/rule.h"
 #include "util/addr.h"
@@ -82,6 +83,9 @@ int message_each(const void *datagram, size_t len, message_fn each, void *ctx);
  */
 int message_parse_address(const struct nlmsghdr *message, struct prefix *ret,
 			  unsigned *ret_ifindex);
+/* One as netif_add_address() made it, out of an RTM_NEWADDR: 1; 0 for any other; -EBADMSG. */
+int message_parse_our_address(const struct nlmsghdr *message, struct netif_address *ret,
+			      unsigned *ret_ifindex);
 /* The length of its subnet, as the kernel gives it; only of one that could be parsed. */
 uint8_t message_subnet_len(const struct nlmsghdr *message);
 

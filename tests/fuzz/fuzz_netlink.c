@@ -22,13 +22,17 @@ static int each(void *ctx, const struct nlmsghdr *message)
 }
 
 /* Whatever kind it claims to be. */
-static void read_rule_and_route(const struct nlmsghdr *message)
+static void read_what_is_ours(const struct nlmsghdr *message)
 {
+	struct netif_address address;
 	struct rule rule;
 	struct route route;
 	unsigned ifindex;
 	uint32_t table;
 
+	if (message_parse_our_address(message, &address, &ifindex) == 1 &&
+	    address.prefix.len > (address.prefix.family == AF_INET ? 32 : 128))
+		abort();
 	message_parse_rule(message, &rule);
 	if (message_parse_route(message, &route, &ifindex) == 1 &&
 	    route.to.len > (route.to.family == AF_INET ? 32 : 128))
@@ -43,7 +47,7 @@ static void read_news(const uint8_t *data, size_t size)
 	int left = (int)size;
 
 	while (mnl_nlmsg_ok(message, left) && message->nlmsg_len <= (unsigned)left) {
-		read_rule_and_route(message);
+		read_what_is_ours(message);
 		if (message_parse_change(message, &change) == 1 &&
 		    !memchr(change.name, 0, IFNAMSIZ))
 			abort();

@@ -6,13 +6,15 @@
       wan1 10.0.1.1 ------ 10.0.1.0/24 ------ 10.0.1.2 wan1
       wan2 10.0.2.1 ------ 10.0.2.0/24 ------ 10.0.2.2 wan2
 """
+import json
 import os
 import signal
 
 import pytest
 
-from bond import CLIENT_IP, SERVER_IP, Keys, Pair, engine_of
+from bond import CLIENT_IP, SERVER_IP, Daemon, Keys, Pair, engine_of, network_section
 from lab import wait_until
+from many import peer_sections
 from stock import Mixed
 from traffic import wait_for_ping
 
@@ -25,6 +27,11 @@ NO_INITIATIONS = """
             udp length 156 drop
         }
     }"""
+
+
+def addresses_of(daemon):
+    found = json.loads(daemon.node.ip("-j addr show tun0").stdout)[0]["addr_info"]
+    return [f"{a['local']}/{a['prefixlen']}" for a in found if a["scope"] == "global"]
 
 
 def crash(daemon):
@@ -90,6 +97,28 @@ def test_a_reload_that_is_asked_for_during_a_crash_is_done_by_the_next_engine(la
     wait_until(lambda: engine_of(pair.client) not in (None, engine) and pair.client.answers(), 10, "another engine")
     wait_until(lambda: pair.client.network()["mtu"] == 1300, 5, "the configuration is in force")
     assert pair.client.process.output().count("the configuration is reloaded") == 1
+
+
+@pytest.mark.parametrize("address", ["10.10.0.9", "10.20.0.9", "fd10::9"])
+def test_an_address_of_a_reload_that_crashed_is_taken_away(lab, address):
+    network = network_section(SERVER_IP)
+    daemon = Daemon(lab.node("server"), {"network": network, "wireguard": {"private_key": Keys().private}, "link wan": {},
+                                         **peer_sections(1)})
+    before = addresses_of(daemon)
+    daemon.node.ip("addr add 10.30.0.1/24 dev tun0")  # which is nobody's but the user's
+    network |= network_section(address)
+    daemon.sections |= peer_sections(4000)  # with which the reload is at work for a while
+    daemon.write_config()
+
+    os.kill(daemon.process.pid, signal.SIGHUP)
+    wait_until(lambda: not set(before) & set(addresses_of(daemon)), 10, "the address has changed")
+    crash(daemon)
+
+    assert "the configuration is reloaded" not in daemon.process.output()
+    assert sorted(addresses_of(daemon)) == [*before, "10.30.0.1/24"]
+    assert daemon.network()["addresses"] == before
+    wait_until(lambda: daemon.reload().returncode == 0, 10, "it is loaded after all")
+    assert daemon.network()["addresses"] == [network["address"]]
 
 
 def test_without_a_network_the_next_engine_waits_for_a_reload(lab):

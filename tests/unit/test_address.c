@@ -115,18 +115,18 @@ START_TEST(address_request_has_exactly_these_bytes)
 		10,	 9,  8, 7, /* IFA_ADDRESS */
 		0,	 0,  0, 0,
 		10,	 9,  8, 255, /* IFA_BROADCAST */
+		0,	 0,  0, 0,
+		119,	 0,  0, 0, /* IFA_PROTO, one byte */
 	};
-	static const uint16_t types[] = {IFA_LOCAL, IFA_ADDRESS, IFA_BROADCAST};
+	static const struct nlattr attrs[] = {
+		{8, IFA_LOCAL}, {8, IFA_ADDRESS}, {8, IFA_BROADCAST}, {5, 11}};
 	uint8_t want[sizeof(body)];
 	uint32_t ifindex = INDEX;
 
 	memcpy(want, body, sizeof(body));
 	memcpy(want + 4, &ifindex, 4);
-	for (size_t i = 0; i < 3; i++) {
-		struct nlattr attr = {.nla_len = 8, .nla_type = types[i]};
-
-		memcpy(want + 8 + 8 * i, &attr, sizeof(attr));
-	}
+	for (size_t i = 0; i < 4; i++)
+		memcpy(want + 8 + 8 * i, &attrs[i], sizeof(attrs[i]));
 	message_change_address(&m, INDEX, &p, NULL, true);
 	ck_assert_uint_eq(m.header.nlmsg_type, RTM_NEWADDR);
 	ck_assert_uint_eq(m.header.nlmsg_flags,
@@ -237,6 +237,36 @@ START_TEST(route_of_ours_is_known_by_its_protocol)
 		head->rtm_family = AF_INET;
 		head->rtm_dst_len = 16;
 		ck_assert_int_eq(message_parse_route(&m.header, &route, &ifindex), -EBADMSG);
+	}
+}
+END_TEST
+
+START_TEST(address_of_ours_is_known_by_its_protocol)
+{
+	const struct prefix none = {0};
+	const struct netif_address addresses[] = {
+		{address_of("10.9.0.1", 24), none},
+		{address_of("fd00::1", 64), none},
+		{address_of("10.9.0.1", 32), address_of("10.8.0.0", 24)}};
+	struct netif_address address;
+	unsigned ifindex;
+
+	for (int i = 0; i < 3; i++) {
+		const struct prefix *destination = &addresses[i].destination;
+		union message_buffer m;
+
+		message_change_address(&m, INDEX, &addresses[i].prefix,
+				       destination->family ? destination : NULL, true);
+		ck_assert_int_eq(message_parse_our_address(&m.header, &address, &ifindex), 1);
+		ck_assert_uint_eq(ifindex, INDEX);
+		ck_assert_mem_eq(&address, &addresses[i], sizeof(address));
+		/* As somebody else's, who does not say whose it is. */
+		message_change_address(&m, INDEX, &addresses[i].prefix,
+				       destination->family ? destination : NULL, false);
+		ck_assert_int_eq(message_parse_our_address(&m.header, &address, &ifindex), 0);
+		m.header.nlmsg_len = NLMSG_LENGTH(4);
+		ck_assert_int_eq(message_parse_our_address(&m.header, &address, &ifindex),
+				 -EBADMSG);
 	}
 }
 END_TEST
@@ -756,6 +786,7 @@ static void add_requests(Suite *suite)
 	tcase_add_test(tc, route_request_names_prefix_interface_table_and_metric);
 	tcase_add_test(tc, default_route_has_no_destination);
 	tcase_add_test(tc, route_of_ours_is_known_by_its_protocol);
+	tcase_add_test(tc, address_of_ours_is_known_by_its_protocol);
 	tcase_add_test(tc, route_without_a_metric_names_what_the_kernel_takes_for_it);
 	tcase_add_test(tc, link_requests_change_one_thing_each);
 	tcase_add_test(tc, unknown_interface_is_reported);

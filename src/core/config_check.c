@@ -85,7 +85,7 @@ static uint16_t port_of(const struct link_settings *s)
 }
 
 /* As the kernel sees it: no device is every device, the wildcard, or no address, every address. */
-static bool take_same_port(const struct link_settings *a, const struct link_settings *b)
+bool config_take_same_port(const struct link_settings *a, const struct link_settings *b)
 {
 	if (!port_of(a) || port_of(a) != port_of(b))
 		return false;
@@ -106,7 +106,7 @@ static void check_ports(struct config_check *c, const struct link_draft *l)
 		config_report(c->errors, l->section, "port",
 			      "found beside bind, allowed: bind = ADDRESS:PORT");
 	for (const struct link_draft *other = c->d->links; other < l; other++)
-		if (take_same_port(&l->settings, &other->settings))
+		if (config_take_same_port(&l->settings, &other->settings))
 			config_report(c->errors, l->section, key,
 				      "found %s, which %s (line %d) takes already, allowed: "
 				      "another port, "

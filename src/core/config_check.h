@@ -11,3 +11,6 @@
  * 0, whatever `errors` got, or -ENOMEM.
  */
 int config_check(struct config_draft *d, struct config_errors *errors);
+
+/* Can two links not have their sockets at the same time? */
+bool config_take_same_port(const struct link_settings *a, const struct link_settings *b);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config_check.h"
 #include "core/config_diff.h"
 #include "core/network_diff.h"
 #include "util/log.h"
@@ -115,21 +116,60 @@ static void change_back(const struct reload *l, size_t count)
 	}
 }
 
+static bool share_a_port(const struct network_settings *a, const struct network_settings *b)
+{
+	for (size_t i = 0; i < a->n_links; i++)
+		for (size_t k = 0; k < b->n_links; k++)
+			if (config_take_same_port(&a->links[i], &b->links[k]))
+				return true;
+	return false;
+}
+
+/* Another one that has now, while it runs, a port that this one is to have; NULL: none. */
+static const struct network_settings *find_holder(const struct reload *l,
+						  const struct network_settings *wanted)
+{
+	for (size_t i = 0; i < l->current->n_networks; i++) {
+		const struct network_settings *other = &l->current->networks[i];
+
+		if (strcmp(other->name, wanted->name) != 0 &&
+		    networks_find(l->networks, other->name)->network && share_a_port(other, wanted))
+			return other;
+	}
+	return NULL;
+}
+
+static enum control_error refuse_change(const struct reload *l,
+					const struct network_settings *wanted, int error)
+{
+	const struct network_settings *holder =
+		error == -EADDRINUSE ? find_holder(l, wanted) : NULL;
+
+	if (holder)
+		return control_fail(
+			l->reply, CONTROL_platform_error,
+			"network %s: a port that it is to have is still that of network "
+			"%s: give that one another in a reload before; nothing was changed",
+			wanted->name, holder->name);
+	return control_fail(l->reply,
+			    error == -ENOMEM ? CONTROL_internal_error : CONTROL_platform_error,
+			    "network %s: %s; nothing was changed", wanted->name, strerror(-error));
+}
+
 static enum control_error change_all(const struct reload *l)
 {
 	for (size_t i = 0; i < l->current->n_networks; i++) {
 		const struct network_settings *before = &l->current->networks[i];
+		const struct network_settings *after = config_find_network(l->next, before->name);
 		int r;
 
 		if (!stays(l, before->name))
 			continue;
-		r = change(l, before, config_find_network(l->next, before->name));
+		r = change(l, before, after);
 		if (r == 0)
 			continue;
 		change_back(l, i);
-		return control_fail(
-			l->reply, r == -ENOMEM ? CONTROL_internal_error : CONTROL_platform_error,
-			"network %s: %s; nothing was changed", before->name, strerror(-r));
+		return refuse_change(l, after, r);
 	}
 	return CONTROL_OK;
 }

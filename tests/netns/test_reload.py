@@ -487,6 +487,24 @@ def test_an_interface_and_a_port_go_from_network_to_network(lab):
     assert inner_addresses(daemon) == ["10.3.0.1/24"]
 
 
+def test_a_port_of_another_network_is_told_and_free_after_a_reload_of_that(lab):
+    daemon = two_networks_of_one_interface(lab)
+    one, two = daemon.sections["link one"], daemon.sections["link two"]
+    daemon.sections["network two"].update(interface="tun1", enabled="yes")
+    assert daemon.reload().returncode == 0
+
+    one["port"], two["port"] = two["port"], one["port"]
+    done = daemon.reload()
+    assert done.returncode == 1
+    assert "is still that of network" in done.stderr and "nothing was changed" in done.stderr
+    assert {n: daemon.network(n)["state"] for n in ("one", "two")} == {"one": "active", "two": "active"}
+
+    one["port"], two["port"] = PORT + 2, PORT + 1
+    assert daemon.reload().returncode == 0
+    one["port"], two["port"] = PORT + 1, PORT
+    assert daemon.reload().returncode == 0
+
+
 def uapi_value(path, key):
     """What is said of it to wg(8), the first time."""
     with socket.socket(socket.AF_UNIX) as s:

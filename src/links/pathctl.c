@@ -19,6 +19,8 @@
 
 /* A step needs so much time of deliveries to mean something. */
 #define STEP_MIN (10 * NSEC_PER_MSEC)
+/* ... or less on a new path with a short round trip: an error is soon seen, and mended. */
+#define STEP_MIN_NEW (4 * NSEC_PER_MSEC)
 /* ... and so much data, as long as that takes no longer; and so many times the jitter. */
 #define STEP_BYTES (8 * 1500)
 #define STEP_SLOW (100 * NSEC_PER_MSEC)
@@ -85,12 +87,18 @@ struct arrived {
 	bool is_overrun; /* it was sent much faster, and arrived more slowly */
 };
 
-/* A step must be so long that jitter, and on a slow path a single packet, is small in it. */
-static nsec_t step_length(const struct pathctl *c)
+/*
+ * A step must be so long that jitter, and on a slow path a single packet, is small in it. What a
+ * new path is thought to carry is what little was sent on it so far: there the packets are counted.
+ */
+static nsec_t step_length(const struct pathctl *c, uint64_t bytes)
 {
-	nsec_t length = nsec_max(STEP_MIN, pathctl_round_trip(c) / 4);
+	nsec_t round_trip = pathctl_round_trip(c);
+	bool is_counted = pathctl_is_new(c) && bytes >= STEP_BYTES;
+	bool is_short = pathctl_is_new(c) && round_trip < STEP_MIN;
+	nsec_t length = nsec_max(is_short ? STEP_MIN_NEW : STEP_MIN, round_trip / 4);
 
-	if (c->capacity > 0)
+	if (c->capacity > 0 && !is_counted)
 		length = nsec_max(length, nsec_min(duration(STEP_BYTES, c->capacity), STEP_SLOW));
 	return nsec_max(length, (nsec_t)(STEP_JITTERS * c->delays.jitter));
 }
@@ -100,7 +108,7 @@ static nsec_t phase_length(const struct pathctl *c)
 {
 	nsec_t length = nsec_max(pathctl_round_trip(c) + PATHCTL_REPORT_DELAY, PHASE_MIN);
 
-	return nsec_max(length, 2 * step_length(c));
+	return nsec_max(length, 2 * step_length(c, 0));
 }
 
 /* Was all that was delivered in this step sent as fast as it was allowed to be? */
@@ -349,7 +357,7 @@ static void step(struct pathctl *c, const struct sent_record *rec, const struct 
 	struct arrived a;
 
 	if (c->has_step && r->arrival >= c->step_arrival && r->rx_bytes >= c->step_bytes) {
-		if (r->arrival - c->step_arrival < step_length(c))
+		if (r->arrival - c->step_arrival < step_length(c, r->rx_bytes - c->step_bytes))
 			return;
 		a = arrived_since(c, rec, r);
 		control(c, &a, now);

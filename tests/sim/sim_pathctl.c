@@ -578,6 +578,31 @@ START_TEST(the_start_is_not_over_before_it_has_begun)
 }
 END_TEST
 
+/* And the first flow after them does not wait for a step that is as long as theirs. */
+START_TEST(pings_make_no_slow_start)
+{
+	static const struct {
+		uint64_t rate;
+		nsec_t delay;
+	} paths[] = {
+		{MBIT(4000), NSEC_PER_MSEC / 10},
+		{MBIT(1000), NSEC_PER_MSEC},
+		{MBIT(100), 5 * NSEC_PER_MSEC},
+	};
+	struct run r;
+	nsec_t time = 100 * NSEC_PER_MSEC;
+
+	run_begin(&r, 600, paths[_i].rate, paths[_i].delay);
+	r.demand_bps = 10ULL * PACKET_BYTES * 8;
+	measure(&r, NSEC_PER_SEC);
+	r.demand_bps = 0;
+	measure(&r, time);
+	report("the first 100 ms after pings", &r, time);
+	ck_assert_double_ge(goodput(&r, time), 0.3 * (double)paths[_i].rate);
+	simnet_free(r.net);
+}
+END_TEST
+
 /* Nor does jitter alone end it for a flow that wants little. */
 START_TEST(the_start_goes_on_while_little_is_wanted)
 {
@@ -640,6 +665,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, jitter_does_not_make_a_path_slow, 0, 20);
 	tcase_add_test(t, changes_of_rate_are_followed_within_a_second);
 	tcase_add_loop_test(t, the_start_is_not_over_before_it_has_begun, 0, 20);
+	tcase_add_loop_test(t, pings_make_no_slow_start, 0, 3);
 	tcase_add_loop_test(t, the_start_goes_on_while_little_is_wanted, 0, 10);
 	tcase_add_loop_test(t, the_start_goes_on_under_sparse_packets, 0, 20);
 	tcase_add_test(t, the_start_of_a_slow_path_ends);

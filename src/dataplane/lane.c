@@ -501,9 +501,25 @@ static void set_deadline(struct bond *bond, const struct reseq *q)
 	atomic_store_explicit(&bond->lane.deadline, deadline, memory_order_relaxed);
 }
 
+static bool is_bare_ack(const struct burst *b)
+{
+	return b->len > MESSAGE_DATA_OVERHEAD &&
+	       inner_is_bare_ack(b->data + sizeof(struct wg_data), b->len - MESSAGE_DATA_OVERHEAD);
+}
+
+/*
+ * The kernel answers a ping within the write. What TCP sends upon an acknowledgement is more than
+ * an answer, and the reader had better wake up for it at once.
+ */
+static bool expect_answer(struct network *n, const struct burst *b)
+{
+	return b && !b->next && b->n == 1 && !is_bare_ack(b) && tx_expect_answer(n->tx);
+}
+
 static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
 {
 	struct burst *b = take_queue(&bond->lane);
+	bool expects_answer = expect_answer(w->network, b);
 	struct burst *next;
 	struct reseq *q;
 
@@ -520,6 +536,8 @@ static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
 	if (atomic_exchange_explicit(&bond->lane.is_due, false, memory_order_relaxed) && q)
 		deliver_ready(w, q, now);
 	flush(w);
+	if (expects_answer)
+		tx_read_answer(w->network->tx);
 	if (q) {
 		allow_repair(q, rcu_read(&bond->paths));
 		ask_for_repair_rcu(bond, q, now);

@@ -4,8 +4,8 @@
  * Reader: the state of a thread that reads a queue of the TUN interface. For tx.c and its parts:
  * pack.c makes sealed bursts of what is read, outlet.c finds a path for them, share.c lets several
  * readers do so for one peer.
- * Owner: whoever has its turn. That is its thread while it is awake. While it sleeps, whoever has
- * written to the interface may read in its place: tx_read_answer().
+ * Owner: whoever has its turn. That is its thread while it is awake. While it sleeps, whoever
+ * writes to the interface may read in its place: tx_expect_answer().
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 
 #include "dataplane/filling.h"
 #include "dataplane/outlet.h"
+#include "util/bell.h"
 #include "util/errand.h"
 #include "util/log.h"
 #include "util/thread.h"
@@ -30,6 +31,7 @@ struct reader {
 	size_t read_bytes;
 	struct thread thread;
 	struct waker waker;
+	struct bell bell; /* of the queue; whoever has the turn may mute it meanwhile */
 	struct errands errands;
 	pthread_mutex_t turn; /* guards what follows */
 	nsec_t now;

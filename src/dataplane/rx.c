@@ -65,11 +65,10 @@ static void arm(struct rx *r, struct bond *bond)
 /* Gives the bursts of each peer to its lane, as long a chain at once as there is of one. */
 static void deliver(void *ctx, struct link_worker *w, struct burst *first, nsec_t now)
 {
-	struct network *n = ctx;
 	struct rx *r = w->user;
-	bool is_lone = first && !first->next && first->n == 1;
 	struct burst *last, *next;
 
+	(void)ctx;
 	for (; first; first = next) {
 		struct bond *bond = first->bond;
 
@@ -79,8 +78,6 @@ static void deliver(void *ctx, struct link_worker *w, struct burst *first, nsec_
 		lane_submit(bond, &r->lane, first, last, now);
 		arm(r, bond);
 	}
-	if (is_lone)
-		tx_read_answer(n->tx);
 }
 
 static uint32_t receiver_index(const uint8_t *datagram)

@@ -49,6 +49,7 @@ static int init_reader(struct tx *t, unsigned number)
 	r->tx = t;
 	pthread_mutex_init(&r->turn, NULL);
 	r->number = number;
+	r->bell.fd = -1;
 	r->read_bytes = n->cell_room - sizeof(*r->read) - PARCEL_SLACK;
 	return waker_init(&r->waker);
 }
@@ -99,6 +100,7 @@ void tx_free(struct tx *t)
 		filling_drop(&r->open);
 		if (r->read)
 			pool_give(t->network->bursts, r->read);
+		bell_deinit(&r->bell);
 		waker_deinit(&r->waker);
 		pthread_mutex_destroy(&r->turn);
 	}
@@ -460,7 +462,7 @@ static void wait_for_work(struct reader *r)
 	bool is_reading = !was_held_up && !atomic_load(&r->network->has_failed);
 	struct pollfd fds[2] = {
 		{.fd = r->waker.fd, .events = POLLIN},
-		{.fd = is_reading ? r->fd : -1, .events = POLLIN},
+		{.fd = is_reading ? r->bell.fd : -1, .events = POLLIN},
 	};
 
 	atomic_store_explicit(&r->is_waiting, r->busy != NULL, memory_order_relaxed);
@@ -469,9 +471,6 @@ static void wait_for_work(struct reader *r)
 	if (!has_work(r, was_held_up))
 		sleep_until_work(r, fds);
 	waker_awake(&r->waker);
-	/* A vanished interface shows as an error condition that never goes away. */
-	if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
-		network_fail(r->network, "the tunnel interface has vanished");
 }
 
 static void run(void *arg)
@@ -509,20 +508,31 @@ static void run(void *arg)
 	pthread_mutex_unlock(&r->turn);
 }
 
-void tx_read_answer(struct tx *t)
+bool tx_expect_answer(struct tx *t)
 {
 	struct reader *r = &t->readers[0];
 
 	/* Of several queues nobody knows which one it comes out of. */
 	if (t->n_readers > 1 || !waker_is_asleep(&r->waker) || pthread_mutex_trylock(&r->turn))
-		return;
-	if (!r->busy) {
-		r->now = clock_now();
-		read_tun(r);
-		pack_close(r);
-		if (r->busy)
-			waker_wake(&r->waker);
+		return false;
+	if (r->busy) {
+		pthread_mutex_unlock(&r->turn);
+		return false;
 	}
+	bell_mute(&r->bell);
+	return true;
+}
+
+void tx_read_answer(struct tx *t)
+{
+	struct reader *r = &t->readers[0];
+
+	r->now = clock_now();
+	read_tun(r);
+	pack_close(r);
+	if (r->busy)
+		waker_wake(&r->waker);
+	bell_unmute(&r->bell);
 	pthread_mutex_unlock(&r->turn);
 }
 
@@ -535,7 +545,9 @@ static int start(struct reader *r)
 		snprintf(name, sizeof(name), "vt-tun.%u", r->number % 1000);
 	r->fd = network_queue(r->network, r->number);
 	r->read = pool_take(r->network->bursts);
-	result = r->read ? thread_start(&r->thread, name, run, r) : -ENOMEM;
+	result = r->read ? bell_init(&r->bell, r->fd) : -ENOMEM;
+	if (result == 0)
+		result = thread_start(&r->thread, name, run, r);
 	if (result == 0)
 		errands_open(&r->errands);
 	return result;

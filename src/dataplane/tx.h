@@ -38,9 +38,11 @@ void tx_kick(struct tx *t);
 /* Any thread: a peer's report or repair request, come at `at`; false if the queue is full. */
 bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, nsec_t at);
 /*
- * A link's worker, after it has written a packet to the interface: sends what the kernel may have
- * answered at once, if the reader sleeps, which would have to wake up for it first.
+ * A link's worker, before it writes a packet to the interface which the kernel may answer at once.
+ * True: the reader sleeps, and the answer does not wake it, for the worker is to read and send it
+ * in its place, right after the write, by tx_read_answer().
  */
+bool tx_expect_answer(struct tx *t);
 void tx_read_answer(struct tx *t);
 /* A reader: flow queues that were full have room again. */
 void tx_wake_held_up(struct tx *t);

@@ -7,8 +7,12 @@
 #include "broker/server.h"
 #include "check_main.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -241,7 +245,8 @@ static void help(void *arg)
 {
 	(void)arg;
 	for (unsigned i = 0; !atomic_load(&is_over); i++) {
-		tx_read_answer(net.tx);
+		if (tx_expect_answer(net.tx))
+			tx_read_answer(net.tx);
 		if (i % 8 == 0)
 			poll(NULL, 0, 1);
 	}
@@ -273,7 +278,8 @@ static void read_answers(void *arg)
 
 		feed_packet(0, i);
 		do
-			tx_read_answer(net.tx);
+			if (tx_expect_answer(net.tx))
+				tx_read_answer(net.tx);
 		while (poll(&fd, 1, 1) == 0 && clock_now() < end);
 		ip = receive(&counter);
 		ck_assert_mem_eq(ip + 1, &i, sizeof(i));
@@ -292,6 +298,92 @@ START_TEST(an_answer_is_read_while_the_reader_sleeps)
 	must(thread_start(&worker, "worker", read_answers, NULL) == 0);
 	thread_join(&worker);
 	ck_assert_uint_eq(atomic_load(&n_received), ANSWERS);
+}
+END_TEST
+
+/* How often the reader's thread has gone to sleep so far. */
+static unsigned count_sleeps(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	bool is_reader = false;
+	unsigned n = 0;
+
+	must(tasks != NULL);
+	while (!is_reader && (task = readdir(tasks))) {
+		char path[300];
+		char line[128];
+		FILE *status;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", task->d_name);
+		status = fopen(path, "r");
+		while (status && fgets(line, sizeof(line), status)) {
+			is_reader |= strcmp(line, "Name:\tvt-tun\n") == 0;
+			sscanf(line, "voluntary_ctxt_switches: %u", &n);
+		}
+		if (status)
+			fclose(status);
+	}
+	closedir(tasks);
+	must(is_reader);
+	return n;
+}
+
+/* A worker writes something to which so many packets are the answer. */
+static void answer(unsigned n_packets)
+{
+	uint64_t counter;
+
+	while (!tx_expect_answer(net.tx))
+		sched_yield();
+	for (unsigned i = 0; i < n_packets; i++)
+		feed_packet(0, i);
+	/* Time enough for the reader, if it is woken. */
+	poll(NULL, 0, 1);
+	tx_read_answer(net.tx);
+	for (unsigned i = 0; i < n_packets; i++)
+		ck_assert_mem_eq(receive(&counter) + 1, &i, sizeof(i));
+	atomic_fetch_add(&n_received, n_packets);
+}
+
+static void answer_singly(void *arg)
+{
+	unsigned before;
+
+	(void)arg;
+	answer(1);
+	before = count_sleeps();
+	for (unsigned i = 0; i < ANSWERS; i++)
+		answer(1);
+	/* The monitor may have something for it. */
+	ck_assert_uint_lt(count_sleeps() - before, ANSWERS / 2);
+}
+
+static void answer_doubly(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < ANSWERS; i++)
+		answer(2);
+}
+
+static void run_worker(void (*run)(void *arg))
+{
+	struct thread worker;
+
+	handshaker_send_errand(net.handshaker, begin, NULL);
+	must(thread_start(&worker, "worker", run, NULL) == 0);
+	thread_join(&worker);
+}
+
+START_TEST(an_answer_that_is_read_for_the_reader_does_not_wake_it)
+{
+	run_worker(answer_singly);
+}
+END_TEST
+
+START_TEST(more_than_one_answer_wakes_the_reader)
+{
+	run_worker(answer_doubly);
 }
 END_TEST
 
@@ -367,6 +459,8 @@ static Suite *make_suite(void)
 	tcase_add_test(one, packets_that_others_read_leave_once_and_in_order);
 	tcase_add_test(one, bare_acknowledgement_is_no_small_packet);
 	tcase_add_test(one, an_answer_is_read_while_the_reader_sleeps);
+	tcase_add_test(one, an_answer_that_is_read_for_the_reader_does_not_wake_it);
+	tcase_add_test(one, more_than_one_answer_wakes_the_reader);
 	suite_add_tcase(s, one);
 	tcase_add_test(links, flow_queues_have_room_beside_links_that_receive);
 	suite_add_tcase(s, links);

@@ -19,7 +19,7 @@
 
 /* A step needs so much time of deliveries to mean something. */
 #define STEP_MIN (10 * NSEC_PER_MSEC)
-/* ... or less on a new path with a short round trip: an error is soon seen, and mended. */
+/* ... or less on a new path with a short round trip. */
 #define STEP_MIN_NEW (4 * NSEC_PER_MSEC)
 /* ... and so much data, as long as that takes no longer; and so many times the jitter. */
 #define STEP_BYTES (8 * 1500)
@@ -89,16 +89,16 @@ struct arrived {
 
 /*
  * A step must be so long that jitter, and on a slow path a single packet, is small in it. What a
- * new path is thought to carry is what little was sent on it so far: there the packets are counted.
+ * new path is thought to carry is what little was sent on it so far: there the packets are counted,
+ * if the round trip is short and an error is soon seen.
  */
 static nsec_t step_length(const struct pathctl *c, uint64_t bytes)
 {
 	nsec_t round_trip = pathctl_round_trip(c);
-	bool is_counted = pathctl_is_new(c) && bytes >= STEP_BYTES;
-	bool is_short = pathctl_is_new(c) && round_trip < STEP_MIN;
-	nsec_t length = nsec_max(is_short ? STEP_MIN_NEW : STEP_MIN, round_trip / 4);
+	bool is_quick = pathctl_is_new(c) && round_trip < STEP_MIN;
+	nsec_t length = nsec_max(is_quick ? STEP_MIN_NEW : STEP_MIN, round_trip / 4);
 
-	if (c->capacity > 0 && !is_counted)
+	if (c->capacity > 0 && !(is_quick && bytes >= STEP_BYTES))
 		length = nsec_max(length, nsec_min(duration(STEP_BYTES, c->capacity), STEP_SLOW));
 	return nsec_max(length, (nsec_t)(STEP_JITTERS * c->delays.jitter));
 }

@@ -587,7 +587,7 @@ START_TEST(pings_make_no_slow_start)
 	} paths[] = {
 		{MBIT(4000), NSEC_PER_MSEC / 10},
 		{MBIT(1000), NSEC_PER_MSEC},
-		{MBIT(100), 5 * NSEC_PER_MSEC},
+		{MBIT(100), 4 * NSEC_PER_MSEC},
 	};
 	struct run r;
 	nsec_t time = 100 * NSEC_PER_MSEC;

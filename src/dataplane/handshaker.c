@@ -207,7 +207,7 @@ void handshaker_take_pokes(struct handshaker *h)
 
 	for (; p; p = next) {
 		next = p->next_poked; /* once it is handled, it may be poked again */
-		device_handle_pokes(h->network->device, p, clock_now());
+		device_handle_pokes(p, clock_now());
 	}
 }
 

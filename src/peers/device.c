@@ -274,7 +274,7 @@ struct keypair *device_session_rcu(const struct device *d, uint32_t local_index)
 	return index_session_rcu(&d->index, local_index);
 }
 
-void device_handle_pokes(struct device *d, struct peer *p, nsec_t now)
+void device_handle_pokes(struct peer *p, nsec_t now)
 {
 	unsigned pokes;
 
@@ -282,10 +282,8 @@ void device_handle_pokes(struct device *d, struct peer *p, nsec_t now)
 	if (atomic_load_explicit(&p->pokes, memory_order_relaxed) & POKES_CLOSED)
 		return;
 	pokes = atomic_exchange_explicit(&p->pokes, 0, memory_order_acq_rel);
-	if ((pokes & POKE_CONFIRMED) && session_confirm_next(p)) {
-		handshake_complete(p, now);
-		d->calls.session_ready(d->ctx, p);
-	}
+	if (pokes & POKE_CONFIRMED)
+		handshake_confirm_next(p, now);
 	if (pokes & POKE_HANDSHAKE)
 		handshake_want(p, now);
 	if (pokes & POKE_PATH)

@@ -87,7 +87,7 @@ void device_set_preshared_key(struct peer *p, const uint8_t preshared_key[32]);
 /* Switched on, it begins with a keepalive if there is a session. */
 void device_set_keepalive(struct peer *p, uint16_t persistent_keepalive, nsec_t now);
 void device_set_wanted_up(struct peer *p, bool is_wanted_up, nsec_t now);
-void device_handle_pokes(struct device *d, struct peer *p, nsec_t now);
+void device_handle_pokes(struct peer *p, nsec_t now);
 /* Begins the handshake with a peer that is known to have lost its session, at that time ... */
 void device_resume_peer(struct peer *p, nsec_t at, nsec_t now);
 /* ... or with all that are wanted up. */

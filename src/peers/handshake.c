@@ -74,6 +74,14 @@ void handshake_complete(struct peer *p, nsec_t now)
 	atomic_fetch_add_explicit(&p->n_handshakes, 1, memory_order_relaxed);
 }
 
+void handshake_confirm_next(struct peer *p, nsec_t now)
+{
+	if (!session_confirm_next(p))
+		return;
+	handshake_complete(p, now);
+	p->device->calls.session_ready(p->device->ctx, p);
+}
+
 static nsec_t draw_jitter(void)
 {
 	uint32_t random;
@@ -314,6 +322,9 @@ static int respond(struct peer *p, struct noise_handshake *hs, const struct wg_i
 
 	if (r)
 		return r;
+	/* It may have been confirmed since pokes were last looked at, and is not to be dropped
+	 * then. */
+	handshake_confirm_next(p, now);
 	session_add_responded(p, k);
 	set_zero_keys(p, now);
 	cookie_jar_seal(&p->cookies, &answer, sizeof(answer), now);

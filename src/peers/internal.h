@@ -59,6 +59,8 @@ void handshake_end_trial(struct peer *p);
 void handshake_send_copy(struct peer *p, nsec_t now);
 /* There is a session: no more initiations, and no answer to the last one is awaited. */
 void handshake_complete(struct peer *p, nsec_t now);
+/* So is there if the peer has sent on the next session, which becomes the current one then. */
+void handshake_confirm_next(struct peer *p, nsec_t now);
 /*
  * The answer to our initiation, should it come, is not wanted any more, nor further copies of it.
  */

@@ -120,7 +120,7 @@ static void begin(void)
 static void initiate(struct node *n)
 {
 	peer_poke(n->other, POKE_HANDSHAKE);
-	device_handle_pokes(n->device, n->other, now);
+	device_handle_pokes(n->other, now);
 }
 
 static void give(struct node *n, const void *msg, size_t len, bool is_under_load)

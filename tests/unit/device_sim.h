@@ -320,7 +320,7 @@ static void handle_pokes(struct node *n)
 		if (!n->neighbours[i].is_poked)
 			continue;
 		n->neighbours[i].is_poked = false;
-		device_handle_pokes(n->device, &n->neighbours[i].peer, sim.now);
+		device_handle_pokes(&n->neighbours[i].peer, sim.now);
 	}
 }
 

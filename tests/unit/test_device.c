@@ -134,6 +134,26 @@ START_TEST(session_of_the_responder_waits_for_its_confirmation)
 }
 END_TEST
 
+/* Its confirmation is told by a poke, which a message may overtake. */
+START_TEST(confirmed_session_is_not_dropped_for_the_next_one)
+{
+	struct keypair *confirmed;
+
+	introduce(0, true);
+	sim.loses = loses_data;
+	device_start(a->device, sim.now);
+	run_for(REKEY_TIMEOUT + SECONDS(1));
+	confirmed = rcu_own(&ba->peer.next);
+	ck_assert_ptr_nonnull(confirmed);
+	atomic_store(&confirmed->is_confirmed, true);
+	handshake_want(&ab->peer, sim.now);
+	run_for(SECONDS(1));
+	ck_assert_uint_eq(b->n_sent[MESSAGE_HANDSHAKE_RESPONSE], 2);
+	ck_assert_ptr_eq(session_of(ba), confirmed);
+	ck_assert_uint_eq(ba->n_ready, 1);
+}
+END_TEST
+
 /* Sends both ways every 5 ms and says whether all of it arrived. */
 static bool streams_without_loss(nsec_t time)
 {
@@ -718,6 +738,7 @@ static void add_handshakes(Suite *s)
 	tcase_add_loop_test(t, who_has_no_private_key_begins_no_handshakes, 0, 4);
 	tcase_add_test(t, unknown_peer_is_refused);
 	tcase_add_test(t, session_of_the_responder_waits_for_its_confirmation);
+	tcase_add_test(t, confirmed_session_is_not_dropped_for_the_next_one);
 	/* often enough for the greater key to be on either side */
 	tcase_add_loop_test(t, crossing_initiations_end_in_one_session_and_lose_nothing, 0, 6);
 	tcase_add_loop_test(t, crossing_renewals_end_in_one_session, 0, 6);

@@ -160,6 +160,10 @@ static int add_address(struct network *n, const struct network_settings *s,
 	return r;
 }
 
+/*
+ * To be called again after others were removed: with the first IPv4 address of a subnet the kernel
+ * takes the rest of them away.
+ */
 static int add_all(struct network *n, struct network_settings *s, bool may_be_there)
 {
 	int r = 0;

@@ -322,8 +322,7 @@ static int respond(struct peer *p, struct noise_handshake *hs, const struct wg_i
 
 	if (r)
 		return r;
-	/* It may have been confirmed since pokes were last looked at, and is not to be dropped
-	 * then. */
+	/* A poke that says so may still wait: who is confirmed is not to be dropped. */
 	handshake_confirm_next(p, now);
 	session_add_responded(p, k);
 	set_zero_keys(p, now);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-#include "dataplane/carrier.h"
 #include "dataplane/probe_internal.h"
 
 #include <string.h>
 
+#include "dataplane/carrier.h"
 #include "dataplane/network_state.h"
 #include "dataplane/news.h"
 #include "links/quality.h"
 #include "util/container.h"
+#include "util/number.h"
 
 /* A learnt path that has been down for so long is forgotten. */
 #define FORGET_AFTER (120 * NSEC_PER_SEC)
@@ -230,11 +231,6 @@ void probe_handle_ping(struct probe *p, const struct event *e)
 		return;
 	probe_path_send(pp, &pong, 1, e->at);
 	loss_meter_observe(&pp->rx_loss, ping->tx_packets, e->rx_packets);
-}
-
-static double larger(double a, double b)
-{
-	return a > b ? a : b;
 }
 
 /* What decides between paths beside their states. */

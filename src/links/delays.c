@@ -2,6 +2,8 @@
 /* Copyright (c) The vtrunkd authors */
 #include "links/delays.h"
 
+#include "util/number.h"
+
 /* While nothing is known of the round trip. */
 #define ROUND_TRIP_START (100 * NSEC_PER_MSEC)
 #define ROUND_TRIP_SPAN (10 * NSEC_PER_SEC)
@@ -77,11 +79,6 @@ static void note_jump(struct delays *d, const struct delay_sample *sample, nsec_
 	d->highest = nsec_max(d->highest, delay);
 	d->last = delay;
 	d->last_at = sample->sent;
-}
-
-static double smaller(double a, double b)
-{
-	return a < b ? a : b;
 }
 
 /* What exceeds it by far is a queue that grows, and must not hide itself by being taken for it. */

@@ -4,14 +4,10 @@
 #pragma once
 
 #include "links/pathctl.h"
+#include "util/number.h"
 
 /* A report comes so much later than what it tells of, at the latest. */
 #define PATHCTL_REPORT_DELAY (15 * NSEC_PER_MSEC)
-
-static inline double larger(double a, double b)
-{
-	return a > b ? a : b;
-}
 
 /* An hour at most: of a rate that is not known yet, or next to nothing. */
 static inline nsec_t duration(double bytes, double rate)

@@ -34,6 +34,11 @@ struct held {
 	uint8_t data[];
 };
 
+size_t lane_cell_bytes(size_t packet)
+{
+	return sizeof(struct held) + packet;
+}
+
 static int write_tun(void *ctx, const struct iovec *iov, int n)
 {
 	struct network *net = ctx;

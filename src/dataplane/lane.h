@@ -47,6 +47,9 @@ struct lane_worker {
 	uint64_t n_inner, inner_bytes; /* of the burst being worked on */
 };
 
+/* The cell that a packet of so many bytes takes while it is held. */
+size_t lane_cell_bytes(size_t packet);
+
 void lane_worker_init(struct lane_worker *w, struct network *n);
 
 /*

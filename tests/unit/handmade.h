@@ -148,12 +148,12 @@ static inline void handmade_begin(void)
 	must(broker_new_direct(&net.broker, broker_server) == 0);
 	net.burst_bytes = HANDMADE_BURST_BYTES;
 	net.cell_room = sizeof(struct burst) + HANDMADE_BURST_BYTES + 64;
-	net.cell_bytes = 1500;
+	net.cell_bytes = settings.mtu > 1500 ? settings.mtu : 1500;
 	net.tun.fd = memfd_create("tunnel", MFD_CLOEXEC);
 	net.tun.has_header = true;
 	must(net.tun.fd >= 0);
 	must(pool_new(&net.bursts, HANDMADE_BURSTS, net.cell_room) == 0);
-	must(pool_new(&net.cells, HANDMADE_CELLS, sizeof(size_t) + net.cell_bytes) == 0);
+	must(pool_new(&net.cells, HANDMADE_CELLS, lane_cell_bytes(net.cell_bytes)) == 0);
 	handmade_peers();
 	handmade_links();
 	must(tx_new(&net.tx, &net) == 0);

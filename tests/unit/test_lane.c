@@ -15,13 +15,19 @@ static struct bond *bond;
 static struct keypair *session;
 static struct lane_worker worker;
 
-static void setup(void)
+static void setup_mtu(uint32_t mtu)
 {
 	handmade_settings(2, 2);
+	settings.mtu = mtu;
 	handmade_begin();
 	bond = net.bonds[0];
 	session = begin_session(bond, T0);
 	lane_worker_init(&worker, &net);
+}
+
+static void setup(void)
+{
+	setup_mtu(1420);
 }
 
 static void teardown(void)
@@ -103,6 +109,13 @@ static struct path *path(unsigned i)
 static void setup_paths(void)
 {
 	setup();
+	make_two_paths(bond);
+}
+
+/* Without the head of a held packet, such a one would fill its cell to the last byte. */
+static void setup_large(void)
+{
+	setup_mtu(24 * 64 - sizeof(size_t));
 	make_two_paths(bond);
 }
 
@@ -446,6 +459,31 @@ START_TEST(source_of_a_replay_is_not_believed)
 }
 END_TEST
 
+/* A packet as large as the MTU, in a cell beside that of another one. */
+START_TEST(large_packets_are_held_whole)
+{
+	struct virtio_net_hdr *written;
+	uint8_t packet[1600], out[2 * sizeof(packet) + 2 * sizeof(*written)];
+	size_t len = settings.mtu;
+	size_t record = sizeof(*written) + len;
+
+	memset(packet, 0xee, sizeof(packet));
+	make_packet(packet, 0, 3);
+	((struct ipv4_header *)packet)->total_length = be16_make((uint16_t)len);
+	submit_number(0, 0, T0);
+	submit_number(1, 1, T0);
+	submit_payload(0, 3, packet, len);
+	submit_payload(0, 4, packet, len);
+	ck_assert_tunnel(0, 1);
+	ck_assert_int_eq(ftruncate(net.tun.fd, 0), 0);
+	lseek(net.tun.fd, 0, SEEK_SET);
+	lane_expire(bond, &worker, deadline());
+	ck_assert_int_eq(pread(net.tun.fd, out, sizeof(out), 0), 2 * (ssize_t)record);
+	ck_assert_mem_eq(out + sizeof(*written), packet, len);
+	ck_assert_mem_eq(out + record + sizeof(*written), packet, len);
+}
+END_TEST
+
 /* Without cells nothing can be held: then the order suffers, but nothing is lost. */
 START_TEST(nothing_is_lost_when_there_are_no_cells)
 {
@@ -689,6 +727,7 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("lane");
 	TCase *plain = tcase_create("without paths");
 	TCase *paths = tcase_create("with paths");
+	TCase *large = tcase_create("large packets");
 	TCase *threads = tcase_create("threads");
 
 	tcase_add_checked_fixture(plain, setup, teardown);
@@ -722,6 +761,10 @@ static Suite *make_suite(void)
 	tcase_add_test(paths, what_is_queued_and_held_is_given_back_in_the_end);
 	tcase_add_test(paths, refused_packet_is_counted);
 	suite_add_tcase(s, paths);
+
+	tcase_add_checked_fixture(large, setup_large, teardown_paths);
+	tcase_add_test(large, large_packets_are_held_whole);
+	suite_add_tcase(s, large);
 
 	tcase_add_checked_fixture(threads, setup_paths, teardown_paths);
 	tcase_set_timeout(threads, 100);

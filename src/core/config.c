@@ -297,17 +297,6 @@ int config_print(FILE *out, const char *path, struct config_errors *errors)
 	return config_file_read(path, show, out, errors);
 }
 
-static void network_deinit(struct network_settings *n)
-{
-	for (size_t i = 0; i < n->n_peers; i++)
-		peer_settings_deinit(&n->peers[i]);
-	free(n->peers);
-	free(n->links);
-	free(n->rules);
-	free(n->addresses);
-	keys_wipe(n->private_key, sizeof(n->private_key));
-}
-
 const struct network_settings *config_find_network(const struct config *c, const char *name)
 {
 	for (size_t i = 0; i < c->n_networks; i++)
@@ -319,7 +308,7 @@ const struct network_settings *config_find_network(const struct config *c, const
 void config_deinit(struct config *c)
 {
 	for (size_t i = 0; i < c->n_networks; i++)
-		network_deinit(&c->networks[i]);
+		network_settings_deinit(&c->networks[i]);
 	free(c->networks);
 	free(c->hooks);
 	config_ini_deinit(&c->ini);

@@ -81,6 +81,7 @@ static bool fill_peer(struct peer_change *c, const struct peer_settings *from,
 		.has_persistent_keepalive = true,
 		.has_multilink = true,
 		.replaces_allowed_ips = true,
+		.is_on_demand = to->is_on_demand,
 		.persistent_keepalive = to->persistent_keepalive,
 		.multilink = to->multilink,
 	};

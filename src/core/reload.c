@@ -16,6 +16,8 @@ struct reload {
 	struct networks *networks;
 	struct exporters *exporters;
 	struct config *current, *next;
+	/* how each current network that goes on ran so far: wg(8) may have changed it; else NULL */
+	struct network_settings **before;
 	struct config_diff diff;
 	struct control_reply *reply;
 };
@@ -65,54 +67,71 @@ static enum control_error refuse_cold(const struct reload *l)
 		   : CONTROL_OK;
 }
 
-/* All but what is tuned: all of it or nothing. */
-static int change_parts(struct network *n, const struct network_settings *from,
-			const struct network_settings *to, bool *ret_has_tuning)
+static struct network *running(const struct reload *l, size_t i)
+{
+	return networks_find(l->networks, l->current->networks[i].name)->network;
+}
+
+static int note_before(struct reload *l)
+{
+	int r = 0;
+
+	l->before = calloc(l->current->n_networks + 1, sizeof(*l->before));
+	if (!l->before)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < l->current->n_networks; i++) {
+		if (stays(l, l->current->networks[i].name))
+			r = network_settings_now(running(l, i), &l->before[i]);
+	}
+	return r;
+}
+
+static void forget_before(struct reload *l)
+{
+	for (size_t i = 0; l->before && i < l->current->n_networks; i++)
+		network_settings_free(l->before[i]);
+	free(l->before);
+}
+
+/* Makes the network what `to` says, from what `from` says. Where it fails, some may be done. */
+static int change(struct network *n, const struct network_settings *from,
+		  const struct network_settings *to)
 {
 	struct network_diff d;
 	int r = network_diff(from, to, &d);
 
 	if (r < 0)
 		return r;
-	*ret_has_tuning = d.has_tuning;
 	r = network_reshape(n, to);
-	if (r == 0) {
+	if (r == 0)
 		r = network_change(n, &d.change);
-		if (r < 0)
-			network_reshape(n, from);
-	}
+	if (r == 0 && d.has_tuning)
+		r = network_tune(n, to);
 	network_diff_deinit(&d);
 	return r;
 }
 
-/* Makes the network what `to` says, from what `from` says. */
-static int change(const struct reload *l, const struct network_settings *from,
-		  const struct network_settings *to)
+static int change_back(struct network *n, const struct network_settings *before)
 {
-	struct network *n = networks_find(l->networks, from->name)->network;
-	bool has_tuning;
-	int r = change_parts(n, from, to, &has_tuning);
+	struct network_settings *now;
+	int r = network_settings_now(n, &now);
 
-	if (r < 0 || !has_tuning)
-		return r;
-	r = network_tune(n, to);
 	if (r < 0)
-		change_parts(n, to, from, &has_tuning);
+		return r;
+	r = change(n, now, before);
+	network_settings_free(now);
 	return r;
 }
 
 /* The first `count` networks go back to what they were. */
-static void change_back(const struct reload *l, size_t count)
+static void change_all_back(const struct reload *l, size_t count)
 {
-	for (size_t k = 0; k < count; k++) {
-		const struct network_settings *before = &l->current->networks[k];
-		int r = 0;
+	for (size_t i = 0; i < count; i++) {
+		int r = l->before[i] ? change_back(running(l, i), l->before[i]) : 0;
 
-		if (stays(l, before->name))
-			r = change(l, config_find_network(l->next, before->name), before);
 		if (r < 0)
-			log_error("network %s: cannot go back to what it was: %s", before->name,
-				  strerror(-r));
+			log_error("network %s: cannot go back to what it was: %s",
+				  l->current->networks[i].name, strerror(-r));
 	}
 }
 
@@ -159,17 +178,14 @@ static enum control_error refuse_change(const struct reload *l,
 static enum control_error change_all(const struct reload *l)
 {
 	for (size_t i = 0; i < l->current->n_networks; i++) {
-		const struct network_settings *before = &l->current->networks[i];
-		const struct network_settings *after = config_find_network(l->next, before->name);
-		int r;
+		const struct network_settings *from = &l->current->networks[i];
+		const struct network_settings *to = config_find_network(l->next, from->name);
+		int r = l->before[i] ? change(running(l, i), from, to) : 0;
 
-		if (!stays(l, before->name))
-			continue;
-		r = change(l, before, after);
 		if (r == 0)
 			continue;
-		change_back(l, i);
-		return refuse_change(l, after, r);
+		change_all_back(l, i + 1);
+		return refuse_change(l, to, r);
 	}
 	return CONTROL_OK;
 }
@@ -219,20 +235,22 @@ static enum control_error apply(struct reload *l)
 	enum control_error error = refuse_cold(l);
 	int r;
 
+	if (!error && note_before(l) < 0)
+		error = control_fail(l->reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
 	if (!error)
 		error = change_all(l);
 	if (error)
 		return error;
 	r = exporters_prepare(l->exporters, &l->current->daemon, &l->next->daemon);
 	if (r < 0) {
-		change_back(l, l->current->n_networks);
+		change_all_back(l, l->current->n_networks);
 		return control_fail(l->reply, CONTROL_platform_error,
 				    "metrics: %s (the log has the details); nothing was changed",
 				    strerror(-r));
 	}
 	if (networks_adopt(l->networks, l->next) < 0) {
 		exporters_drop(l->exporters);
-		change_back(l, l->current->n_networks);
+		change_all_back(l, l->current->n_networks);
 		return control_fail(l->reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
 	}
 	exporters_take(l->exporters);
@@ -257,6 +275,7 @@ enum control_error reload_apply(struct networks *networks, struct exporters *exp
 	if (config_diff(current, next, &l.diff) < 0)
 		return control_fail(reply, CONTROL_internal_error, "%s", strerror(ENOMEM));
 	error = apply(&l);
+	forget_before(&l);
 	config_diff_deinit(&l.diff);
 	if (error)
 		return error;

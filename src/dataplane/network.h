@@ -66,6 +66,8 @@ uint32_t network_mtu_most(const struct network *n);
 const struct network_settings *network_settings(const struct network *n);
 /* ... and of its peers, in the order of the status. */
 const struct peer_settings *network_peer(const struct network *n, size_t i);
+/* A copy of all that is in force; the caller calls network_settings_free(). 0 or -ENOMEM. */
+int network_settings_now(const struct network *n, struct network_settings **ret);
 /* The links, by number below network_n_links(); NULL where there is none. */
 size_t network_n_links(const struct network *n);
 const struct link_settings *network_link(const struct network *n, size_t number);

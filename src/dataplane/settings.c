@@ -43,20 +43,28 @@ static int copy_array(void *ret, const void *array, size_t n, size_t bytes)
 	return 0;
 }
 
-int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s)
+int peer_settings_init(struct peer_settings *copy, const struct peer_settings *s)
 {
-	struct peer_settings *copy = malloc(sizeof(*copy));
-
-	if (!copy)
-		return -ENOMEM;
 	*copy = *s;
 	copy->allowed_ips = NULL;
 	copy->endpoint = NULL;
 	if (copy_array(&copy->allowed_ips, s->allowed_ips, s->n_allowed_ips,
 		       sizeof(*s->allowed_ips)) < 0 ||
 	    copy_array(&copy->endpoint, s->endpoint, !!s->endpoint, sizeof(*s->endpoint)) < 0) {
-		peer_settings_free(copy);
+		peer_settings_deinit(copy);
 		return -ENOMEM;
+	}
+	return 0;
+}
+
+int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s)
+{
+	struct peer_settings *copy = malloc(sizeof(*copy));
+	int r = copy ? peer_settings_init(copy, s) : -ENOMEM;
+
+	if (r < 0) {
+		free(copy);
+		return r;
 	}
 	*ret = copy;
 	return 0;
@@ -98,11 +106,21 @@ int network_settings_copy(struct network_settings **ret, const struct network_se
 	return 0;
 }
 
+void network_settings_deinit(struct network_settings *s)
+{
+	for (size_t i = 0; i < s->n_peers; i++)
+		peer_settings_deinit(&s->peers[i]);
+	free(s->peers);
+	free(s->links);
+	free(s->rules);
+	free(s->addresses);
+	keys_wipe(s, sizeof(*s));
+}
+
 void network_settings_free(struct network_settings *s)
 {
 	if (!s)
 		return;
-	free(s->addresses);
-	keys_wipe(s, sizeof(*s));
+	network_settings_deinit(s);
 	free(s);
 }

@@ -93,12 +93,16 @@ struct network_settings {
 	size_t n_peers;
 };
 
-/* A copy of its own, with what it points to. 0 or -ENOMEM. */
+/* A copy in the caller's storage, with what it points to. 0 or -ENOMEM. */
+int peer_settings_init(struct peer_settings *copy, const struct peer_settings *s);
+/* The same on the heap. */
 int peer_settings_copy(struct peer_settings **ret, const struct peer_settings *s);
-/* In the caller's storage: wipes it, and frees what it points to. */
+/* Wipes it, and frees what it points to. */
 void peer_settings_deinit(struct peer_settings *s);
-/* Wipes and frees it; NULL is fine. */
+/* Also itself; NULL is fine. */
 void peer_settings_free(struct peer_settings *s);
 /* Of what a network is as a whole: without its rules, peers and links. The same errors. */
 int network_settings_copy(struct network_settings **ret, const struct network_settings *s);
+/* As those of a peer. */
+void network_settings_deinit(struct network_settings *s);
 void network_settings_free(struct network_settings *s);

@@ -505,8 +505,8 @@ def test_a_port_of_another_network_is_told_and_free_after_a_reload_of_that(lab):
     assert daemon.reload().returncode == 0
 
 
-def uapi_value(path, key):
-    """What is said of it to wg(8), the first time."""
+def uapi_get(path):
+    """What wg(8) is told, without counters."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(10)
         s.connect(str(path))
@@ -516,7 +516,12 @@ def uapi_value(path, key):
             part = s.recv(65536)
             assert part, answer
             answer += part
-    return re.search(rf"^{key}=(\w+)$", answer.decode(), re.MULTILINE)[1]
+    return re.sub(r"^[rt]x_bytes=\d+\n", "", answer.decode(), flags=re.MULTILINE)
+
+
+def uapi_value(path, key):
+    """The first of that name."""
+    return re.search(rf"^{key}=(\w+)$", uapi_get(path), re.MULTILINE)[1]
 
 
 def test_wg_finds_an_interface_when_the_networks_before_it_go(lab):
@@ -584,11 +589,11 @@ def test_wg_finds_a_network_that_comes_and_loses_one_that_goes(lab):
     wait_until(lambda: names() == [], 5, "wg finds nothing any more")
 
 
-def wg_set(daemon, *lines):
+def wg_set(path, *lines):
     """The answer to a request of `wg set`; b"" where the connection is ended instead."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(10)
-        s.connect(str(daemon.wg_socket()))
+        s.connect(str(path))
         s.sendall("\n".join(["set=1", *lines, "", ""]).encode())
         return s.recv(100)
 
@@ -603,7 +608,7 @@ def test_what_a_reload_changes_is_whole_whatever_wg_has_done_to_it(lab):
     key = f"public_key={base64.b64decode(keys.public).hex()}"
 
     for left in ([key, "remove=true"], [key, "remove=true", key, "allowed_ip=10.1.0.0/16"]):
-        assert b"errno=0" in wg_set(daemon, "fwmark=7", *left)
+        assert b"errno=0" in wg_set(daemon.wg_socket(), "fwmark=7", *left)
         peer["persistent_keepalive"] = peer.get("persistent_keepalive", 0) + 5
         daemon.sections["link one"]["weight"] = peer["persistent_keepalive"]
         done = daemon.reload()
@@ -614,12 +619,50 @@ def test_what_a_reload_changes_is_whole_whatever_wg_has_done_to_it(lab):
         assert uapi_value(daemon.wg_socket(), "preshared_key") == base64.b64decode(peer["preshared_key"]).hex()
 
 
+@pytest.mark.parametrize("refused", ["later network", "metrics"])
+def test_a_refused_reload_leaves_what_wg_has_done(lab, refused):
+    sections = {"daemon": {}}
+    for n, name in enumerate(("one", "two", "three")):
+        sections |= {f"network {name}": network_section(f"10.{n}.0.1", interface=f"tun{n}"),
+                     f"wireguard {name}": {"private_key": Keys().private},
+                     f"link {name}": {"network": name, "port": PORT + n},
+                     f"peer {name}": {"network": name, "public_key": Keys().public, "allowed_ips": "10.0.1.0/24"}}
+    daemon = Daemon(lab.node("client"), sections)
+    peer = sections["peer one"]
+    path, = lab.directory.glob("*-wg/tun0.sock")
+    other = Keys()
+    assert b"errno=0" in wg_set(
+        path, "fwmark=7", f"listen_port={PORT + 9}", f"private_key={base64.b64decode(Keys().private).hex()}",
+        f"public_key={base64.b64decode(peer['public_key']).hex()}",
+        f"preshared_key={base64.b64decode(new_psk()).hex()}", "endpoint=192.0.2.1:7", "allowed_ip=10.0.3.0/24",
+        f"public_key={base64.b64decode(other.public).hex()}", "allowed_ip=10.0.1.0/24", "persistent_keepalive_interval=7")
+    before = uapi_get(path)
+
+    peer["persistent_keepalive"] = 5
+    sections["wireguard one"]["private_key"] = Keys().private
+    sections["link one"]["weight"] = 3
+    sections["peer named"] = {"network": "one", "public_key": other.public, "allowed_ips": "10.0.4.0/24"}
+    if refused == "metrics":
+        taken = daemon.node.socket(socket.AF_INET, socket.SOCK_STREAM)
+        taken.bind(("127.0.0.1", 9586))
+        taken.listen()
+        sections["daemon"]["metrics_listen"] = "127.0.0.1:9586"
+    else:
+        sections["link two"]["port"], sections["link three"]["port"] = PORT + 2, PORT + 3
+    done = daemon.reload()
+
+    assert done.returncode == 1 and "nothing was changed" in done.stderr, done.stderr
+    assert uapi_get(path) == before
+    assert [link["weight"] for link in daemon.network("one")["links"]] == [1]
+    assert [p["name"] for p in daemon.network("one")["peers"]] == ["one", other.public]
+
+
 def test_a_request_of_wg_with_a_zero_in_it_does_nothing(lab):
     daemon = Daemon(lab.node("client"), {
         "network": network_section(CLIENT_IP), "wireguard": {"private_key": Keys().private}, "link one": {},
         "peer server": {"public_key": Keys().public, "allowed_ips": "10.1.0.0/16"}})
 
-    assert wg_set(daemon, "replace_peers=true", "\0", f"public_key={'11' * 32}") == b""
+    assert wg_set(daemon.wg_socket(), "replace_peers=true", "\0", f"public_key={'11' * 32}") == b""
 
     assert [p["name"] for p in daemon.network()["peers"]] == ["server"]
 

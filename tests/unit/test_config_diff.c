@@ -184,6 +184,7 @@ START_TEST(network_change_has_who_differs_as_a_whole_and_no_more)
 			"\nallowed_ips = 10.0.0.1/32\nallowed_ips = 10.0.0.2/32\n"
 			"persistent_keepalive = 9\n"
 			"[peer c]\npublic_key = " KEY_C "\nallowed_ips = 10.0.0.3/32\n");
+	after.networks[0].peers[1].is_on_demand = true; /* as wg(8) has added it */
 	ck_assert_int_eq(network_diff(&before.networks[0], &after.networks[0], &d), 0);
 	ck_assert(!d.has_tuning);
 	ck_assert_ptr_null(d.change.private_key);
@@ -199,6 +200,7 @@ START_TEST(network_change_has_who_differs_as_a_whole_and_no_more)
 	ck_assert(!d.change.peers[0].has_endpoint);
 	ck_assert_str_eq(d.change.peers[1].name, "c");
 	ck_assert_uint_eq(d.change.peers[1].n_allowed_ips, 1);
+	ck_assert(d.change.peers[1].is_on_demand);
 	network_diff_deinit(&d);
 }
 END_TEST

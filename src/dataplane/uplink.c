@@ -359,7 +359,8 @@ void uplink_stop(struct uplink *u)
 
 void uplink_close(struct uplink *u, nsec_t now)
 {
-	link_set_socket(u->link, NULL);
+	if (is_open(u))
+		link_set_socket(u->link, NULL);
 	memset(&u->local, 0, sizeof(u->local));
 	u->is_given_up = true;
 	u->ifindex = 0; /* the device may be another one now */

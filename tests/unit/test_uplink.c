@@ -297,6 +297,20 @@ START_TEST(socket_that_is_given_up_is_not_opened_by_what_comes_meanwhile)
 }
 END_TEST
 
+/* First to leave its port to another link, then to have another one itself. */
+START_TEST(socket_that_is_given_up_is_not_taken_away_again)
+{
+	struct udp_socket *none;
+
+	start_on("lo");
+	uplink_close(&uplink, now);
+	none = atomic_load(&net.links[0]->replacement);
+	ck_assert_int_eq(none->fd, -1);
+	uplink_close(&uplink, now);
+	ck_assert_ptr_eq(atomic_load(&net.links[0]->replacement), none);
+}
+END_TEST
+
 START_TEST(thousand_flaps_leave_no_descriptor_behind)
 {
 	unsigned before;
@@ -335,6 +349,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, stock_peer_that_is_quiet_keeps_the_port);
 	tcase_add_test(t, port_that_is_configured_is_kept);
 	tcase_add_test(t, socket_that_is_given_up_is_not_opened_by_what_comes_meanwhile);
+	tcase_add_test(t, socket_that_is_given_up_is_not_taken_away_again);
 	tcase_add_test(t, thousand_flaps_leave_no_descriptor_behind);
 	suite_add_tcase(s, t);
 	return s;

@@ -279,14 +279,18 @@ struct families {
 	bool is_wrong[NETWORK_LINKS_MAX]; /* by the link's number */
 };
 
-static void ask_families(void *arg)
+static void close_wrong(void *arg)
 {
 	struct families *f = arg;
 	struct network *n = f->network;
 
-	for (size_t i = 0; i < n->n_links; i++)
-		f->is_wrong[i] =
-			n->links[i] && monitor_link_has_wrong_family(n->monitor, n->links[i]);
+	for (size_t i = 0; i < n->n_links; i++) {
+		struct link *l = n->links[i];
+
+		f->is_wrong[i] = l && monitor_link_has_wrong_family(n->monitor, l);
+		if (f->is_wrong[i])
+			monitor_close_link(n->monitor, l);
+	}
 }
 
 /* One that cannot be had is tried again, as after all that may come later. */
@@ -294,15 +298,14 @@ void network_links_follow_endpoints(struct network *n)
 {
 	struct families f = {.network = n};
 
-	monitor_send_errand(n->monitor, ask_families, &f);
+	monitor_send_errand(n->monitor, close_wrong, &f);
 	for (size_t i = 0; i < n->n_links; i++) {
 		struct link_errand v = {.network = n, .link = n->links[i]};
-		struct link_settings same;
 
 		if (!f.is_wrong[i])
 			continue;
-		same = *v.link->settings;
-		replace_socket(&v, &same);
+		link_settle(v.link);
+		monitor_send_errand(n->monitor, open_socket, &v);
 	}
 }
 

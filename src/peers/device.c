@@ -156,15 +156,6 @@ int device_insert_peer(struct device *d, struct peer *p, uint16_t persistent_kee
 	return 0;
 }
 
-int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[32],
-		    const uint8_t preshared_key[32], uint16_t persistent_keepalive,
-		    bool is_wanted_up)
-{
-	int r = noise_remote_set(&p->remote, &d->identity, public_key, preshared_key);
-
-	return r ? r : device_insert_peer(d, p, persistent_keepalive, is_wanted_up);
-}
-
 /* All that goes on with the peer ends. */
 static void end_all(struct peer *p)
 {
@@ -193,13 +184,6 @@ void device_wipe_peer(struct peer *p)
 {
 	keys_wipe(&p->remote, sizeof(p->remote));
 	keys_wipe(&p->cookies, sizeof(p->cookies));
-}
-
-void device_remove_peer(struct device *d, struct peer *p)
-{
-	device_unlink_peer(d, p);
-	rcu_drain();
-	device_wipe_peer(p);
 }
 
 /*

@@ -50,25 +50,18 @@ const uint8_t *device_public_key(const struct device *d);
  */
 int device_set_private_key(struct device *d, const uint8_t private_key[32], nsec_t now);
 
-/*
- * Adds a peer, in the caller's storage and zeroed. `public_key`, `preshared_key` (may be NULL),
- * keepalive and is_wanted_up are given. 0, -EEXIST for a key known already or our own, -EINVAL
- * for a bad key, -ENOMEM.
- */
-int device_add_peer(struct device *d, struct peer *p, const uint8_t public_key[32],
-		    const uint8_t preshared_key[32], uint16_t persistent_keepalive,
-		    bool is_wanted_up);
 /* Makes room, so that the next `n` device_insert_peer() have memory. 0 or -ENOMEM. */
 int device_reserve_peers(struct device *d, size_t n);
-/* The same for one whose `remote` has been set already, which takes time. 0, -EEXIST, -ENOMEM. */
+/*
+ * Adds a peer, in the caller's storage, zeroed but for `remote`. 0, -EEXIST for a key known already
+ * or our own, -ENOMEM.
+ */
 int device_insert_peer(struct device *d, struct peer *p, uint16_t persistent_keepalive,
 		       bool is_wanted_up);
 /* Makes it unreachable: no session of it is found from here on, and no poke is told. */
 void device_unlink_peer(struct device *d, struct peer *p);
 /* Any thread, once no other can have it in its hands any more: then its storage may be freed. */
 void device_wipe_peer(struct peer *p);
-/* All three steps. Waits for readers. */
-void device_remove_peer(struct device *d, struct peer *p);
 struct peer *device_find_peer(struct device *d, const uint8_t public_key[32]);
 
 /* Any thread: does this initiation or response carry our mac1? */

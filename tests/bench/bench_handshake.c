@@ -4,7 +4,7 @@
 #include "bench.h"
 
 #include "crypto/keys.h"
-#include "peers/device.h"
+#include "peers/internal.h"
 #include "util/thread.h"
 
 /* Made before the time runs: each is good for once. */
@@ -104,8 +104,10 @@ static void set_up(struct responder *r)
 	bench_need(!device_new(&r->device, key, &calls, r), "a device");
 	keys_generate(key);
 	noise_identity_set(&initiator, key);
-	bench_need(!device_add_peer(r->device, &r->peer, initiator.public_key, NULL, 0, false),
-		   "a peer");
+	bench_need(!noise_remote_set(&r->peer.remote, &r->device->identity, initiator.public_key,
+				     NULL),
+		   "a peer's key");
+	bench_need(!device_insert_peer(r->device, &r->peer, 0, false), "a peer");
 	make_initiations(r, &initiator);
 }
 
@@ -154,7 +156,8 @@ int main(void)
 	bench_run("handshake/not authentic", "message", 1, refuse, r);
 	r->is_under_load = true;
 	bench_run("handshake/cookie reply", "message", 1, refuse, r);
-	device_remove_peer(r->device, &r->peer);
+	device_unlink_peer(r->device, &r->peer);
+	rcu_drain();
 	device_free(r->device);
 	free(r->good);
 	free(r);

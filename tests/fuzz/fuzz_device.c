@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "crypto/keys.h"
-#include "peers/device.h"
+#include "peers/internal.h"
 #include "util/thread.h"
 
 #define STEP (10 * NSEC_PER_SEC) /* between inputs: a handshake may follow */
@@ -103,7 +103,9 @@ static void make_node(struct node *n)
 
 static void introduce(struct node *n, struct node *other)
 {
-	if (device_add_peer(n->device, n->other, device_public_key(other->device), NULL, 0, false))
+	if (noise_remote_set(&n->other->remote, &n->device->identity,
+			     device_public_key(other->device), NULL) ||
+	    device_insert_peer(n->device, n->other, 0, false))
 		abort();
 }
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "crypto/keys.h"
-#include "peers/device.h"
+#include "peers/internal.h"
 #include "peers/timestamp.h"
 #include "util/thread.h"
 
@@ -284,21 +284,24 @@ static struct neighbour *add_neighbour(struct node *n, struct node *other, const
 	struct neighbour *nb = &n->neighbours[n->n_neighbours++];
 
 	nb->node = other;
-	ck_assert_int_eq(device_add_peer(n->device, &nb->peer, other->public_key, psk, keepalive,
-					 is_wanted_up),
-			 0);
+	ck_assert_int_eq(
+		noise_remote_set(&nb->peer.remote, &n->device->identity, other->public_key, psk),
+		0);
+	ck_assert_int_eq(device_insert_peer(n->device, &nb->peer, keepalive, is_wanted_up), 0);
 	return nb;
+}
+
+static void remove_peer(struct node *n, struct peer *p)
+{
+	device_unlink_peer(n->device, p);
+	rcu_drain();
+	device_wipe_peer(p);
 }
 
 static void stop_node(struct node *n)
 {
-	struct peer **peers = calloc(n->n_neighbours + 1, sizeof(struct peer *));
-
 	for (size_t i = 0; i < n->n_neighbours; i++)
-		peers[i] = &n->neighbours[i].peer;
-	for (size_t i = 0; i < n->n_neighbours; i++)
-		device_remove_peer(n->device, peers[i]);
-	free(peers);
+		remove_peer(n, &n->neighbours[i].peer);
 	memset(n->neighbours, 0, n->n_neighbours * sizeof(struct neighbour));
 	n->n_neighbours = 0;
 	device_free(n->device);

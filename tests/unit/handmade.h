@@ -171,7 +171,8 @@ static inline void handmade_end(void)
 	for (size_t i = 0; i < net.n_links; i++)
 		network_link_free(net.links[i]);
 	for (size_t i = 0; i < net.n_bonds; i++) {
-		device_remove_peer(net.device, &net.bonds[i]->peer);
+		device_unlink_peer(net.device, &net.bonds[i]->peer);
+		rcu_drain();
 		bond_free(net.bonds[i]);
 	}
 	for (size_t i = 0; i < HANDMADE_PEERS; i++)

@@ -587,13 +587,12 @@ END_TEST
 START_TEST(keys_that_cannot_be_peers_are_refused)
 {
 	static struct peer p;
-	const uint8_t zero[32] = {0};
 
 	introduce(0, false);
-	ck_assert_int_eq(device_add_peer(a->device, &p, b->public_key, NULL, 0, false), -EEXIST);
-	ck_assert_int_eq(device_add_peer(a->device, &p, a->public_key, NULL, 0, false), -EEXIST);
-	ck_assert_int_eq(device_add_peer(a->device, &p, zero, NULL, 0, false), -EINVAL);
-	ck_assert_ptr_null(device_find_peer(a->device, zero));
+	p.remote = ab->peer.remote;
+	ck_assert_int_eq(device_insert_peer(a->device, &p, 0, false), -EEXIST);
+	memcpy(p.remote.public_key, a->public_key, KEY_LEN);
+	ck_assert_int_eq(device_insert_peer(a->device, &p, 0, false), -EEXIST);
 	ck_assert_ptr_eq(device_find_peer(a->device, b->public_key), &ab->peer);
 	ck_assert_mem_eq(device_public_key(a->device), a->public_key, 32);
 }
@@ -607,7 +606,7 @@ START_TEST(peer_can_be_removed_during_its_handshake)
 	introduce(0, true);
 	device_start(a->device, sim.now);
 	run_for(sim.latency + 1); /* the response is on its way */
-	device_remove_peer(a->device, &ab->peer);
+	remove_peer(a, &ab->peer);
 	ck_assert_mem_eq(ab->peer.remote.static_static, zero, 32);
 	ck_assert_ptr_null(device_find_peer(a->device, b->public_key));
 	a->n_neighbours = 0;
@@ -618,7 +617,7 @@ START_TEST(peer_can_be_removed_during_its_handshake)
 	/* the responder, whose session is not confirmed */
 	index = rcu_own(&ba->peer.next)->local_index;
 	ck_assert_ptr_nonnull(device_session_rcu(b->device, index));
-	device_remove_peer(b->device, &ba->peer);
+	remove_peer(b, &ba->peer);
 	b->n_neighbours = 0;
 	ck_assert_ptr_null(device_session_rcu(b->device, index));
 
@@ -637,7 +636,7 @@ START_TEST(reference_outlives_the_session)
 
 	join();
 	k = keypair_get(session_of(ab));
-	device_remove_peer(a->device, &ab->peer);
+	remove_peer(a, &ab->peer);
 	a->n_neighbours = 0;
 	len = seal_on(k, "still on its way", bytes);
 	deliver(b, bytes, len, &from);

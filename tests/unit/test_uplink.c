@@ -236,10 +236,8 @@ START_TEST(port_is_tried_again_without_any_session)
 	nsec_t before;
 
 	begin(1, "192.0.2.1", MULTILINK_AUTO);
-	device_remove_peer(net.device, &bond->peer);
-	ck_assert_int_eq(device_add_peer(net.device, &bond->peer, peer_settings[0].public_key, NULL,
-					 0, true),
-			 0);
+	device_unlink_peer(net.device, &bond->peer);
+	ck_assert_int_eq(device_insert_peer(net.device, &bond->peer, 0, true), 0);
 	atomic_store(&net.links[0]->is_open, false);
 	ck_assert_int_eq(uplink_start(&uplink, &net, &timers, net.links[0], now), 0);
 	before = uplink.opened;

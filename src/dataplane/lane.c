@@ -27,6 +27,16 @@
 #include "wire/inner.h"
 #include "wire/mss.h"
 
+/* A packet of the peer that is authentic and no replay. */
+struct arrival {
+	struct bond *bond;
+	struct reseq *reseq; /* of the bond's lane */
+	const struct burst *burst;
+	uint64_t counter;
+	uint8_t *packet; /* an IP packet that may be delivered; NULL: it only has its place */
+	size_t len;
+};
+
 /* A packet that waits in the resequencer: a cell of the network's pool. */
 struct held {
 	uint32_t len;
@@ -108,46 +118,58 @@ static void deliver_ready(struct lane_worker *w, struct reseq *q, nsec_t now)
 		deliver_held(w, item);
 }
 
-/* A copy of the packet in a cell, to be held; NULL if it does not fit or there is none left. */
-static struct held *copy_packet(struct network *n, const uint8_t *packet, size_t len)
+static unsigned reseq_path(const struct burst *b)
 {
-	struct held *h = len <= n->cell_bytes ? pool_take(n->cells) : NULL;
+	return b->path_slot == PATH_SLOT_NONE ? RESEQ_PATH_UNKNOWN : b->path_slot;
+}
+
+/* A copy of the packet in a cell, to be held; NULL if it does not fit or there is none left. */
+static struct held *copy_packet(struct network *n, const struct arrival *a)
+{
+	struct held *h = a->len <= n->cell_bytes ? pool_take(n->cells) : NULL;
 
 	if (!h)
 		return NULL;
-	h->len = (uint32_t)len;
+	h->len = (uint32_t)a->len;
 	h->flow = NULL;
-	memcpy(h->data, packet, len);
+	memcpy(h->data, a->packet, a->len);
 	return h;
 }
 
-/* There is no cell for a packet: all that is held goes out now, and it goes in its place. */
-static void release_all(struct lane_worker *w, struct reseq *q, const struct burst *b,
-			uint64_t counter, uint8_t *packet, size_t len)
+/* Its place in the order is that of `item`. False: it has none any more. */
+static bool take_place(const struct arrival *a, void *item)
 {
-	bool is_held = reseq_hold(q, b->session->rx_session, counter, packet, b->received);
+	const struct burst *b = a->burst;
+
+	return reseq_hold(a->reseq, b->session->rx_session, a->counter, item, b->received);
+}
+
+/* There is no cell for a packet: all that is held goes out now, and it goes in its place. */
+static void release_all(struct lane_worker *w, const struct arrival *a)
+{
+	bool is_held = take_place(a, a->packet);
 	void *item;
 
-	while ((item = reseq_flush(q))) {
-		if (item == packet)
-			merge_add(&w->merge, packet, len);
+	while ((item = reseq_flush(a->reseq))) {
+		if (item == a->packet)
+			merge_add(&w->merge, a->packet, a->len);
 		else
 			deliver_held(w, item);
 	}
 	if (!is_held)
-		merge_add(&w->merge, packet, len);
+		merge_add(&w->merge, a->packet, a->len);
 }
 
 /* The flow of a packet, with the packet noted; NULL where all is to be in order. */
-static struct sparse *note_flow(struct bond *bond, const struct reseq *q, const uint8_t *packet,
-				size_t len, nsec_t now)
+static struct sparse *note_flow(const struct arrival *a)
 {
+	struct sparse *flows = a->bond->lane.flows;
 	struct sparse *f;
 
-	if (!bond->lane.flows || !reseq_may_repair(q))
+	if (!a->packet || !flows || !reseq_may_repair(a->reseq))
 		return NULL;
-	f = sparse_find(bond->lane.flows, inner_flow(packet, len, 0));
-	sparse_note(f, len, now);
+	f = sparse_find(flows, inner_flow(a->packet, a->len, 0));
+	sparse_note(f, a->len, a->burst->received);
 	return f;
 }
 
@@ -156,48 +178,78 @@ static struct sparse *note_flow(struct bond *bond, const struct reseq *q, const 
  * which takes the quickest path, leaves as it comes. A small packet of another leaves, if nothing
  * of its flow waits, when what is missing before it is known to be lost.
  */
-static bool is_sparse(const struct sparse *f, nsec_t now)
+static bool may_pass(const struct arrival *a, const struct sparse *f)
 {
-	return f && !f->n_held && sparse_is(f, now);
+	return f && !f->n_held && sparse_is(f, a->burst->received) &&
+	       reseq_pass(a->reseq, a->burst->session->rx_session, a->counter);
 }
 
-static void count_held(struct reseq *q, const struct burst *b, uint64_t counter, struct held *h,
-		       struct sparse *f)
+static void count_held(const struct arrival *a, struct held *h, struct sparse *f)
 {
 	if (h->len <= SPARSE_BYTES && !f->n_held) {
-		reseq_hurry(q, b->session->rx_session, counter);
+		reseq_hurry(a->reseq, a->burst->session->rx_session, a->counter);
 		return;
 	}
 	h->flow = f;
 	f->n_held++;
 }
 
-/* Keeps a packet (NULL: only its place) until its turn. */
-static void hold(struct lane_worker *w, struct reseq *q, const struct burst *b, uint64_t counter,
-		 uint8_t *packet, size_t len, struct sparse *f)
+/* Keeps a packet, or only its place, until its turn. */
+static void hold(struct lane_worker *w, const struct arrival *a, struct sparse *f)
 {
-	void *item = packet ? copy_packet(w->network, packet, len) : (void *)reseq_nothing;
+	void *item = a->packet ? copy_packet(w->network, a) : (void *)reseq_nothing;
 
 	if (!item)
-		release_all(w, q, b, counter, packet, len);
-	else if (!reseq_hold(q, b->session->rx_session, counter, item, b->received))
+		release_all(w, a);
+	else if (!take_place(a, item))
 		deliver_held(w, item);
 	else if (f)
-		count_held(q, b, counter, item, f);
+		count_held(a, item, f);
 }
 
+/* Delivers it, and what it sets free, or keeps it until its turn. */
+static void deliver(struct lane_worker *w, const struct arrival *a)
+{
+	const struct burst *b = a->burst;
+	struct sparse *flow = note_flow(a);
+
+	if (reseq_offer(a->reseq, reseq_path(b), b->session->rx_session, a->counter, b->received) ==
+		    RESEQ_HOLD &&
+	    !may_pass(a, flow))
+		hold(w, a, flow);
+	else if (a->packet)
+		merge_add(&w->merge, a->packet, a->len);
+	deliver_ready(w, a->reseq, b->received);
+}
+
+/* A burst that is being taken, and what it has brought so far. */
+struct intake {
+	struct lane_worker *worker;
+	struct bond *bond;
+	struct reseq *reseq; /* of the bond's lane */
+	const struct burst *burst;
+	const struct path_entry *path; /* NULL: of none that leads to the peer */
+	uint64_t n, bytes;	       /* authentic datagrams */
+	uint64_t data_bytes, newest;   /* of those but for control packets: the last counter */
+	uint64_t n_inner, inner_bytes; /* IP packets to be delivered */
+	bool has_fresh;		       /* something that is no replay */
+	bool has_data;		       /* something that the timers of the paper count as data */
+};
+
 /* To whom it concerns: the TUN reader, us, or the monitor. False: there is no room for it. */
-static bool take_frame(struct network *n, struct reseq *q, const struct burst *b,
-		       const struct event *e)
+static bool take_frame(const struct intake *in, const struct event *e)
 {
 	const struct frame_apart *apart = &e->frame.apart;
+	const struct burst *b = in->burst;
+	struct network *n = in->bond->network;
 
 	switch (e->frame.type) {
 	case FRAME_REPORT:
 	case FRAME_REPAIR:
 		return tx_post_frame(n->tx, e->bond, &e->frame, e->at);
 	case FRAME_APART:
-		reseq_apart(q, b->session->rx_session, apart->counter, apart->n, b->received);
+		reseq_apart(in->reseq, b->session->rx_session, apart->counter, apart->n,
+			    b->received);
 		return true;
 	default:
 		return monitor_post(n, e);
@@ -218,115 +270,126 @@ static bool is_asked_twice(const struct frame *f, uint32_t *types)
 	return is_second;
 }
 
-static void take_frames(struct lane_worker *w, struct bond *bond, struct reseq *q,
-			const struct burst *b, const uint8_t *payload, size_t len)
+static void take_frames(const struct intake *in, const uint8_t *payload, size_t len)
 {
-	struct event e = {.kind = EVENT_FRAME, .bond = bond, .at = b->received};
-	const struct path_entry *path = path_set_by_slot(rcu_read(&bond->paths), b->path_slot);
+	const struct burst *b = in->burst;
+	struct drops *drops = &in->bond->network->drops;
+	struct event e = {
+		.kind = EVENT_FRAME,
+		.bond = in->bond,
+		.link = b->link,
+		.from = b->from,
+		.at = b->received,
+	};
 	size_t offset = 0;
 	uint32_t types = 0;
 	int r;
 
 	if (len > FRAME_PACKET_MAX)
 		len = FRAME_PACKET_MAX;
-	e.link = b->link;
-	e.from = b->from;
-	if (path) {
-		e.rx_packets =
-			atomic_load_explicit(&path->path->received.packets, memory_order_relaxed);
-		e.rx_bytes =
-			atomic_load_explicit(&path->path->received.bytes, memory_order_relaxed);
+	if (in->path) {
+		const struct path_count *received = &in->path->path->received;
+
+		e.rx_packets = atomic_load_explicit(&received->packets, memory_order_relaxed);
+		e.rx_bytes = atomic_load_explicit(&received->bytes, memory_order_relaxed);
 	}
 	while ((r = frame_read(payload, len, &offset, &e.frame)) > 0) {
 		if (is_asked_twice(&e.frame, &types))
-			drops_add(&w->network->drops, DROP_rx_bad_frame, 1);
-		else if (!take_frame(w->network, q, b, &e))
-			drops_add(&w->network->drops, DROP_rx_control_queue, 1);
+			drops_add(drops, DROP_rx_bad_frame, 1);
+		else if (!take_frame(in, &e))
+			drops_add(drops, DROP_rx_control_queue, 1);
 	}
 	if (r < 0)
-		drops_add(&w->network->drops, DROP_rx_bad_frame, 1);
+		drops_add(drops, DROP_rx_bad_frame, 1);
 }
 
 /* The inner packet's length if it may be delivered; 0 if it must not be. */
-static size_t check_inner(struct lane_worker *w, struct bond *bond, const struct burst *b,
-			  uint8_t *payload, size_t len)
+static size_t check_inner(const struct intake *in, uint8_t *payload, size_t len)
 {
+	struct network *n = in->bond->network;
+	uint8_t ecn = in->burst->ecn;
 	struct inner inner;
 
 	if (inner_parse(&inner, payload, len) < 0) {
-		drops_add(&w->network->drops, DROP_rx_not_ip, 1);
+		drops_add(&n->drops, DROP_rx_not_ip, 1);
 		return 0;
 	}
-	if (allowedips_find(rcu_read(&w->network->allowed_ips), inner.family, inner.source) !=
-	    bond) {
-		drops_add(&w->network->drops, DROP_rx_source_not_allowed, 1);
+	if (allowedips_find(rcu_read(&n->allowed_ips), inner.family, inner.source) != in->bond) {
+		drops_add(&n->drops, DROP_rx_source_not_allowed, 1);
 		return 0;
 	}
-	if (b->ecn && !ecn_arrive(payload, b->ecn)) {
-		drops_add(&w->network->drops, DROP_rx_ecn, 1);
+	if (ecn && !ecn_arrive(payload, ecn)) {
+		drops_add(&n->drops, DROP_rx_ecn, 1);
 		return 0;
 	}
 	return inner.len;
 }
 
-static unsigned reseq_path(const struct burst *b)
+/* An IP packet, if that is what it is. */
+static void take_inner(struct intake *in, struct arrival *a, uint8_t *payload, size_t len)
 {
-	return b->path_slot == PATH_SLOT_NONE ? RESEQ_PATH_UNKNOWN : b->path_slot;
+	struct network *n = in->bond->network;
+
+	a->len = check_inner(in, payload, len);
+	if (!a->len)
+		return;
+	a->packet = payload;
+	if (network_clamps_mss(n))
+		mss_clamp(a->packet, a->len, network_mtu(n));
+	in->n_inner++;
+	in->inner_bytes += a->len;
 }
 
-/* Returns true for data: packets that the timers of the paper count as such. */
-static bool take_packet(struct lane_worker *w, struct bond *bond, struct reseq *q,
-			const struct burst *b, uint8_t *payload, size_t len, uint64_t counter)
+static void take_payload(struct intake *in, uint8_t *payload, size_t len, uint64_t counter)
 {
-	uint8_t *packet = NULL;
-	bool is_control = frame_is_control(payload, len);
-	uint32_t session = b->session->rx_session;
-	struct sparse *flow = NULL;
-	size_t inner_len = 0;
+	struct arrival a = {in->bond, in->reseq, in->burst, .counter = counter};
 
-	if (is_control)
-		take_frames(w, bond, q, b, payload, len);
-	else if (len)
-		inner_len = check_inner(w, bond, b, payload, len);
-	if (inner_len) {
-		packet = payload;
-		if (network_clamps_mss(w->network))
-			mss_clamp(packet, inner_len, network_mtu(w->network));
-		w->n_inner++;
-		w->inner_bytes += inner_len;
+	in->has_fresh = true;
+	if (frame_is_control(payload, len)) {
+		take_frames(in, payload, len);
+	} else if (len) {
+		in->has_data = true;
+		take_inner(in, &a, payload, len);
 	}
-	if (packet)
-		flow = note_flow(bond, q, packet, inner_len, b->received);
-	if (reseq_offer(q, reseq_path(b), session, counter, b->received) == RESEQ_HOLD &&
-	    !(is_sparse(flow, b->received) && reseq_pass(q, session, counter)))
-		hold(w, q, b, counter, packet, inner_len, flow);
-	else if (packet)
-		merge_add(&w->merge, packet, inner_len);
-	deliver_ready(w, q, b->received);
-	return len && !is_control;
+	deliver(in->worker, &a);
 }
 
-static bool is_fresh(struct lane_worker *w, struct reseq *q, const struct burst *b,
-		     const struct path_entry *path, bool has_content, uint64_t counter)
+/*
+ * A copy of what has come already. From a path of the peer: another one was faster. It still tells
+ * how far this one is, but for control packets, which stand apart from the order.
+ */
+static void take_copy(struct intake *in, bool has_content, uint64_t counter)
 {
-	enum replay_verdict verdict = replay_check(b->session->replay, counter);
+	const struct burst *b = in->burst;
 
-	if (verdict == REPLAY_FRESH)
-		return true;
-	if (verdict == REPLAY_OLD || !path) {
-		drops_add(&w->network->drops, DROP_rx_replay, 1);
-		return false;
-	}
-	/*
-	 * From a path of the peer: another one was faster. It still tells how far this one is, but
-	 * for control packets, which stand apart from the order.
-	 */
 	if (has_content)
-		reseq_copy(q, b->path_slot, b->session->rx_session, counter, b->received);
-	deliver_ready(w, q, b->received);
-	atomic_fetch_add_explicit(&path->path->duplicates, 1, memory_order_relaxed);
-	drops_add(&w->network->drops, DROP_rx_duplicate, 1);
-	return false;
+		reseq_copy(in->reseq, b->path_slot, b->session->rx_session, counter, b->received);
+	deliver_ready(in->worker, in->reseq, b->received);
+	atomic_fetch_add_explicit(&in->path->path->duplicates, 1, memory_order_relaxed);
+	drops_add(&in->bond->network->drops, DROP_rx_duplicate, 1);
+}
+
+static void take_datagram(struct intake *in, uint8_t *datagram, size_t len)
+{
+	const struct wg_data *header = (const void *)datagram;
+	uint8_t *payload = datagram + sizeof(*header);
+	uint64_t counter = le64_get(header->counter);
+	bool has_content = len > MESSAGE_DATA_OVERHEAD && !frame_is_control(payload, 1);
+	enum replay_verdict verdict;
+
+	in->n++;
+	in->bytes += len;
+	if (has_content) {
+		in->data_bytes += len;
+		in->newest = counter;
+	}
+	verdict = replay_check(in->burst->session->replay, counter);
+	if (verdict == REPLAY_FRESH)
+		take_payload(in, payload, len - MESSAGE_DATA_OVERHEAD, counter);
+	else if (verdict == REPLAY_OLD || !in->path)
+		drops_add(&in->bond->network->drops, DROP_rx_replay, 1);
+	else
+		take_copy(in, has_content, counter);
 }
 
 /* Replay window and resequencer come with the first packet, so that idle peers stay small. */
@@ -378,65 +441,57 @@ static void report_source(struct network *n, struct bond *bond, const struct bur
 	monitor_post(n, &e); /* if it is lost: the next packet tells it again */
 }
 
-/* Something authentic has come that is no replay: only that says where and that the peer is. */
-static void note_fresh(struct lane_worker *w, struct bond *bond, const struct burst *b,
-		       bool is_data)
+/* What has come over a path of the peer: copies tell of it as well as what came first. */
+static void note_path(const struct intake *in, bool is_multilink)
 {
-	path_count_add(&bond->inner_received, w->n_inner, w->inner_bytes);
-	w->n_inner = w->inner_bytes = 0;
-	peer_mark_received(&bond->peer, b->received, is_data);
+	const struct burst *b = in->burst;
+	struct reporter *reporter = in->bond->lane.reporter;
+
+	path_count_add(&in->path->path->received, in->n, in->bytes);
+	if (in->data_bytes && reporter && is_multilink)
+		reporter_note(reporter, b->path_slot, b->session->local_index, in->newest,
+			      in->data_bytes, b->received);
+}
+
+/* Something authentic has come that is no replay: only that says where and that the peer is. */
+static void note_fresh(const struct intake *in)
+{
+	struct bond *bond = in->bond;
+	const struct burst *b = in->burst;
+
+	path_count_add(&bond->inner_received, in->n_inner, in->inner_bytes);
+	peer_mark_received(&bond->peer, b->received, in->has_data);
 	peer_check_rekey_received(&bond->peer, b->session, b->received);
 }
 
 static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
-	const struct path_entry *path = path_set_by_slot(set, b->path_slot);
-	struct reseq *q = prepare(bond, b->session);
-	uint64_t n = 0;
-	uint64_t bytes = 0;
-	uint64_t data_bytes = 0;
-	uint64_t newest = 0;
-	bool has_fresh = false;
-	bool is_data = false;
+	struct intake in = {
+		.worker = w,
+		.bond = bond,
+		.reseq = prepare(bond, b->session),
+		.burst = b,
+		.path = path_set_by_slot(set, b->path_slot),
+	};
 
-	if (!q) {
+	if (!in.reseq) {
 		drops_add(&w->network->drops, DROP_rx_no_buffer, b->n);
 		return;
 	}
 	for (uint32_t i = 0; i < b->n; i++) {
 		uint8_t *datagram = burst_datagram(b, i);
-		size_t len = burst_datagram_len(b, i);
-		const struct wg_data *header = (const void *)datagram;
-		uint64_t counter = le64_get(header->counter);
-		bool has_content = len > MESSAGE_DATA_OVERHEAD &&
-				   !frame_is_control(datagram + sizeof(*header), 1);
 
-		if (!datagram[0])
-			continue; /* not authentic */
-		n++;
-		bytes += len;
-		if (has_content) {
-			data_bytes += len;
-			newest = counter;
-		}
-		if (!is_fresh(w, q, b, path, has_content, counter))
-			continue;
-		has_fresh = true;
-		is_data |= take_packet(w, bond, q, b, datagram + sizeof(*header),
-				       len - MESSAGE_DATA_OVERHEAD, counter);
+		if (datagram[0]) /* else it is not authentic */
+			take_datagram(&in, datagram, burst_datagram_len(b, i));
 	}
-	if (path)
-		path_count_add(&path->path->received, n, bytes);
-	/* Copies too: they tell of their path as well as what came first. */
-	if (path && data_bytes && bond->lane.reporter && set->is_multilink)
-		reporter_note(bond->lane.reporter, b->path_slot, b->session->local_index, newest,
-			      data_bytes, b->received);
-	if (!has_fresh)
+	if (in.path)
+		note_path(&in, set->is_multilink);
+	if (!in.has_fresh)
 		return;
-	if (is_from_elsewhere(set, path, b))
+	if (is_from_elsewhere(set, in.path, b))
 		report_source(w->network, bond, b);
-	note_fresh(w, bond, b, is_data);
+	note_fresh(&in);
 }
 
 /* Asks the peer for what is missing. */

@@ -44,7 +44,6 @@ struct lane_worker {
 	struct burst *bursts; /* delivered but not yet written, through `next` */
 	void *cells[2 * MERGE_SEGMENTS_MAX];
 	unsigned n_cells;
-	uint64_t n_inner, inner_bytes; /* of the burst being worked on */
 };
 
 /* The cell that a packet of so many bytes takes while it is held. */

@@ -44,7 +44,7 @@ struct held {
 	uint8_t data[];
 };
 
-size_t lane_cell_bytes(size_t packet)
+size_t delivery_cell_bytes(size_t packet)
 {
 	return sizeof(struct held) + packet;
 }
@@ -57,46 +57,46 @@ static int write_tun(void *ctx, const struct iovec *iov, int n)
 	return writev(network_writer(net), iov + skipped, n - skipped) < 0 ? -errno : 0;
 }
 
-void lane_worker_init(struct lane_worker *w, struct network *n)
+void delivery_init(struct delivery *d, struct network *n)
 {
-	memset(w, 0, sizeof(*w));
-	w->network = n;
-	merge_init(&w->merge, write_tun, n, n->tun.can_tso, n->tun.can_uso);
+	memset(d, 0, sizeof(*d));
+	d->network = n;
+	merge_init(&d->merge, write_tun, n, n->tun.can_tso, n->tun.can_uso);
 }
 
 /* The interface has refused super-packets: are there to be any more of that kind? */
-static void note_refused_runs(struct lane_worker *w)
+static void note_refused_runs(struct delivery *d)
 {
-	struct network *n = w->network;
+	struct network *n = d->network;
 
-	w->merge.n_runs_refused = 0;
-	if (n->tun.can_tso && !w->merge.can_tcp)
+	d->merge.n_runs_refused = 0;
+	if (n->tun.can_tso && !d->merge.can_tcp)
 		atomic_store_explicit(&n->is_tso_refused, true, memory_order_relaxed);
-	if (n->tun.can_uso && !w->merge.can_udp)
+	if (n->tun.can_uso && !d->merge.can_udp)
 		atomic_store_explicit(&n->is_uso_refused, true, memory_order_relaxed);
 }
 
 /* Writes what is open, then gives back what it lay in. */
-static void flush(struct lane_worker *w)
+static void delivery_flush(struct delivery *d)
 {
 	struct burst *b;
 
-	merge_flush(&w->merge);
-	if (w->merge.n_refused)
-		drops_add(&w->network->drops, DROP_rx_tun_write, w->merge.n_refused);
-	if (w->merge.n_runs_refused)
-		note_refused_runs(w);
-	w->merge.n_refused = 0;
-	w->merge.n_written = 0;
-	while ((b = w->bursts)) {
-		w->bursts = b->next;
+	merge_flush(&d->merge);
+	if (d->merge.n_refused)
+		drops_add(&d->network->drops, DROP_rx_tun_write, d->merge.n_refused);
+	if (d->merge.n_runs_refused)
+		note_refused_runs(d);
+	d->merge.n_refused = 0;
+	d->merge.n_written = 0;
+	while ((b = d->bursts)) {
+		d->bursts = b->next;
 		burst_put(b);
 	}
-	while (w->n_cells)
-		pool_give(w->network->cells, w->cells[--w->n_cells]);
+	while (d->n_cells)
+		pool_give(d->network->cells, d->cells[--d->n_cells]);
 }
 
-static void deliver_held(struct lane_worker *w, void *item)
+static void deliver_held(struct delivery *d, void *item)
 {
 	struct held *h = item;
 
@@ -104,18 +104,18 @@ static void deliver_held(struct lane_worker *w, void *item)
 		return;
 	if (h->flow)
 		h->flow->n_held--;
-	merge_add(&w->merge, h->data, h->len);
-	w->cells[w->n_cells++] = h;
-	if (w->n_cells == sizeof(w->cells) / sizeof(w->cells[0]))
-		flush(w);
+	merge_add(&d->merge, h->data, h->len);
+	d->cells[d->n_cells++] = h;
+	if (d->n_cells == sizeof(d->cells) / sizeof(d->cells[0]))
+		delivery_flush(d);
 }
 
-static void deliver_ready(struct lane_worker *w, struct reseq *q, nsec_t now)
+static void delivery_release(struct delivery *d, struct reseq *q, nsec_t now)
 {
 	void *item;
 
 	while ((item = reseq_pop(q, now)))
-		deliver_held(w, item);
+		deliver_held(d, item);
 }
 
 static unsigned reseq_path(const struct burst *b)
@@ -145,19 +145,19 @@ static bool take_place(const struct arrival *a, void *item)
 }
 
 /* There is no cell for a packet: all that is held goes out now, and it goes in its place. */
-static void release_all(struct lane_worker *w, const struct arrival *a)
+static void release_all(struct delivery *d, const struct arrival *a)
 {
 	bool is_held = take_place(a, a->packet);
 	void *item;
 
 	while ((item = reseq_flush(a->reseq))) {
 		if (item == a->packet)
-			merge_add(&w->merge, a->packet, a->len);
+			merge_add(&d->merge, a->packet, a->len);
 		else
-			deliver_held(w, item);
+			deliver_held(d, item);
 	}
 	if (!is_held)
-		merge_add(&w->merge, a->packet, a->len);
+		merge_add(&d->merge, a->packet, a->len);
 }
 
 /* The flow of a packet, with the packet noted; NULL where all is to be in order. */
@@ -195,20 +195,20 @@ static void count_held(const struct arrival *a, struct held *h, struct sparse *f
 }
 
 /* Keeps a packet, or only its place, until its turn. */
-static void hold(struct lane_worker *w, const struct arrival *a, struct sparse *f)
+static void hold(struct delivery *d, const struct arrival *a, struct sparse *f)
 {
-	void *item = a->packet ? copy_packet(w->network, a) : (void *)reseq_nothing;
+	void *item = a->packet ? copy_packet(d->network, a) : (void *)reseq_nothing;
 
 	if (!item)
-		release_all(w, a);
+		release_all(d, a);
 	else if (!take_place(a, item))
-		deliver_held(w, item);
+		deliver_held(d, item);
 	else if (f)
 		count_held(a, item, f);
 }
 
 /* Delivers it, and what it sets free, or keeps it until its turn. */
-static void deliver(struct lane_worker *w, const struct arrival *a)
+static void delivery_add(struct delivery *d, const struct arrival *a)
 {
 	const struct burst *b = a->burst;
 	struct sparse *flow = note_flow(a);
@@ -216,15 +216,31 @@ static void deliver(struct lane_worker *w, const struct arrival *a)
 	if (reseq_offer(a->reseq, reseq_path(b), b->session->rx_session, a->counter, b->received) ==
 		    RESEQ_HOLD &&
 	    !may_pass(a, flow))
-		hold(w, a, flow);
+		hold(d, a, flow);
 	else if (a->packet)
-		merge_add(&w->merge, a->packet, a->len);
-	deliver_ready(w, a->reseq, b->received);
+		merge_add(&d->merge, a->packet, a->len);
+	delivery_release(d, a->reseq, b->received);
+}
+
+static void delivery_add_burst(struct delivery *d, struct burst *b)
+{
+	b->next = d->bursts;
+	d->bursts = b;
+}
+
+static void delivery_drop_held(struct network *n, struct reseq *q)
+{
+	void *item;
+
+	while ((item = reseq_flush(q))) {
+		if (item != reseq_nothing)
+			pool_give(n->cells, item);
+	}
 }
 
 /* A burst that is being taken, and what it has brought so far. */
 struct intake {
-	struct lane_worker *worker;
+	struct delivery *delivery;
 	struct bond *bond;
 	struct reseq *reseq; /* of the bond's lane */
 	const struct burst *burst;
@@ -351,7 +367,7 @@ static void take_payload(struct intake *in, uint8_t *payload, size_t len, uint64
 		in->has_data = true;
 		take_inner(in, &a, payload, len);
 	}
-	deliver(in->worker, &a);
+	delivery_add(in->delivery, &a);
 }
 
 /*
@@ -364,7 +380,7 @@ static void take_copy(struct intake *in, bool has_content, uint64_t counter)
 
 	if (has_content)
 		reseq_copy(in->reseq, b->path_slot, b->session->rx_session, counter, b->received);
-	deliver_ready(in->worker, in->reseq, b->received);
+	delivery_release(in->delivery, in->reseq, b->received);
 	atomic_fetch_add_explicit(&in->path->path->duplicates, 1, memory_order_relaxed);
 	drops_add(&in->bond->network->drops, DROP_rx_duplicate, 1);
 }
@@ -464,11 +480,11 @@ static void note_fresh(const struct intake *in)
 	peer_check_rekey_received(&bond->peer, b->session, b->received);
 }
 
-static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b)
+static void take_burst(struct delivery *d, struct bond *bond, struct burst *b)
 {
 	const struct path_set *set = rcu_read(&bond->paths);
 	struct intake in = {
-		.worker = w,
+		.delivery = d,
 		.bond = bond,
 		.reseq = prepare(bond, b->session),
 		.burst = b,
@@ -476,7 +492,7 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 	};
 
 	if (!in.reseq) {
-		drops_add(&w->network->drops, DROP_rx_no_buffer, b->n);
+		drops_add(&d->network->drops, DROP_rx_no_buffer, b->n);
 		return;
 	}
 	for (uint32_t i = 0; i < b->n; i++) {
@@ -490,7 +506,7 @@ static void take_burst(struct lane_worker *w, struct bond *bond, struct burst *b
 	if (!in.has_fresh)
 		return;
 	if (is_from_elsewhere(set, in.path, b))
-		report_source(w->network, bond, b);
+		report_source(d->network, bond, b);
 	note_fresh(&in);
 }
 
@@ -576,28 +592,27 @@ static bool expect_answer(struct network *n, const struct burst *b)
 	return b && !b->next && b->n == 1 && !is_bare_ack(b) && tx_expect_answer(n->tx);
 }
 
-static void work_inside(struct bond *bond, struct lane_worker *w, nsec_t now)
+static void work_inside(struct bond *bond, struct delivery *d, nsec_t now)
 {
 	struct burst *b = take_queue(&bond->lane);
-	bool expects_answer = expect_answer(w->network, b);
+	bool expects_answer = expect_answer(d->network, b);
 	struct burst *next;
 	struct reseq *q;
 
 	rcu_begin();
 	for (; b; b = next) {
 		next = b->next;
-		take_burst(w, bond, b);
+		take_burst(d, bond, b);
 		keypair_put(b->session);
 		b->session = NULL;
-		b->next = w->bursts;
-		w->bursts = b;
+		delivery_add_burst(d, b);
 	}
 	q = atomic_load_explicit(&bond->lane.reseq, memory_order_relaxed);
 	if (atomic_exchange_explicit(&bond->lane.is_due, false, memory_order_relaxed) && q)
-		deliver_ready(w, q, now);
-	flush(w);
+		delivery_release(d, q, now);
+	delivery_flush(d);
 	if (expects_answer)
-		tx_read_answer(w->network->tx);
+		tx_read_answer(d->network->tx);
 	if (q) {
 		allow_repair(q, rcu_read(&bond->paths));
 		ask_for_repair_rcu(bond, q, now);
@@ -618,7 +633,7 @@ static bool has_work(struct lane *lane)
  * Whoever queues, then finds the lane taken, may leave: the holder looks again after it has let
  * go. The fences order "queue, then look at is_taken" against "let go, then look at the queue".
  */
-static void work(struct bond *bond, struct lane_worker *w, nsec_t now)
+static void work(struct bond *bond, struct delivery *d, nsec_t now)
 {
 	struct lane *lane = &bond->lane;
 
@@ -626,13 +641,13 @@ static void work(struct bond *bond, struct lane_worker *w, nsec_t now)
 	while (has_work(lane)) {
 		if (atomic_exchange_explicit(&lane->is_taken, true, memory_order_acquire))
 			return;
-		work_inside(bond, w, now);
+		work_inside(bond, d, now);
 		atomic_store_explicit(&lane->is_taken, false, memory_order_release);
 		atomic_thread_fence(memory_order_seq_cst);
 	}
 }
 
-void lane_submit(struct bond *bond, struct lane_worker *w, struct burst *first, struct burst *last,
+void lane_submit(struct bond *bond, struct delivery *d, struct burst *first, struct burst *last,
 		 nsec_t now)
 {
 	struct lane *lane = &bond->lane;
@@ -650,30 +665,27 @@ void lane_submit(struct bond *bond, struct lane_worker *w, struct burst *first, 
 		/* release: the bursts' contents */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&lane->queue, &head, reversed, memory_order_release, memory_order_relaxed));
-	work(bond, w, now);
+	work(bond, d, now);
 }
 
-void lane_expire(struct bond *bond, struct lane_worker *w, nsec_t now)
+void lane_expire(struct bond *bond, struct delivery *d, nsec_t now)
 {
 	atomic_store_explicit(&bond->lane.is_due, true, memory_order_relaxed);
-	work(bond, w, now);
+	work(bond, d, now);
 }
 
 void lane_deinit(struct bond *bond)
 {
 	struct lane *lane = &bond->lane;
 	struct reseq *q = atomic_load(&lane->reseq);
-	void *item;
 
 	for (struct burst *b = take_queue(lane), *next; b; b = next) {
 		next = b->next;
 		keypair_put(b->session);
 		burst_put(b);
 	}
-	while (q && (item = reseq_flush(q))) {
-		if (item != reseq_nothing)
-			pool_give(bond->network->cells, item);
-	}
+	if (q)
+		delivery_drop_held(bond->network, q);
 	reseq_free(q);
 	atomic_store(&lane->reseq, NULL);
 	free(lane->flows);

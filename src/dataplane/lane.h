@@ -38,7 +38,7 @@ struct lane {
 };
 
 /* What a worker brings to the lanes it holds, one at a time. Its own. */
-struct lane_worker {
+struct delivery {
 	struct network *network;
 	struct merge merge;
 	struct burst *bursts; /* delivered but not yet written, through `next` */
@@ -47,17 +47,17 @@ struct lane_worker {
 };
 
 /* The cell that a packet of so many bytes takes while it is held. */
-size_t lane_cell_bytes(size_t packet);
+size_t delivery_cell_bytes(size_t packet);
 
-void lane_worker_init(struct lane_worker *w, struct network *n);
+void delivery_init(struct delivery *d, struct network *n);
 
 /*
  * Queues a chain (oldest first, linked by `next`) of opened bursts: those of a datagram that
  * failed authentication begin with a zero byte. Then does what there is to do, if nobody else is.
  */
-void lane_submit(struct bond *bond, struct lane_worker *w, struct burst *first, struct burst *last,
+void lane_submit(struct bond *bond, struct delivery *d, struct burst *first, struct burst *last,
 		 nsec_t now);
 /* The lane's deadline has passed. */
-void lane_expire(struct bond *bond, struct lane_worker *w, nsec_t now);
+void lane_expire(struct bond *bond, struct delivery *d, nsec_t now);
 /* No thread uses the lane any more: gives back what is queued and held. */
 void lane_deinit(struct bond *bond);

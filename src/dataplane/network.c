@@ -71,7 +71,8 @@ static int make_pools(struct network *n, const struct network_settings *all)
 	if (r == 0)
 		r = network_put_by_bursts(n, all->n_links);
 	if (r == 0)
-		r = pool_new(&n->cells, s->sizes.reorder_packets, lane_cell_bytes(n->cell_bytes));
+		r = pool_new(&n->cells, s->sizes.reorder_packets,
+			     delivery_cell_bytes(n->cell_bytes));
 	if (r == 0 && s->sizes.repair_buffer >= STORE_CELL_BYTES)
 		r = pool_new(&n->sent, s->sizes.repair_buffer / STORE_CELL_BYTES, STORE_CELL_BYTES);
 	return r < 0 ? fail(n, "cannot allocate buffers", r) : 0;

@@ -19,7 +19,7 @@
 
 struct rx {
 	struct network *network;
-	struct lane_worker lane;
+	struct delivery delivery;
 	/* bonds whose resequencer's deadline this worker watches */
 	struct bond *armed;
 };
@@ -31,7 +31,7 @@ int rx_new(struct rx **ret, struct network *n)
 	if (!r)
 		return -ENOMEM;
 	r->network = n;
-	lane_worker_init(&r->lane, n);
+	delivery_init(&r->delivery, n);
 	*ret = r;
 	return 0;
 }
@@ -75,7 +75,7 @@ static void deliver(void *ctx, struct link_worker *w, struct burst *first, nsec_
 		for (last = first; last->next && last->next->bond == bond;)
 			last = last->next;
 		next = last->next;
-		lane_submit(bond, &r->lane, first, last, now);
+		lane_submit(bond, &r->delivery, first, last, now);
 		arm(r, bond);
 	}
 }
@@ -282,7 +282,7 @@ static nsec_t watch_deadlines(struct rx *r, nsec_t now)
 	while ((bond = *at)) {
 		deadline = deadline_of(bond);
 		if (deadline <= now) {
-			lane_expire(bond, &r->lane, now);
+			lane_expire(bond, &r->delivery, now);
 			deadline = deadline_of(bond);
 		}
 		if (deadline == NSEC_NEVER) {

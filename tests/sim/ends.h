@@ -61,7 +61,7 @@ static struct {
 	struct spread *spread;
 	struct sparse *urgent_flows;
 	struct pool *sent;
-	struct lane_worker worker;
+	struct delivery delivery;
 	struct flow flows[ENDS_FLOWS];
 	struct burst *waiting[ENDS_WAITING_MAX];
 	uint32_t weights[ENDS_PATHS]; /* 0: 1 */
@@ -133,7 +133,7 @@ static void expire_far(struct simnet *s, void *ctx, uint64_t value)
 	if (sim.far_wake != (nsec_t)value)
 		return;
 	sim.far_wake = NSEC_NEVER;
-	lane_expire(net.bonds[FAR], &sim.worker, simnet_now(sim.net));
+	lane_expire(net.bonds[FAR], &sim.delivery, simnet_now(sim.net));
 	watch_far();
 }
 
@@ -174,7 +174,7 @@ static void arrive_far(struct burst *b, struct keypair *session, unsigned path)
 	b->from = rcu_own(&bond->paths)->entries[path].to;
 	b->received = simnet_now(sim.net);
 	b->path_slot = (uint8_t)path;
-	lane_submit(bond, &sim.worker, b, b, b->received);
+	lane_submit(bond, &sim.delivery, b, b, b->received);
 	watch_far();
 }
 
@@ -489,8 +489,8 @@ static inline void ends_begin(uint64_t seed, unsigned n_paths)
 	sim.wake = sim.far_wake = NSEC_NEVER;
 	must(pool_new(&sim.sent, ENDS_SENT_CELLS, STORE_CELL_BYTES) == 0);
 	must(spread_new(&sim.spread, sim.sent) == 0);
-	lane_worker_init(&sim.worker, &net);
-	merge_init(&sim.worker.merge, take_delivered, NULL, false, false);
+	delivery_init(&sim.delivery, &net);
+	merge_init(&sim.delivery.merge, take_delivered, NULL, false, false);
 }
 
 static inline struct flow *ends_add_flow(size_t bytes, nsec_t interval, size_t most)

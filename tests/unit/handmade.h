@@ -153,7 +153,7 @@ static inline void handmade_begin(void)
 	net.tun.has_header = true;
 	must(net.tun.fd >= 0);
 	must(pool_new(&net.bursts, HANDMADE_BURSTS, net.cell_room) == 0);
-	must(pool_new(&net.cells, HANDMADE_CELLS, lane_cell_bytes(net.cell_bytes)) == 0);
+	must(pool_new(&net.cells, HANDMADE_CELLS, delivery_cell_bytes(net.cell_bytes)) == 0);
 	handmade_peers();
 	handmade_links();
 	must(tx_new(&net.tx, &net) == 0);

@@ -13,7 +13,7 @@
 
 static struct bond *bond;
 static struct keypair *session;
-static struct lane_worker worker;
+static struct delivery delivery;
 
 static void setup_mtu(uint32_t mtu)
 {
@@ -22,7 +22,7 @@ static void setup_mtu(uint32_t mtu)
 	handmade_begin();
 	bond = net.bonds[0];
 	session = begin_session(bond, T0);
-	lane_worker_init(&worker, &net);
+	delivery_init(&delivery, &net);
 }
 
 static void setup(void)
@@ -74,7 +74,7 @@ static void add_number(struct burst *b, uint32_t counter)
 
 static void submit(struct burst *b)
 {
-	lane_submit(bond, &worker, b, b, b->received);
+	lane_submit(bond, &delivery, b, b, b->received);
 }
 
 static void submit_number(uint8_t slot, uint32_t counter, nsec_t received)
@@ -148,7 +148,7 @@ START_TEST(chain_is_taken_oldest_first)
 		if (i)
 			chain[i - 1]->next = chain[i];
 	}
-	lane_submit(bond, &worker, chain[0], chain[2], T0);
+	lane_submit(bond, &delivery, chain[0], chain[2], T0);
 	ck_assert_tunnel(0, 1, 2);
 	ck_assert_uint_eq(pool_available(net.bursts), HANDMADE_BURSTS);
 }
@@ -217,9 +217,9 @@ START_TEST(deadline_releases_what_is_held)
 	submit_number(0, 0, T0);
 	submit_number(1, 1, T0);
 	submit_number(0, 3, T0);
-	lane_expire(bond, &worker, deadline() - 1);
+	lane_expire(bond, &delivery, deadline() - 1);
 	ck_assert_tunnel(0, 1);
-	lane_expire(bond, &worker, deadline());
+	lane_expire(bond, &delivery, deadline());
 	ck_assert_tunnel(0, 1, 3);
 	ck_assert_int_eq(deadline(), NSEC_NEVER);
 	submit_number(1, 2, T0 + NSEC_PER_SEC);
@@ -477,7 +477,7 @@ START_TEST(large_packets_are_held_whole)
 	ck_assert_tunnel(0, 1);
 	ck_assert_int_eq(ftruncate(net.tun.fd, 0), 0);
 	lseek(net.tun.fd, 0, SEEK_SET);
-	lane_expire(bond, &worker, deadline());
+	lane_expire(bond, &delivery, deadline());
 	ck_assert_int_eq(pread(net.tun.fd, out, sizeof(out), 0), 2 * (ssize_t)record);
 	ck_assert_mem_eq(out + sizeof(*written), packet, len);
 	ck_assert_mem_eq(out + record + sizeof(*written), packet, len);
@@ -545,7 +545,7 @@ END_TEST
 /* Two workers on two paths, each with every other few packets. */
 struct submitter {
 	struct thread thread;
-	struct lane_worker worker;
+	struct delivery delivery;
 	uint8_t slot;
 	_Atomic uint32_t at; /* all its packets before this one are submitted */
 	struct submitter *other;
@@ -604,7 +604,7 @@ static void run_submitter(void *arg)
 			last = b;
 		}
 		if (first)
-			lane_submit(bond, &s->worker, first, last, T0);
+			lane_submit(bond, &s->delivery, first, last, T0);
 		atomic_store(&s->at, at);
 		while (at < MANY && at > atomic_load(&s->other->at) + AHEAD_MAX)
 			sched_yield();
@@ -622,7 +622,7 @@ static void run_two_submitters(unsigned seed)
 	submit_number(1, 1, T0);
 	for (int i = 0; i < 2; i++) {
 		atomic_init(&s[i].at, 2);
-		lane_worker_init(&s[i].worker, &net);
+		delivery_init(&s[i].delivery, &net);
 	}
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(thread_start(&s[i].thread, "submitter", run_submitter, &s[i]), 0);
@@ -655,7 +655,7 @@ static void run_redundant(void *arg)
 		struct burst *b = make_burst(s->slot, T0);
 
 		add_number(b, at);
-		lane_submit(bond, &s->worker, b, b, T0);
+		lane_submit(bond, &s->delivery, b, b, T0);
 		atomic_store(&s->at, at);
 		while (at > atomic_load(&s->other->at) + AHEAD_MAX / 2)
 			sched_yield();
@@ -671,7 +671,7 @@ START_TEST(copies_of_two_workers_leave_once)
 	submit_number(0, 0, T0);
 	submit_number(1, 0, T0);
 	for (int i = 0; i < 2; i++) {
-		lane_worker_init(&s[i].worker, &net);
+		delivery_init(&s[i].delivery, &net);
 		ck_assert_int_eq(thread_start(&s[i].thread, "submitter", run_redundant, &s[i]), 0);
 	}
 	for (int i = 0; i < 2; i++)
@@ -685,14 +685,14 @@ END_TEST
 
 static void submit_in_thread(void *arg)
 {
-	lane_submit(bond, &worker, arg, arg, T0);
+	lane_submit(bond, &delivery, arg, arg, T0);
 }
 
 /* A worker is stopped while it writes; what others queue in the meantime is its work too. */
 START_TEST(holder_does_the_work_of_who_came_later)
 {
 	static uint8_t filler[4096];
-	struct lane_worker other;
+	struct delivery other;
 	struct thread thread;
 	struct burst *b = make_burst(0, T0);
 	int tunnel = net.tun.fd;
@@ -706,7 +706,7 @@ START_TEST(holder_does_the_work_of_who_came_later)
 	ck_assert_int_eq(thread_start(&thread, "holder", submit_in_thread, b), 0);
 	while (!atomic_load(&bond->lane.is_taken) || atomic_load(&bond->lane.queue))
 		sched_yield();
-	lane_worker_init(&other, &net);
+	delivery_init(&other, &net);
 	b = make_burst(0, T0);
 	add_number(b, 1);
 	lane_submit(bond, &other, b, b, T0); /* does not wait */

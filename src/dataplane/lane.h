@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Receive lane: the serial part of a peer's receive path (replay window, source check,
- * resequencer, delivery), entered by whichever link worker has something for it. It is taken by
- * trylock: a worker that does not get it leaves its packets in the queue and goes on; the one that
- * holds it processes these too, so that no packet waits for a thread to wake up.
+ * Receive lane: the serial part of a peer's receive path (intake.h, delivery.h), entered by
+ * whichever link worker has something for it. It is taken by trylock: a worker that does not get it
+ * leaves its packets in the queue and goes on; the one that holds it processes these too, so that
+ * no packet waits for a thread to wake up.
  */
 #pragma once
 
@@ -13,10 +13,9 @@
 
 #include "links/burst.h"
 #include "links/reseq.h"
-#include "tun/merge.h"
 
 struct bond;
-struct network;
+struct delivery;
 struct reporter;
 struct sparse;
 
@@ -36,20 +35,6 @@ struct lane {
 	/* the worker that armed it */
 	struct bond *next_armed;
 };
-
-/* What a worker brings to the lanes it holds, one at a time. Its own. */
-struct delivery {
-	struct network *network;
-	struct merge merge;
-	struct burst *bursts; /* delivered but not yet written, through `next` */
-	void *cells[2 * MERGE_SEGMENTS_MAX];
-	unsigned n_cells;
-};
-
-/* The cell that a packet of so many bytes takes while it is held. */
-size_t delivery_cell_bytes(size_t packet);
-
-void delivery_init(struct delivery *d, struct network *n);
 
 /*
  * Queues a chain (oldest first, linked by `next`) of opened bursts: those of a datagram that

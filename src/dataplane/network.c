@@ -10,6 +10,7 @@
 #include "crypto/keys.h"
 #include "dataplane/bonds.h"
 #include "dataplane/carrier.h"
+#include "dataplane/delivery.h"
 #include "dataplane/handshaker.h"
 #include "dataplane/interface.h"
 #include "dataplane/links.h"

@@ -123,7 +123,7 @@ void probe_frame(struct probe *p, const struct event *e)
 	case FRAME_DOWN:
 		probe_handle_down(p, e);
 		break;
-	case FRAME_REPORT: /* the TUN reader's: lane.c */
+	case FRAME_REPORT: /* the TUN reader's: intake.c */
 	case FRAME_REPAIR:
 	case FRAME_APART: /* the receive lane's */
 		break;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/delivery.h"
 #include "dataplane/handshaker.h"
 #include "dataplane/monitor.h"
 #include "dataplane/network_state.h"

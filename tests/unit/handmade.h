@@ -16,6 +16,7 @@
 
 #include "crypto/keys.h"
 #include "dataplane/bonds.h"
+#include "dataplane/delivery.h"
 #include "dataplane/handshaker.h"
 #include "dataplane/links.h"
 #include "dataplane/network_state.h"

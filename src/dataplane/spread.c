@@ -10,20 +10,10 @@
 
 /* A copy of a burst goes over a silent path this often, to see whether it is back. */
 #define PROBE_INTERVAL (100 * NSEC_PER_MSEC)
-/* When nothing else will wake us. */
-#define RETRY_LATEST (50 * NSEC_PER_MSEC)
-/* Shorter waits are not worth a sleep: pathctl lets a path catch up. */
-#define RETRY_SOONEST (NSEC_PER_MSEC / 4)
 /* So long after a small packet another one is expected, which is not to wait long. */
 #define SMALL_MEMORY (NSEC_PER_SEC / 4)
-/* Repairs of so long ago still tell what the next may take. */
-#define REPAIR_AGE_SPAN NSEC_PER_SEC
-/* A path that others fill is used for more than this part of what all of them carry. */
-#define CROWDED_SHARE 0.1
 /* Only differences of arrivals mean something. Of so many bits, a few times can be added. */
 #define ARRIVAL_MASK ((1ULL << 60) - 1)
-/* When what a dead path took along had nowhere to go. */
-#define RESEND_RETRY (10 * NSEC_PER_MSEC)
 
 int spread_new(struct spread **ret, struct pool *sent)
 {
@@ -161,145 +151,12 @@ static enum spread_result send_by_weight(struct spread *s, const struct path_set
 	return SPREAD_SENT;
 }
 
-nsec_t spread_retry_at(nsec_t ready, nsec_t now)
-{
-	return nsec_min(nsec_max(ready, now + RETRY_SOONEST), now + RETRY_LATEST);
-}
-
-/*
- * The path on which the burst arrives first, of those that may take it now. What is urgent waits
- * for no path's pace: it is little, and charged to the path all the same. And nothing overflows to
- * a longer path while the shorter one is not full but only not known yet.
- */
-struct choice {
-	const struct path_entry *entry;
-	struct pathctl *control;
-	nsec_t arrival;
-	nsec_t better; /* arrival on a path that is worth waiting for */
-	nsec_t retry;
-	uint32_t crowded; /* slots of paths that were left out because others fill them */
-	double standing;  /* pathctl_standing() of all */
-};
-
-static void consider(struct choice *best, const struct path_entry *e, struct pathctl *c,
-		     const struct burst *b, nsec_t now)
-{
-	nsec_t ready = c ? pathctl_ready_at(c, b->len, best->standing, now) : now;
-	nsec_t arrival = c ? pathctl_arrival(c, b->len, now) : now;
-
-	if (ready == NSEC_NEVER)
-		return;
-	if (ready > now && !b->is_urgent) {
-		best->retry = nsec_min(best->retry, spread_retry_at(ready, now));
-		if (pathctl_is_new(c))
-			best->better = nsec_min(best->better, arrival);
-		return;
-	}
-	if (!link_has_room(e->path->link))
-		return;
-	if (!best->entry || arrival < best->arrival) {
-		best->entry = e;
-		best->control = c;
-		best->arrival = arrival;
-	}
-}
-
 bool spread_is_silent(struct spread *s, const struct path_set *set, const struct path_entry *e,
 		      nsec_t now)
 {
 	const struct pathctl *c = spread_control(s, set, e, now);
 
 	return c && pathctl_is_silent(c, now);
-}
-
-/* Paths of which one will do, of the best kind there is. */
-struct candidates {
-	uint8_t entries[PATHS_MAX];
-	unsigned n;
-	enum { LIVELY_ACTIVE, LIVELY_STANDBY, SILENT, NO_CANDIDATE } kind;
-};
-
-/* Leaves out what is so much longer than the quickest that a flow over both would suffer. */
-static void drop_long(const struct path_set *set, struct candidates *c)
-{
-	nsec_t least = NSEC_NEVER;
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < c->n; i++) {
-		if (spread_rtt(set, c->entries[i]))
-			least = nsec_min(least, spread_rtt(set, c->entries[i]));
-	}
-	for (unsigned i = 0; i < c->n; i++) {
-		_Atomic bool *was_long = &set->entries[c->entries[i]].path->is_long;
-		bool is_long = spread_is_long(set, c->entries[i], least);
-
-		/* It is among what other threads read: not written with each burst. */
-		if (is_long != atomic_load_explicit(was_long, memory_order_relaxed))
-			atomic_store_explicit(was_long, is_long, memory_order_relaxed);
-		if (!is_long)
-			c->entries[n++] = c->entries[i];
-	}
-	if (n)
-		c->n = n;
-}
-
-/* If no active path reports any more, any other that is up will do; else the silent ones. */
-static void find_candidates(struct spread *s, const struct path_set *set, nsec_t now,
-			    struct candidates *ret)
-{
-	ret->kind = NO_CANDIDATE;
-	ret->n = 0;
-	for (unsigned i = 0; i < set->n; i++) {
-		const struct path_entry *e = &set->entries[i];
-		unsigned kind = path_set_is_active(set, i) ? LIVELY_ACTIVE : LIVELY_STANDBY;
-
-		if (kind == LIVELY_STANDBY && e->state != HEALTH_UP)
-			continue;
-		if (spread_is_silent(s, set, e, now))
-			kind = SILENT;
-		if (kind < ret->kind) {
-			ret->kind = kind;
-			ret->n = 0;
-		}
-		if (kind == ret->kind)
-			ret->entries[ret->n++] = (uint8_t)i;
-	}
-	drop_long(set, ret);
-}
-
-/*
- * Others fill the path: the little that gets through comes late, and all that is in order waits for
- * it. What it would add is not worth that.
- */
-static bool is_crowded(const struct pathctl *c, double total)
-{
-	return c && c->capacity < total * CROWDED_SHARE && pathctl_has_queue(c);
-}
-
-static void choose(struct spread *s, const struct path_set *set, const struct candidates *from,
-		   const struct burst *b, nsec_t now, struct choice *best)
-{
-	double total = 0;
-
-	*best = (struct choice){.retry = now + RETRY_LATEST, .better = NSEC_NEVER};
-	for (unsigned i = 0; i < from->n; i++) {
-		const struct pathctl *c =
-			spread_control(s, set, &set->entries[from->entries[i]], now);
-
-		total += c ? c->capacity : 0;
-		best->standing += c ? pathctl_standing(c) : 0;
-	}
-	for (unsigned i = 0; i < from->n; i++) {
-		const struct path_entry *e = &set->entries[from->entries[i]];
-		struct pathctl *c = spread_control(s, set, e, now);
-
-		if (is_crowded(c, total))
-			best->crowded |= 1U << e->path->slot;
-		else
-			consider(best, e, c, b, now);
-	}
-	if (best->entry && best->better < best->arrival)
-		best->entry = NULL;
 }
 
 bool spread_probe(struct spread *s, const struct path_set *set, const struct path_entry *e,
@@ -313,34 +170,12 @@ bool spread_probe(struct spread *s, const struct path_set *set, const struct pat
 	return spread_push(s, spread_control(s, set, e, now), e, b, now);
 }
 
-/* Is it worth keeping what goes over a path? Not if there is no other, or it is too fast. */
-static bool is_worth_keeping(const struct spread *s, const struct path_set *set,
-			     const struct pathctl *c)
-{
-	unsigned n_up = 0;
-
-	if (!c || !s->resend.store.cells)
-		return false;
-	for (unsigned i = 0; i < set->n; i++)
-		n_up += set->entries[i].state == HEALTH_UP;
-	return n_up > 1 &&
-	       pathctl_exposure(c) <= pool_cells(s->resend.store.cells) * STORE_CELL_BYTES / 2;
-}
-
-/* The burst has been given to this path, and to no other before. */
-static void keep(struct spread *s, const struct path_set *set, const struct path_entry *e,
-		 struct burst *b, nsec_t now)
-{
-	if (is_worth_keeping(s, set, spread_control(s, set, e, now)))
-		resend_keep(&s->resend, e->path, b, now);
-}
-
 static bool send_over(struct spread *s, const struct path_set *set, const struct choice *c,
 		      struct burst *b, nsec_t now)
 {
 	if (!c->entry || !spread_push(s, c->control, c->entry, b, now))
 		return false;
-	keep(s, set, c->entry, b, now);
+	spread_keep(s, set, c->entry, b, now);
 	return true;
 }
 
@@ -383,7 +218,8 @@ static bool has_urgent(struct spread *s, nsec_t now)
 	return true;
 }
 
-/* In mode auto, what is urgent goes over a second path as well, which is returned; NULL: over none.
+/*
+ * In mode auto, what is urgent goes over a second path as well, which is returned; NULL: over none.
  */
 static const struct path_entry *copy_urgent(struct spread *s, const struct path_set *set,
 					    const struct path_entry *taken, struct burst *b,
@@ -415,8 +251,8 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 	struct choice best;
 	bool is_sent;
 
-	find_candidates(s, set, now, &candidates);
-	choose(s, set, &candidates, b, now, &best);
+	spread_find_candidates(s, set, now, &candidates);
+	spread_choose(s, set, &candidates, b, now, &best);
 	is_sent = send_over(s, set, &best, b, now);
 	if (is_sent)
 		copied = copy_urgent(s, set, best.entry, b, now);
@@ -427,7 +263,7 @@ static enum spread_result send_controlled(struct spread *s, const struct path_se
 		    (spread_is_silent(s, set, e, now) || best.crowded & 1U << e->path->slot) &&
 		    spread_probe(s, set, e, b, now)) {
 			if (!is_sent)
-				keep(s, set, e, b, now);
+				spread_keep(s, set, e, b, now);
 			is_sent = true;
 		}
 	}
@@ -460,113 +296,6 @@ bool spread_is_urgent_rcu(const struct path_set *set, struct sparse **flows, con
 	return *flows && urgent_is(*flows, packet, len, now);
 }
 
-bool spread_want(struct spread *s, const struct frame_repair *repair)
-{
-	for (unsigned i = 0; i < repair->n_gaps; i++)
-		resend_want(&s->resend, repair->session, repair->gaps[i].counter,
-			    repair->gaps[i].n);
-	return resend_is_wanted(&s->resend);
-}
-
-/* The slots of paths that will not report any more what they were given. */
-static uint32_t dead_slots(struct spread *s, const struct path_set *set, nsec_t now)
-{
-	uint32_t dead = s->resend.outstanding;
-
-	for (unsigned i = 0; i < set->n; i++) {
-		const struct path_entry *e = &set->entries[i];
-
-		if (s->resend.paths[e->path->slot].epoch == path_epoch(e->path) &&
-		    e->state != HEALTH_DOWN && e->is_usable && !spread_is_silent(s, set, e, now))
-			dead &= ~(1U << e->path->slot);
-	}
-	return dead;
-}
-
-/* A burst of what is to be sent again, as long as the paths want it. */
-static struct burst *copy_run(const struct store_run *run, uint64_t limit, struct pool *bursts)
-{
-	struct burst *b = burst_take(bursts);
-	struct store_run part = *run;
-
-	if (!b)
-		return NULL;
-	store_run_cut(&part, limit / part.stride ? limit / part.stride : 1);
-	b->stride = part.stride;
-	b->len = part.len;
-	b->n = part.n;
-	memcpy(b->data, part.data, part.len);
-	return b;
-}
-
-/* Who asks for a packet knows that it is missing that long after it was sent. */
-static void note_repair(struct spread *s, nsec_t age, nsec_t now)
-{
-	bool is_first = now - s->repair_at > REPAIR_AGE_SPAN;
-
-	s->repair_age += is_first ? age - s->repair_age : (age - s->repair_age) / 16;
-	s->repair_at = now;
-}
-
-static void note_resent(struct spread *s, const struct choice *sent, const struct resend_item *item,
-			const struct burst *b, nsec_t now)
-{
-	struct pathctl *c = sent->control;
-	nsec_t until = now;
-
-	if (c) {
-		pathctl_sent(c, SENT_AGAIN, item->run.session, item->run.first, b->n, b->len, now);
-		until = pathctl_reported_at(c, now);
-	}
-	resend_done(&s->resend, item, b->n, b->len, sent->entry->path->slot, until);
-}
-
-bool spread_resend_rcu(struct spread *s, const struct path_set *set, struct pool *bursts,
-		       nsec_t now, nsec_t *ret_retry)
-{
-	struct candidates candidates;
-	struct resend_item item;
-	struct choice best;
-	struct burst *b;
-	bool is_sent = true;
-
-	if (!set || !spread_is_controlled(set))
-		return true;
-	store_expire(&s->resend.store, now);
-	find_candidates(s, set, now, &candidates);
-	if (candidates.kind > LIVELY_STANDBY)
-		return true; /* nowhere to send it */
-	while (is_sent && resend_next(&s->resend, dead_slots(s, set, now), now, &item)) {
-		b = copy_run(&item.run, spread_burst_bytes_rcu(s, set, BINDING_NONE, now), bursts);
-		if (!b)
-			return true;
-		b->is_urgent = item.slot == PATH_SLOT_NONE;
-		if (b->is_urgent)
-			note_repair(s, now - item.run.at, now);
-		choose(s, set, &candidates, b, now, &best);
-		is_sent = best.entry && push(s, best.entry, b);
-		if (is_sent)
-			note_resent(s, &best, &item, b, now);
-		*ret_retry = best.retry;
-		burst_put(b);
-	}
-	return is_sent;
-}
-
-nsec_t spread_deadline(const struct spread *s, nsec_t now)
-{
-	nsec_t at = store_deadline(&s->resend.store);
-
-	if (at == NSEC_NEVER)
-		return at;
-	for (unsigned i = 0; i < PATHS_MAX; i++) {
-		if (s->resend.outstanding & 1U << i && s->controls[i])
-			at = nsec_min(at, pathctl_silent_at(s->controls[i]));
-	}
-	/* What is due already, and could not be done, is looked at again before long. */
-	return nsec_max(at, now + RESEND_RETRY);
-}
-
 /* The paths that what has this binding may take. */
 static void find_users(struct spread *s, const struct path_set *set, uint8_t binding, nsec_t now,
 		       struct candidates *ret)
@@ -574,7 +303,7 @@ static void find_users(struct spread *s, const struct path_set *set, uint8_t bin
 	const struct path_entry *e;
 
 	if (binding == BINDING_NONE) {
-		find_candidates(s, set, now, ret);
+		spread_find_candidates(s, set, now, ret);
 		return;
 	}
 	e = spread_bound_path(s, set, binding, now);
@@ -622,8 +351,8 @@ nsec_t spread_round_trip_rcu(struct spread *s, const struct path_set *set, uint8
 			longest = nsec_max(longest, pathctl_round_trip(c) + pathctl_queue(c, now));
 	}
 	*ret_fast = capacity >= PATHCTL_RATE_FAST;
-	if (longest && binding == BINDING_NONE && now - s->repair_at < REPAIR_AGE_SPAN)
-		longest += s->repair_age;
+	if (longest && binding == BINDING_NONE)
+		longest += spread_repair_wait(s, now);
 	return longest;
 }
 

@@ -11,14 +11,8 @@
 /* What was sent before over a longer path is waited for no longer than this. */
 #define PAUSE_MAX (500 * NSEC_PER_MSEC)
 
-/* Paths by index into the set's entries. */
-struct choice {
-	uint8_t entries[PATHS_MAX];
-	unsigned n;
-};
-
 /* The working paths that stand by, since others are quicker by more than max_spread. */
-static void find_long(const struct path_set *set, struct choice *ret)
+static void find_long(const struct path_set *set, struct candidates *ret)
 {
 	nsec_t least = NSEC_NEVER;
 
@@ -39,7 +33,7 @@ static void find_long(const struct path_set *set, struct choice *ret)
 	}
 }
 
-static void find_bound(const struct path_set *set, uint8_t binding, struct choice *ret)
+static void find_bound(const struct path_set *set, uint8_t binding, struct candidates *ret)
 {
 	const struct path_binding *b = &set->bindings[binding];
 
@@ -53,7 +47,7 @@ static void find_bound(const struct path_set *set, uint8_t binding, struct choic
 
 uint8_t spread_binding_rcu(const struct path_set *set, uint8_t binding)
 {
-	struct choice bound;
+	struct candidates bound;
 
 	if (!set || binding == BINDING_NONE)
 		return BINDING_NONE;
@@ -94,7 +88,7 @@ const struct path_entry *spread_bound_path(struct spread *s, const struct path_s
 					   uint8_t binding, nsec_t now)
 {
 	const struct path_entry *other;
-	struct choice bound;
+	struct candidates bound;
 
 	find_bound(set, binding, &bound);
 	for (unsigned i = 0; i < bound.n; i++) {
@@ -169,7 +163,7 @@ static void send_copies(struct spread *s, const struct path_set *set, const stru
 			struct burst *b, nsec_t now)
 {
 	bool is_wanted = set->bindings[b->binding].is_redundant;
-	struct choice bound;
+	struct candidates bound;
 
 	find_bound(set, b->binding, &bound);
 	for (unsigned i = 0; i < bound.n; i++) {

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
-/* The inside of spread.c, for spread_bound.c, which sends what is bound to certain paths. */
+/*
+ * What the parts of spread.h share: spread.c sends, and has the state of the paths; the path is
+ * chosen by spread_choice.c or, for what is bound to certain paths, by spread_bound.c;
+ * spread_resend.c sends again.
+ */
 #pragma once
 
 #include "dataplane/spread.h"
@@ -40,6 +44,44 @@ static inline bool spread_is_long(const struct path_set *set, unsigned entry, ns
 
 /* When to try again a path that is ready then; NSEC_NEVER: a report will tell. */
 nsec_t spread_retry_at(nsec_t ready, nsec_t now);
+
+/* Paths of which one will do, of the best kind there is. */
+struct candidates {
+	uint8_t entries[PATHS_MAX];
+	unsigned n;
+	enum { LIVELY_ACTIVE, LIVELY_STANDBY, SILENT, NO_CANDIDATE } kind;
+};
+
+/*
+ * All that a burst may take. If no active path reports any more, any other that is up will do; else
+ * the silent ones.
+ */
+void spread_find_candidates(struct spread *s, const struct path_set *set, nsec_t now,
+			    struct candidates *ret);
+
+struct choice {
+	const struct path_entry *entry; /* NULL: none may take it now */
+	struct pathctl *control;
+	nsec_t arrival;
+	nsec_t better; /* arrival on a path that is worth waiting for */
+	nsec_t retry;
+	uint32_t crowded; /* slots of paths that were left out because others fill them */
+	double standing;  /* pathctl_standing() of all */
+};
+
+/*
+ * The path on which the burst arrives first, of those that may take it now. What is urgent waits
+ * for no path's pace: it is little, and charged to the path all the same. And nothing overflows to
+ * a longer path while the shorter one is not full but only not known yet.
+ */
+void spread_choose(struct spread *s, const struct path_set *set, const struct candidates *from,
+		   const struct burst *b, nsec_t now, struct choice *best);
+
+/* The burst has been given to this path, and to no other before: it may have to be sent again. */
+void spread_keep(struct spread *s, const struct path_set *set, const struct path_entry *e,
+		 struct burst *b, nsec_t now);
+/* How long it takes of late until the peer asks for what it misses; 0: it has not done so. */
+nsec_t spread_repair_wait(const struct spread *s, nsec_t now);
 
 /* spread_send_rcu() of a burst with a binding. */
 enum spread_result spread_send_bound_rcu(struct spread *s, const struct path_set *set,

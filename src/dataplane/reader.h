@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Reader: the state of a thread that reads a queue of the TUN interface. For tx.c and its parts:
- * pack.c makes sealed bursts of what is read, outlet.c finds a path for them, share.c lets several
- * readers do so for one peer.
+ * Reader: what a thread that reads a queue of the TUN interface does with packets. For tx.c, which
+ * has the threads, and its parts: pack.c makes sealed bursts of what is read, outlet.c finds a path
+ * for them, share.c lets several readers do so for one peer.
  * Owner: whoever has its turn. That is its thread while it is awake. While it sleeps, whoever
  * writes to the interface may read in its place: tx_expect_answer().
  */
@@ -66,3 +66,12 @@ static inline void reader_make_busy(struct reader *r, struct outlet *o)
 	p->next_busy = r->busy;
 	r->busy = o;
 }
+
+/* Reads once, and sends or queues it. 1; 0: nothing was there; -errno: the interface is gone. */
+int reader_read(struct reader *r);
+/* Would reading more only fill the queues of our one peer further? */
+bool reader_is_held_up(const struct reader *r);
+/* Sends what waits in the busy outlets, as far as there is room. */
+void reader_progress(struct reader *r);
+/* When the first of the busy outlets is to be looked at again. */
+nsec_t reader_next_retry(const struct reader *r);

@@ -404,7 +404,7 @@ static void arm_near(nsec_t at)
 	simnet_at(sim.net, sim.wake, wake_near, NULL, (uint64_t)sim.wake);
 }
 
-/* One round of the TUN reader, as progress() of dataplane/tx.c. */
+/* One round of the TUN reader, as progress() of dataplane/reader.c. */
 static void near_turn(void)
 {
 	const struct path_set *set = rcu_read(&net.bonds[NEAR]->paths);

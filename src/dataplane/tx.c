@@ -256,6 +256,25 @@ static void wait_for_work(struct reader *r)
 	waker_awake(&r->waker);
 }
 
+/* Until the clock is to be looked at again. Returns as reader_read() does. */
+static int read_some(struct reader *r)
+{
+	int got = 1;
+
+	for (int i = 0; i < READS_PER_ROUND && got > 0 && !reader_is_held_up(r); i++)
+		got = reader_read(r);
+	return got;
+}
+
+/* Before we sleep: what finds no room when it is closed gets a second look. */
+static void close_open(struct reader *r)
+{
+	do {
+		pack_close(r);
+		reader_progress(r);
+	} while (r->open.burst);
+}
+
 static void run(void *arg)
 {
 	struct reader *r = arg;
@@ -274,16 +293,10 @@ static void run(void *arg)
 		atomic_store_explicit(&r->has_kick, false, memory_order_relaxed);
 		atomic_thread_fence(memory_order_seq_cst);
 		reader_progress(r);
-		got = 1;
-		for (int i = 0; i < READS_PER_ROUND && got > 0 && !reader_is_held_up(r); i++)
-			got = reader_read(r);
+		got = read_some(r);
 		if (got == 1 && !reader_is_held_up(r))
 			continue;
-		/* What found no room on closing gets its second look before we sleep. */
-		do {
-			pack_close(r);
-			reader_progress(r);
-		} while (r->open.burst);
+		close_open(r);
 		if (got < 0)
 			network_fail(r->network, "the tunnel interface has vanished");
 		wait_for_work(r);

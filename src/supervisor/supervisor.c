@@ -354,32 +354,42 @@ static void handle_crash(struct supervisor *s, struct lifecycle_exit *e, nsec_t 
 	e->limit = s->backoff.limit;
 }
 
-static void engine_ended(struct supervisor *s, int status, nsec_t now)
+static void take_last_words(struct supervisor *s)
 {
-	struct lifecycle_exit e = {.engine = s->engine, .status = status, .restart_in = NSEC_NEVER};
+	struct pollfd fd = {.fd = s->log, .events = POLLIN};
 
-	while (s->log >= 0) { /* its last words */
-		struct pollfd fd = {.fd = s->log, .events = POLLIN};
-
-		if (poll(&fd, 1, 0) <= 0)
-			break;
+	while (s->log >= 0 && poll(&fd, 1, 0) > 0)
 		take_log(s);
-	}
-	close_channels(s);
-	describe_end(status, e.cause, sizeof(e.cause));
-	s->engine = 0;
-	if (s->is_stopping && WIFEXITED(status))
+}
+
+/* What its end means for us. */
+static void judge_end(struct supervisor *s, struct lifecycle_exit *e, nsec_t now)
+{
+	int status = e->status;
+
+	if (s->is_stopping && WIFEXITED(status)) {
 		s->exit_status = WEXITSTATUS(status);
-	else if (s->is_stopping) {
-		log_error("engine %s while it stopped", e.cause);
+	} else if (s->is_stopping) {
+		log_error("engine %s while it stopped", e->cause);
 		s->exit_status = EXIT_FAILURE;
 	} else if (has_ended(status, ENGINE_DONE)) {
 		s->exit_status = EXIT_SUCCESS;
 	} else if (has_ended(status, EXIT_FAILURE)) {
 		s->exit_status = EXIT_FAILURE; /* it has given up, and has said why */
 	} else {
-		handle_crash(s, &e, now);
+		handle_crash(s, e, now);
 	}
+}
+
+static void engine_ended(struct supervisor *s, int status, nsec_t now)
+{
+	struct lifecycle_exit e = {.engine = s->engine, .status = status, .restart_in = NSEC_NEVER};
+
+	take_last_words(s);
+	close_channels(s);
+	s->engine = 0;
+	describe_end(status, e.cause, sizeof(e.cause));
+	judge_end(s, &e, now);
 	lifecycle_exited(s->settings->lifecycle, &e);
 	s->before = e;
 }

@@ -193,7 +193,11 @@ class Daemon:
 def engine_of(daemon):
     """The pid of the process that carries the packets; None while there is none."""
     for child in daemon.processes()[1:]:
-        if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "vtrunkd":
+        try:
+            name = pathlib.Path(f"/proc/{child}/comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        if name == "vtrunkd":
             return child
     return None
 

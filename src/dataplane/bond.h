@@ -7,14 +7,14 @@
 #pragma once
 
 #include "dataplane/lane.h"
-#include "dataplane/outlet.h"
-#include "dataplane/settings.h"
 #include "links/path.h"
 #include "peers/peer.h"
 #include "util/container.h"
 
 struct edit;
 struct network;
+struct outlet;
+struct peer_settings;
 struct probe;
 
 struct bond {

@@ -9,6 +9,7 @@
 #include "crypto/aead.h"
 #include "crypto/keys.h"
 #include "dataplane/network_state.h"
+#include "dataplane/outlet.h"
 #include "dataplane/probe.h"
 #include "dataplane/status_fill.h"
 #include "dataplane/tx.h"

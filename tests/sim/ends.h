@@ -25,6 +25,7 @@
 	} while (0)
 
 #include "../unit/handmade.h"
+#include "dataplane/spread.h"
 #include "simnet.h"
 
 #define ENDS_FLOWS 8

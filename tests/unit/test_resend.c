@@ -197,6 +197,22 @@ START_TEST(what_is_sent_again_anyway_need_not_be_asked_for)
 }
 END_TEST
 
+/* Its first report tells the peer, too, what is missing; if it was only slow, nothing is. */
+START_TEST(what_a_path_that_is_back_has_lost_is_sent_again_when_asked_for)
+{
+	struct resend_item item;
+
+	keep(0, 0, 6);
+	ck_assert(resend_next(&resend, 1 << 0, T0, &item));
+	resend_done(&resend, &item, 2, 2 * STRIDE, 1, T0);
+	resend_reported(&resend, &paths[0], SESSION, 9);
+	ck_assert_nothing(1 << 0);
+	ck_assert(resend_want(&resend, SESSION, 2, 4));
+	ck_assert_again(0, 2, 3, 4, 5);
+	ck_assert_uint_eq(atomic_load(&resend.refused), 0);
+}
+END_TEST
+
 /* Of four packets that went over slot 0, the two in the middle: asked for, and sent again. */
 static void send_two_again(uint8_t slot, nsec_t until)
 {
@@ -386,6 +402,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_path_in_the_slot_of_another_begins_anew);
 	tcase_add_test(t, what_the_peer_asks_for_is_sent_again);
 	tcase_add_test(t, what_is_sent_again_anyway_need_not_be_asked_for);
+	tcase_add_test(t, what_a_path_that_is_back_has_lost_is_sent_again_when_asked_for);
 	tcase_add_test(t, what_may_be_on_its_way_is_not_sent_again);
 	tcase_add_test(t, what_was_asked_for_is_not_sent_again_for_its_dead_path);
 	tcase_add_test(t, what_was_asked_for_and_went_over_a_dead_path_is_sent_again);

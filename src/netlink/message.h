@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright (c) The vtrunkd authors */
 /*
- * Messages of rtnetlink: requests are built here, and one received datagram is taken apart.
+ * Messages of rtnetlink: requests are built (message.c), and one received datagram is taken apart
+ * (message_read.c).
  * Nothing here does I/O, so that tests can show it what no kernel sends. (rtnetlink(7),
  * linux/rtnetlink.h; all integers in host order, addresses in network order.)
  */
@@ -19,6 +20,8 @@
 
 /* A kernel's dump fills at most the buffer it is read into, and needs 8 KB at least. */
 #define MESSAGE_DATAGRAM_MAX 16384
+/* IFA_PROTO, which older headers do not have. */
+#define ADDRESS_PROTOCOL 11
 /* Room for each of the requests below. */
 #define MESSAGE_REQUEST_MAX 256
 

@@ -219,12 +219,12 @@ int addr_split_host_port(const char *text, char *ret_host, size_t host_size, uin
 
 static unsigned address_bits(const struct prefix *p)
 {
-	return p->family == AF_INET ? 32 : 128;
+	return 8 * (unsigned)addr_bytes(p->family);
 }
 
 static void clear_host_bits(struct prefix *p)
 {
-	for (size_t i = 0; i < address_bits(p) / 8; i++) {
+	for (size_t i = 0; i < addr_bytes(p->family); i++) {
 		unsigned kept = p->len > i * 8 ? p->len - (unsigned)i * 8 : 0;
 
 		if (kept < 8)
@@ -274,7 +274,7 @@ const char *prefix_format(const struct prefix *p, char buf[PREFIX_TEXT_MAX])
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
 	return a->family == b->family && a->len == b->len &&
-	       !memcmp(a->bytes, b->bytes, address_bits(a) / 8);
+	       !memcmp(a->bytes, b->bytes, addr_bytes(a->family));
 }
 
 static bool bit_of(const uint8_t *bytes, unsigned bit)
@@ -297,7 +297,7 @@ bool prefix_covers(const struct prefix *p, const struct prefix *address)
 
 bool prefix_is_address(const struct prefix *a, const struct prefix *b)
 {
-	return a->family == b->family && !memcmp(a->bytes, b->bytes, address_bits(a) / 8);
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, addr_bytes(a->family));
 }
 
 /* Adds one to the bits of the host. */

@@ -30,6 +30,12 @@ struct prefix {
 
 #define PREFIX_TEXT_MAX 52
 
+/* Of an address of that family. */
+static inline size_t addr_bytes(uint8_t family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
 /* Parses "1.2.3.4:5" or "[::1]:5"; a bare address gets `default_port`. 0 or -EINVAL. */
 int addr_parse(struct addr *ret, const char *text, uint16_t default_port);
 

@@ -136,7 +136,12 @@ static void take_inner(struct intake *in, struct arrival *a, uint8_t *payload, s
 
 static void take_payload(struct intake *in, uint8_t *payload, size_t len, uint64_t counter)
 {
-	struct arrival a = {in->bond, in->reseq, in->burst, .counter = counter};
+	struct arrival a = {
+		.bond = in->bond,
+		.reseq = in->reseq,
+		.burst = in->burst,
+		.counter = counter,
+	};
 
 	in->has_fresh = true;
 	if (frame_is_control(payload, len)) {

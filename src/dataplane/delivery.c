@@ -83,8 +83,7 @@ static void deliver_held(struct delivery *d, void *item)
 		delivery_flush(d);
 }
 
-/* Delivers of what is held all whose turn has come. */
-static void deliver_ready(struct delivery *d, struct reseq *q, nsec_t now)
+void delivery_release(struct delivery *d, struct reseq *q, nsec_t now)
 {
 	void *item;
 
@@ -192,12 +191,7 @@ void delivery_add(struct delivery *d, const struct arrival *a)
 		hold(d, a, flow);
 	else if (a->packet)
 		merge_add(&d->merge, a->packet, a->len);
-	deliver_ready(d, a->reseq, b->received);
-}
-
-void delivery_release(struct delivery *d, struct reseq *q, nsec_t now)
-{
-	deliver_ready(d, q, now);
+	delivery_release(d, a->reseq, b->received);
 }
 
 void delivery_add_burst(struct delivery *d, struct burst *b)

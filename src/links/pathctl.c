@@ -33,13 +33,13 @@
 #define START_ROUNDS 2
 /* When the path has become faster: so much of a probe's gain must have come of it. */
 #define RESTART_GAIN 1.5
-#define RESTART_SHARE 0.4
+#define RESTART_SHARE 0.5
 /* The cycle: ask for more, give back the queue that this made, and hold for the rest. */
 #define PHASES 8
 #define PHASE_MIN (20 * NSEC_PER_MSEC)
 #define PROBE_GAIN_MAX 0.25
 #define PROBE_JITTERS 2
-#define HOLD_GAIN 0.98
+#define HOLD_GAIN 0.99
 /* A queue of so many of PATHCTL_QUEUE says that the path has become slower. */
 #define DRAIN_QUEUES 2.5
 /* ... and is to be gone in about this time; but not all is stopped. */
@@ -87,6 +87,11 @@ struct arrived {
 	bool is_overrun; /* it was sent much faster, and arrived more slowly */
 };
 
+static double rate_of(uint64_t bytes, nsec_t time)
+{
+	return (double)bytes * (double)NSEC_PER_SEC / (double)time;
+}
+
 /*
  * A step must be so long that jitter, and on a slow path a single packet, is small in it. What a
  * new path is thought to carry is what little was sent on it so far: there the packets are counted,
@@ -115,6 +120,21 @@ static nsec_t phase_length(const struct pathctl *c)
 static bool is_full_sample(const struct pathctl *c)
 {
 	return c->is_wanted && c->idle_mark <= c->step_acked;
+}
+
+/*
+ * What the last step shows of the capacity. A receiver that comes a millisecond too late makes one
+ * step seem too slow and the next too fast, which a probe must not take for growth: in the cycle,
+ * half counts of what exceeds the step before. Jitter of more than that has made the steps long
+ * enough to say something by themselves.
+ */
+static double capacity_sample(const struct pathctl *c)
+{
+	bool is_long = STEP_JITTERS * c->delays.jitter >= STEP_MIN;
+
+	if (c->full_before <= 0 || is_long || c->state != PATHCTL_CYCLE)
+		return c->delivered;
+	return smaller(c->delivered, (c->delivered + c->full_before) / 2);
 }
 
 static void note_capacity(struct pathctl *c, double delivered, nsec_t now)
@@ -259,7 +279,7 @@ static void watch_queue(struct pathctl *c, const struct arrived *a, nsec_t now)
 		begin_drain(c, c->delivered, now);
 		shrink(c, now);
 	} else if (c->state == PATHCTL_DRAIN) {
-		if (duration((double)a->bytes, c->capacity) > a->arriving)
+		if (rate_of(a->bytes, a->arriving) >= c->capacity)
 			c->drain_to = c->capacity;
 		shrink(c, now);
 		end_drain(c, now);
@@ -338,10 +358,11 @@ static struct arrived arrived_since(const struct pathctl *c, const struct sent_r
 
 static void control(struct pathctl *c, const struct arrived *a, nsec_t now)
 {
-	c->delivered = (double)a->bytes * (double)NSEC_PER_SEC / (double)a->elapsed;
+	c->delivered = rate_of(a->bytes, a->elapsed);
 	note_sending(c, a->elapsed);
 	if (a->elapsed < NSEC_PER_SEC)
-		note_capacity(c, c->delivered, now);
+		note_capacity(c, capacity_sample(c), now);
+	c->full_before = is_full_sample(c) ? c->delivered : 0;
 	c->is_overrun |= a->is_overrun;
 	if (c->sent.acked_bytes >= c->round_mark)
 		end_round(c);

@@ -92,7 +92,8 @@ struct pathctl {
 	double capacity; /* the largest delivery rate of late */
 	double capacity_now, capacity_before;
 	nsec_t capacity_since;
-	double delivered; /* in the last step */
+	double delivered;   /* in the last step */
+	double full_before; /* in the step before, if it was full; otherwise 0 */
 	uint64_t step_bytes;
 	uint64_t step_sent, step_acked;
 	nsec_t step_arrival, step_at; /* when it came, and when it was sent */

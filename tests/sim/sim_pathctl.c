@@ -16,6 +16,7 @@
 /* As dataplane/report.h has them. */
 #define REPORT_INTERVAL (5 * NSEC_PER_MSEC)
 #define REPORT_BYTES (64 << 10)
+#define LATE_INTERVAL (20 * NSEC_PER_MSEC)
 #define CLOCK_OFFSET (-77777 * NSEC_PER_SEC) /* the peer's clock is another one */
 #define FORWARD 0
 #define BACKWARD 1
@@ -30,6 +31,8 @@ struct run {
 	struct pathctl_report last;
 	uint64_t reported_bytes;
 	bool has_news, is_report_armed;
+	nsec_t late; /* now and then it looks up to so much later */
+	nsec_t late_until, next_late;
 	struct pathctl_report reports[4096];
 	unsigned n_reports;
 	/* the sender's timer */
@@ -68,10 +71,24 @@ static void send_report(struct simnet *net, void *context, uint64_t value)
 	simnet_send(net, BACKWARD, 100, on_report, r, r->n_reports++);
 }
 
+/* Does the receiver have other things to do now? */
+static bool is_late(struct run *r, nsec_t now)
+{
+	if (r->late && now >= r->next_late) {
+		r->late_until = now + (nsec_t)simnet_below(r->net, (uint64_t)r->late);
+		r->next_late = now + (nsec_t)simnet_below(r->net, 2 * LATE_INTERVAL);
+	}
+	return now < r->late_until;
+}
+
 static void on_packet(struct simnet *net, void *context, uint64_t counter)
 {
 	struct run *r = context;
 
+	if (is_late(r, simnet_now(net))) {
+		simnet_at(net, r->late_until, on_packet, r, counter);
+		return;
+	}
 	r->last.counter = counter;
 	r->last.session = 1;
 	r->last.rx_bytes += PACKET_BYTES;
@@ -365,6 +382,27 @@ START_TEST(sparse_packets_are_never_held_up)
 		measure(&r, s);
 		ck_assert_uint_eq(r.n_held, 0);
 	}
+	simnet_free(r.net);
+}
+END_TEST
+
+/* What came in the meantime arrives at once then: the path has not become faster. */
+START_TEST(a_receiver_that_is_late_now_and_then_seldom_makes_a_queue)
+{
+	const nsec_t s = NSEC_PER_SEC;
+	unsigned n_queues = 0;
+	struct run r;
+
+	run_begin(&r, 600 + (uint64_t)_i, MBIT(200), MSEC(10));
+	r.late = MSEC(2);
+	measure(&r, 2 * s);
+	for (int i = 0; i < 60; i++) {
+		measure(&r, s);
+		n_queues += r.queue_max > MSEC(12);
+	}
+	report("200 Mbit/s to a receiver that is late", &r, s);
+	printf("... in a minute %u seconds with more than 12 ms of queue\n", n_queues);
+	ck_assert_uint_le(n_queues, 5);
 	simnet_free(r.net);
 }
 END_TEST
@@ -671,6 +709,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, the_start_of_a_slow_path_ends);
 	tcase_add_test(t, a_slow_sender_is_not_taken_for_a_slow_path);
 	tcase_add_loop_test(t, sparse_packets_are_never_held_up, 0, 3);
+	tcase_add_loop_test(t, a_receiver_that_is_late_now_and_then_seldom_makes_a_queue, 0, 4);
 	tcase_add_loop_test(t, a_fast_path_is_not_filled_up, 0, 2);
 	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
 	tcase_add_test(t, a_queue_is_gone_when_it_had_the_time_to_empty);

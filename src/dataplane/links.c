@@ -265,13 +265,18 @@ static void open_socket(void *arg)
 						  clock_now());
 }
 
+/* What was closed is closed by the link's worker, and its port may be the new socket's. */
+static void reopen(struct link_errand *v)
+{
+	link_settle(v->link);
+	monitor_send_errand(v->network->monitor, open_socket, v);
+}
+
 static void replace_socket(struct link_errand *v, const struct link_settings *wanted)
 {
 	v->wanted = wanted;
 	monitor_send_errand(v->network->monitor, close_socket, v);
-	/* Its worker has to close the old one, whose port may be the new one's. */
-	link_settle(v->link);
-	monitor_send_errand(v->network->monitor, open_socket, v);
+	reopen(v);
 }
 
 struct families {
@@ -302,10 +307,8 @@ void network_links_follow_endpoints(struct network *n)
 	for (size_t i = 0; i < n->n_links; i++) {
 		struct link_errand v = {.network = n, .link = n->links[i]};
 
-		if (!f.is_wrong[i])
-			continue;
-		link_settle(v.link);
-		monitor_send_errand(n->monitor, open_socket, &v);
+		if (f.is_wrong[i])
+			reopen(&v);
 	}
 }
 

@@ -139,6 +139,15 @@ static int each_attr(const struct nlmsghdr *message, size_t fixed, attr_fn take,
 										      : 0;
 }
 
+/* An attribute that says whose something is: is that we? */
+static int take_is_ours(const struct nlattr *attr, bool *ret)
+{
+	if (mnl_attr_get_payload_len(attr) != 1)
+		return -EBADMSG;
+	*ret = mnl_attr_get_u8(attr) == ROUTE_PROTOCOL;
+	return 0;
+}
+
 /* Finds the attribute that names the own address: IFA_LOCAL where there is one. */
 static int take_own_address(void *ctx, const struct nlattr *attr)
 {
@@ -187,10 +196,7 @@ static int take_address_attr(void *ctx, const struct nlattr *attr)
 		attrs->subnet = attr;
 		return 0;
 	case ADDRESS_PROTOCOL:
-		if (mnl_attr_get_payload_len(attr) != 1)
-			return -EBADMSG;
-		attrs->is_ours = mnl_attr_get_u8(attr) == ROUTE_PROTOCOL;
-		return 0;
+		return take_is_ours(attr, &attrs->is_ours);
 	}
 	return 0;
 }
@@ -263,10 +269,7 @@ static int take_rule_attr(void *ctx, const struct nlattr *attr)
 		rule->skips_defaults = r == 0 && prefix_len == 0;
 		return r;
 	case FRA_PROTOCOL:
-		if (mnl_attr_get_payload_len(attr) != 1)
-			return -EBADMSG;
-		parsed->is_ours = mnl_attr_get_u8(attr) == ROUTE_PROTOCOL;
-		return 0;
+		return take_is_ours(attr, &parsed->is_ours);
 	}
 	return 0;
 }

@@ -95,11 +95,11 @@ int network_settings_copy(struct network_settings **ret, const struct network_se
 	copy->peers = NULL;
 	copy->links = NULL;
 	copy->rules = NULL;
+	copy->addresses = NULL;
 	copy->n_rules = 0;
 	copy->n_peers = copy->n_links = 0;
 	if (copy_array(&copy->addresses, s->addresses, s->n_addresses, sizeof(*s->addresses)) < 0) {
-		keys_wipe(copy, sizeof(*copy));
-		free(copy);
+		network_settings_free(copy);
 		return -ENOMEM;
 	}
 	*ret = copy;

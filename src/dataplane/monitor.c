@@ -115,6 +115,24 @@ static void tell_refused(struct monitor *m, const char *what, const _Atomic bool
 	news_tun_refused(m->network, what);
 }
 
+/* Each link is told how far away the nearest of its peers is. */
+static void measure_links(struct monitor *m)
+{
+	nsec_t nearest[NETWORK_LINKS_MAX];
+
+	for (size_t i = 0; i < NETWORK_LINKS_MAX; i++)
+		nearest[i] = NSEC_NEVER;
+	for (size_t i = 0; i < m->network->n_bonds; i++) {
+		if (m->network->bonds[i]->probe)
+			probe_find_nearest(m->network->bonds[i]->probe, nearest);
+	}
+	for (size_t i = 0; i < m->network->n_links; i++) {
+		if (m->uplinks[i].link)
+			link_set_round_trip(m->uplinks[i].link,
+					    nearest[i] == NSEC_NEVER ? 0 : nearest[i]);
+	}
+}
+
 static void sample_tick(struct timer *t, nsec_t now)
 {
 	struct monitor *m = container_of(t, struct monitor, sample_timer);
@@ -131,6 +149,7 @@ static void sample_tick(struct timer *t, nsec_t now)
 		if (m->uplinks[i].link)
 			uplink_sample(&m->uplinks[i], now);
 	}
+	measure_links(m);
 	tell_refused(m, "tso", &m->network->is_tso_refused, &m->has_told_tso);
 	tell_refused(m, "uso", &m->network->is_uso_refused, &m->has_told_uso);
 	mtu_update(m->network, now);

@@ -135,6 +135,17 @@ static void sample(struct rate_meter *m, const struct path_count *c, nsec_t elap
 	rate_meter_observe(m, atomic_load_explicit(&c->bytes, memory_order_relaxed), elapsed);
 }
 
+void probe_find_nearest(const struct probe *p, nsec_t *nearest)
+{
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		const struct probe_path *pp = p->paths[i];
+		nsec_t *least = pp ? &nearest[pp->path->link->number] : NULL;
+
+		if (pp && pp->health.state == HEALTH_UP)
+			*least = nsec_min(*least, pp->health.rtt_min);
+	}
+}
+
 void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now)
 {
 	for (unsigned i = 0; i < PATHS_MAX; i++) {

@@ -121,6 +121,9 @@ void probe_reconfigure_link(struct probe *p, struct link *l, nsec_t now);
 void probe_remove_link(struct probe *p, const struct link *l);
 /* Once a second. */
 void probe_sample(struct probe *p, nsec_t elapsed, nsec_t now);
+/* Lowers nearest[], by the number of the link, to the shortest round trips of the paths that are
+ * up; 0: one of them does not know. */
+void probe_find_nearest(const struct probe *p, nsec_t *nearest);
 /* Announces that the peer has become reachable or unreachable. To be called whenever it may have.
  */
 void probe_judge_peer(struct probe *p, nsec_t now);

@@ -48,6 +48,7 @@ struct burst {
 	/* receive only */
 	struct link *link;
 	struct endpoint from;
+	nsec_t waited; /* in the socket, before it was taken; 0 where that is not known */
 	nsec_t received;
 	uint8_t path_slot; /* of the path it came on; PATH_SLOT_NONE */
 	_Alignas(64) uint8_t data[];

@@ -94,6 +94,12 @@ int link_set_socket(struct link *l, const struct udp_socket *u)
 	return 0;
 }
 
+void link_set_round_trip(struct link *l, nsec_t round_trip)
+{
+	atomic_store_explicit(&l->coalesce_longest, coalesce_longest(round_trip),
+			      memory_order_relaxed);
+}
+
 /* The first worker, in its turn. */
 static void adopt_socket(struct link *l)
 {

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "links/coalesce.h"
 #include "links/sieve.h"
 #include "links/socket.h"
 #include "links/turnstile.h"
@@ -89,6 +90,8 @@ struct link {
 	/* whoever has the lead */
 	bool may_read;
 	size_t message_bytes; /* on average, of those received last; 0: none yet */
+	struct coalesce coalesce;
+	nsec_t gathers_until; /* what comes is left in the socket; 0: it is taken at once */
 	struct sieve sieve;
 	struct turnstile order; /* of the batches, where there are several workers */
 	/* whoever has the turn to send */
@@ -111,6 +114,7 @@ struct link {
 	/* when a failure was last reported, by path id; 0: receiving */
 	_Atomic nsec_t failures_told[LINK_FAILURES_TOLD];
 	_Atomic int last_error;
+	_Atomic nsec_t coalesce_longest; /* how long datagrams may wait; 0: not at all */
 	_Atomic uint64_t tx_datagrams, tx_bytes, rx_datagrams, rx_bytes;
 	struct drops drops;
 };
@@ -132,6 +136,9 @@ void link_settle(struct link *l);
 /* Monitor: gives the worker a socket (which it then owns), or takes it away (`u` NULL). 0 or
  * -ENOMEM. */
 int link_set_socket(struct link *l, const struct udp_socket *u);
+
+/* Monitor: the round trip to the nearest peer over the link; 0: not known. */
+void link_set_round_trip(struct link *l, nsec_t round_trip);
 
 /* Any thread: can anything be sent on it? */
 static inline bool link_is_usable(const struct link *l)

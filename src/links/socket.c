@@ -22,12 +22,14 @@
  */
 #define GSO_REFUSALS_MAX 16
 #define GSO_RETRY 256
+/* Nothing waits longer in a socket; what seems to was stamped before the clock was set. */
+#define WAITED_MAX NSEC_PER_SEC
 
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
 		   CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)) +
-		   CMSG_SPACE(sizeof(int))];
+		   CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec))];
 };
 
 static void wildcard_of(struct addr *ret, int family)
@@ -307,12 +309,23 @@ static uint8_t read_ecn(const struct cmsghdr *c)
 	return tclass & ECN_MASK;
 }
 
+/* How long before `wall` the kernel stamped it; 0 if the clock has been set since. */
+static nsec_t read_stamp(const struct cmsghdr *c, nsec_t wall)
+{
+	struct timespec stamp;
+	nsec_t waited;
+
+	memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+	waited = wall - (stamp.tv_sec * NSEC_PER_SEC + stamp.tv_nsec);
+	return waited > 0 && waited < WAITED_MAX ? waited : 0;
+}
+
 /*
- * Where a received message was sent to, its congestion marks, and the length of the datagrams in
- * it. With it the kernel tells, once there is something to tell, what it has dropped before for
- * want of room.
+ * Where a received message was sent to, its congestion marks, how long it has waited, and the
+ * length of the datagrams in it. With it the kernel tells, once there is something to tell, what it
+ * has dropped before for want of room.
  */
-static void read_control(struct udp_socket *u, struct msghdr *msg, struct burst *b)
+static void read_control(struct udp_socket *u, struct msghdr *msg, struct burst *b, nsec_t wall)
 {
 	struct addr *local = &b->from.local;
 
@@ -341,8 +354,15 @@ static void read_control(struct udp_socket *u, struct msghdr *msg, struct burst 
 			b->ecn = read_ecn(c);
 		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
 			memcpy(&u->overflow, CMSG_DATA(c), sizeof(u->overflow));
+		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+			b->waited = read_stamp(c, wall);
 		}
 	}
+}
+
+void udp_stamp(struct udp_socket *u)
+{
+	u->has_stamps = set_int(u->fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) == 0;
 }
 
 int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capacity)
@@ -351,6 +371,7 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 	struct iovec iov[UDP_BATCH];
 	struct addr remotes[UDP_BATCH];
 	union control control[UDP_BATCH];
+	nsec_t wall;
 	int got;
 
 	/* Mostly little has come: bursts that stay empty are not even looked at. */
@@ -368,6 +389,7 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 	got = recvmmsg(u->fd, msgs, (unsigned)n, 0, NULL);
 	if (got < 0)
 		return -errno;
+	wall = u->has_stamps ? clock_wall() : 0;
 	for (int i = 0; i < got; i++) {
 		struct burst *b = bursts[i];
 
@@ -377,7 +399,8 @@ int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capac
 		b->len = msgs[i].msg_hdr.msg_flags & MSG_TRUNC ? 1 : msgs[i].msg_len;
 		b->stride = b->len;
 		b->ecn = ECN_NOT_ECT;
-		read_control(u, &msgs[i].msg_hdr, b);
+		b->waited = 0;
+		read_control(u, &msgs[i].msg_hdr, b, wall);
 		burst_count(b);
 		addr_unmap(&b->from.remote);
 	}

@@ -15,6 +15,7 @@ struct udp_socket {
 	bool wants_gso;	  /* the kernel knows it, and we may ask for it */
 	bool has_gso;	  /* bursts leave by one call; a device may turn out to refuse it */
 	bool has_gro;
+	bool has_stamps;      /* the kernel notes when each message arrives */
 	uint32_t gso_refused; /* bursts that the kernel would not cut */
 	uint32_t gso_in_a_row;
 	uint32_t gso_skipped;  /* bursts sent one by one without asking */
@@ -44,9 +45,11 @@ void udp_local_addr(const struct udp_socket *u, struct addr *ret);
 int udp_send(struct udp_socket *u, const struct burst *b, uint32_t first,
 	     const struct endpoint *to);
 
+/* Has the kernel note when messages arrive, for a socket that is not read as soon as they do. */
+void udp_stamp(struct udp_socket *u);
 /*
- * Receives into up to UDP_BATCH bursts of `capacity` bytes each; fills len, stride, n and from
- * of as many as it returns. -EAGAIN if there is nothing, or another -errno.
+ * Receives into up to UDP_BATCH bursts of `capacity` bytes each; fills len, stride, n, from, ecn
+ * and waited of as many as it returns. -EAGAIN if there is nothing, or another -errno.
  */
 int udp_receive(struct udp_socket *u, struct burst **bursts, int n, size_t capacity);
 

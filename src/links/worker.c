@@ -133,13 +133,22 @@ static int batch_size(const struct link *l)
 	return (int)(n < l->sizes.receive_batch ? n : l->sizes.receive_batch);
 }
 
-static void note_lengths(struct link *l, struct burst *const *bursts, int n)
+/* What a batch tells of the next one. */
+static void note_batch(struct link *l, struct burst *const *bursts, int n, nsec_t now)
 {
+	nsec_t longest = atomic_load_explicit(&l->coalesce_longest, memory_order_relaxed);
+	uint64_t datagrams = 0;
 	size_t bytes = 0;
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		datagrams += bursts[i]->n;
 		bytes += bursts[i]->len;
+	}
 	l->message_bytes = bytes / (size_t)n;
+	l->gathers_until = coalesce_until(&l->coalesce, datagrams, longest, now);
+	/* Path control is to see when they came, and not when they were taken. */
+	if (l->gathers_until && !l->socket.has_stamps)
+		udp_stamp(&l->socket);
 }
 
 static bool are_too_many_under_way(const struct link *l)
@@ -172,7 +181,6 @@ static int take_batch(struct link_worker *w)
 		link_tell_failure(l, 0, -got);
 	if (got <= 0)
 		return 0;
-	note_lengths(l, w->spare, got);
 	if (l->socket.overflow != overflow)
 		count_overflow(l, l->socket.overflow - overflow);
 	return got;
@@ -193,7 +201,7 @@ static struct burst *work_on(struct link_worker *w, int got, nsec_t now)
 		datagrams += b->n;
 		bytes += b->len;
 		b->link = l;
-		b->received = now;
+		b->received = now - b->waited;
 		w->spare[i] = NULL;
 		*end = l->calls->received(l->ctx, w, b);
 		while (*end)
@@ -207,13 +215,13 @@ static struct burst *work_on(struct link_worker *w, int got, nsec_t now)
 	return first;
 }
 
-/* In the worker that passes it on: the time of receiving is in the bursts. */
+/* In the worker that passes it on. */
 static void deliver(void *ctx, struct burst *chain)
 {
 	struct link_worker *w = ctx;
 
 	if (chain)
-		w->link->calls->deliver(w->link->ctx, w, chain, chain->received);
+		w->link->calls->deliver(w->link->ctx, w, chain, clock_now());
 }
 
 /* Receives one batch and hands it on; returns how many messages came. */
@@ -227,6 +235,7 @@ static int receive_some(struct link_worker *w)
 	if (!got)
 		return 0;
 	now = clock_now();
+	note_batch(l, w->spare, got, now);
 	sieve_look(&l->sieve, l->socket.fd, w->spare, got, now);
 	if (l->n_workers == 1) {
 		deliver(w, work_on(w, got, now));
@@ -267,11 +276,11 @@ static bool has_work(struct link_worker *w)
 }
 
 /* What it waits for at the socket. */
-static short socket_events(const struct link_worker *w)
+static short socket_events(const struct link_worker *w, bool gathers)
 {
 	short events = 0;
 
-	if (w->is_leading && !w->is_without_buffers)
+	if (w->is_leading && !w->is_without_buffers && !gathers)
 		events |= POLLIN;
 	if (w->number == 0 && atomic_load(&w->link->is_blocked))
 		events |= POLLOUT;
@@ -282,8 +291,11 @@ static void wait_for_work(struct link_worker *w, nsec_t until, nsec_t now)
 {
 	struct link *l = w->link;
 	struct pollfd fds[2] = {{.fd = w->waker.fd, .events = POLLIN}, {.fd = -1}};
+	bool gathers = w->is_leading && now < l->gathers_until;
 	struct timespec timeout;
 
+	if (gathers)
+		until = nsec_min(until, l->gathers_until);
 	/* What has come stays in the socket; nobody tells when there are buffers again. */
 	if (w->is_without_buffers)
 		until = nsec_min(until, now + BUFFER_RETRY);
@@ -294,12 +306,12 @@ static void wait_for_work(struct link_worker *w, nsec_t until, nsec_t now)
 		waker_awake(&w->waker);
 		return;
 	}
-	fds[1].events = socket_events(w);
+	fds[1].events = socket_events(w, gathers);
 	/* Who does not wait for it must not look at it: the first worker may change it. */
-	if (w->is_leading || fds[1].events)
+	if ((w->is_leading && !gathers) || fds[1].events)
 		fds[1].fd = l->socket.fd;
 	ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL);
-	if (w->is_leading && (fds[1].revents || w->is_without_buffers))
+	if (w->is_leading && (fds[1].revents || w->is_without_buffers || gathers))
 		l->may_read = true;
 	waker_awake(&w->waker);
 }

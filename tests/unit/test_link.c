@@ -313,6 +313,14 @@ START_TEST(order_is_kept_within_and_between_bursts)
 }
 END_TEST
 
+START_TEST(what_gathers_in_the_socket_is_all_taken_in_order)
+{
+	link_set_round_trip(&remote.link, NSEC_PER_SEC);
+	send_numbers(MANY / 4, 1);
+	ck_assert_uint_eq(atomic_load(&remote.n_disorder), 0);
+}
+END_TEST
+
 /* The worker is asleep: nobody but the pusher can have sent it. */
 START_TEST(whoever_queues_sends_at_once)
 {
@@ -616,6 +624,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, without_a_socket_it_drops_and_counts);
 	tcase_add_test(t, order_is_kept);
 	tcase_add_test(t, order_is_kept_within_and_between_bursts);
+	tcase_add_test(t, what_gathers_in_the_socket_is_all_taken_in_order);
 	tcase_add_test(t, whoever_queues_sends_at_once);
 	tcase_add_test(t, nothing_is_left_behind_when_several_queue);
 	tcase_add_test(t, whoever_waits_for_room_is_told);

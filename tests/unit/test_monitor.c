@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "dataplane/probe_internal.h"
 #include "handmade.h"
 
 static bool has_no_offloads; /* the system is too old to know them */
@@ -184,6 +185,35 @@ START_TEST(port_that_is_taken_ends_it_without_a_thread_left)
 }
 END_TEST
 
+/* How long datagrams may gather on a link, a good second after its path was measured. */
+static nsec_t gathering_time(unsigned link, nsec_t round_trip)
+{
+	static nsec_t now = T0;
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		struct probe_path *pp = net.bonds[0]->probe->paths[i];
+
+		if (!pp || pp->path->link != net.links[link])
+			continue;
+		pp->health.state = HEALTH_UP;
+		pp->health.rtt_min = round_trip;
+	}
+	now += 2 * NSEC_PER_SEC;
+	monitor_work(net.monitor, now);
+	return atomic_load(&net.links[link]->coalesce_longest);
+}
+
+START_TEST(links_learn_how_far_away_their_peers_are)
+{
+	handmade_endpoint(0, "192.0.2.1", 51820);
+	handmade_begin();
+	ck_assert_int_eq(monitor_prepare(net.monitor, T0), 0);
+	ck_assert_int_eq(gathering_time(1, 10 * NSEC_PER_MSEC), 500 * NSEC_PER_USEC);
+	ck_assert_int_eq(atomic_load(&net.links[0]->coalesce_longest), 0); /* no path is up */
+	ck_assert_int_eq(gathering_time(1, NSEC_PER_MSEC), 0);
+}
+END_TEST
+
 START_TEST(full_queue_of_events_refuses)
 {
 	const struct event e = {.kind = EVENT_FAILED, .link = NULL, .path_id = 0};
@@ -250,6 +280,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, socket_of_a_vanished_device_is_closed_and_opened_anew);
 	tcase_add_test(t, socket_outlives_errors_of_single_destinations);
 	tcase_add_test(t, port_that_is_taken_ends_it_without_a_thread_left);
+	tcase_add_test(t, links_learn_how_far_away_their_peers_are);
 	tcase_add_test(t, full_queue_of_events_refuses);
 	tcase_add_test(t, peer_that_sends_nothing_but_frames_leaves_room_for_others);
 	suite_add_tcase(s, t);

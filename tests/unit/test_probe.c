@@ -386,6 +386,41 @@ START_TEST(configured_path_makes_no_room)
 }
 END_TEST
 
+/* What is known of each link after the probe has been asked. */
+static nsec_t *nearest_of(nsec_t before)
+{
+	static nsec_t nearest[2];
+
+	nearest[0] = nearest[1] = before;
+	probe_find_nearest(probe, nearest);
+	return nearest;
+}
+
+START_TEST(nearest_of_a_link_has_the_shortest_round_trip_of_paths_that_are_up)
+{
+	begin_bonded();
+	run_for(SECONDS(5));
+	ck_assert_int_gt(nearest_of(NSEC_NEVER)[0], 0);
+	ck_assert_int_eq(nearest_of(NSEC_NEVER)[0], find(0, "192.0.2.1")->health.rtt_min);
+	ck_assert_int_eq(nearest_of(1)[0], 1);
+	answers[1] = false;
+	run_for(SECONDS(20));
+	ck_assert_int_lt(nearest_of(NSEC_NEVER)[0], NSEC_NEVER);
+	ck_assert_int_eq(nearest_of(NSEC_NEVER)[1], NSEC_NEVER);
+}
+END_TEST
+
+/* It is not pinged. */
+START_TEST(stock_peer_may_be_near)
+{
+	begin(2, "192.0.2.1", MULTILINK_NO);
+	probe_session(probe, now);
+	hear(0, "192.0.2.1");
+	ck_assert_int_eq(find(0, "192.0.2.1")->health.state, HEALTH_UP);
+	ck_assert_int_eq(nearest_of(NSEC_NEVER)[0], 0);
+}
+END_TEST
+
 START_TEST(name_is_resolved_beside_the_monitor)
 {
 	begin(1, "localhost", MULTILINK_AUTO);
@@ -450,6 +485,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, paths_are_learnt_only_as_far_as_there_are_slots);
 	tcase_add_test(t, learnt_path_that_is_down_for_longest_makes_room);
 	tcase_add_test(t, configured_path_makes_no_room);
+	tcase_add_test(t, nearest_of_a_link_has_the_shortest_round_trip_of_paths_that_are_up);
+	tcase_add_test(t, stock_peer_may_be_near);
 	tcase_add_test(t, name_is_resolved_beside_the_monitor);
 	tcase_add_test(t, name_that_cannot_be_resolved_is_tried_again_later);
 	suite_add_tcase(s, t);

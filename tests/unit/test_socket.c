@@ -522,6 +522,37 @@ static void send_marked(const char *ip)
 	}
 }
 
+/* Sends one, which is taken after so long; returns how long it says that it has waited. */
+static nsec_t waited_for(const struct endpoint *to, nsec_t time)
+{
+	nsec_t begin;
+
+	fill(1, 40, 40);
+	send_all(&here, to);
+	for (begin = clock_now(); clock_now() - begin < time;)
+		;
+	ck_assert_int_eq(receive(&there), 1);
+	return in[0]->waited;
+}
+
+/* The system begins to stamp some time after it was asked to. */
+START_TEST(how_long_a_message_has_waited_is_told_once_it_was_asked_for)
+{
+	const char *ip = loopbacks[_i];
+	struct endpoint to;
+	nsec_t waited;
+
+	connect_over(ip);
+	to = endpoint_of(&there, ip);
+	ck_assert_int_eq(waited_for(&to, 5 * NSEC_PER_MSEC), 0);
+	udp_stamp(&there);
+	ck_assert(there.has_stamps);
+	while ((waited = waited_for(&to, 5 * NSEC_PER_MSEC)) < 5 * NSEC_PER_MSEC)
+		;
+	ck_assert_int_lt(waited, NSEC_PER_SEC);
+}
+END_TEST
+
 START_TEST(congestion_marks_cross)
 {
 	const char *ip = loopbacks[_i];
@@ -646,6 +677,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, wildcard_socket_answers_from_the_address_that_was_asked);
 	tcase_add_test(t, dual_stack_socket_answers_ipv4_from_the_address_that_was_asked);
 	tcase_add_test(t, dual_stack_socket_takes_ipv6_too);
+	tcase_add_loop_test(t, how_long_a_message_has_waited_is_told_once_it_was_asked_for, 0, 2);
 	tcase_add_loop_test(t, congestion_marks_cross, 0, 2);
 	tcase_add_loop_test(t, dual_stack_socket_has_congestion_marks_of_both_families, 0, 2);
 	tcase_add_test(t, ipv6_socket_takes_no_ipv4);

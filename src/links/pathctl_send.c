@@ -111,6 +111,18 @@ static void note_idle(struct pathctl *c, const struct sent_record *next)
 	c->last_sent = next->at;
 }
 
+/*
+ * For how long the path is busy with it. What waits for no pace, as repairs and copies, is on the
+ * path for as long as the capacity says: at the rate of a drain it would owe more than that, and
+ * would still do so when the drain is over.
+ */
+static nsec_t pace(const struct pathctl *c, uint64_t bytes, nsec_t now)
+{
+	bool is_ahead = c->next_send > now;
+
+	return duration((double)bytes, is_ahead ? larger(c->rate, c->capacity) : c->rate);
+}
+
 void pathctl_sent(struct pathctl *c, enum sent_kind kind, uint32_t session, uint64_t counter,
 		  uint32_t packets, uint64_t bytes, nsec_t now)
 {
@@ -123,7 +135,7 @@ void pathctl_sent(struct pathctl *c, enum sent_kind kind, uint32_t session, uint
 
 	note_idle(c, &next);
 	sentlog_add(&c->sent, &next);
-	c->next_send = nsec_max(c->next_send, now - PACE_CREDIT) + duration((double)bytes, c->rate);
+	c->next_send = nsec_max(c->next_send, now - PACE_CREDIT) + pace(c, bytes, now);
 }
 
 static nsec_t patience(const struct pathctl *c)

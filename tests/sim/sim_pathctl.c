@@ -502,6 +502,29 @@ START_TEST(copies_show_that_the_queue_has_gone)
 }
 END_TEST
 
+/* As repairs of what a dead path took along, and copies of a call. */
+START_TEST(what_waits_for_no_pace_owes_what_it_takes_on_the_path)
+{
+	const double bytes = 40.0 * PACKET_BYTES;
+	struct run r;
+	nsec_t before;
+
+	run_begin(&r, 1, MBIT(10), 30 * NSEC_PER_MSEC);
+	measure(&r, NSEC_PER_SEC);
+	*simnet_path(r.net, FORWARD) =
+		(struct simnet_path){.rate_bps = MBIT(2), .delay = MSEC(30), .queue = MSEC(500)};
+	while (r.ctl.rate > r.ctl.capacity / 2)
+		measure(&r, NSEC_PER_MSEC);
+	send_burst(&r, 1);
+	before = r.ctl.next_send;
+	ck_assert_int_gt(before, simnet_now(r.net));
+	send_burst(&r, 40);
+	ck_assert_double_le((double)(r.ctl.next_send - before) / NSEC_PER_SEC,
+			    1.01 * bytes / r.ctl.capacity);
+	simnet_free(r.net);
+}
+END_TEST
+
 /* As a TCP flow that has ended its slow start early, and grows slowly from there on. */
 START_TEST(who_wants_little_more_than_the_path_gives_fills_no_queue)
 {
@@ -714,6 +737,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_fast_path_that_becomes_slow_is_paced);
 	tcase_add_test(t, a_queue_is_gone_when_it_had_the_time_to_empty);
 	tcase_add_test(t, copies_show_that_the_queue_has_gone);
+	tcase_add_test(t, what_waits_for_no_pace_owes_what_it_takes_on_the_path);
 	tcase_add_test(t, who_wants_little_more_than_the_path_gives_fills_no_queue);
 	tcase_add_loop_test(t, a_path_that_becomes_longer_is_filled_again, 0, 4);
 	tcase_add_test(t, a_dead_path_is_silent_soon_and_costs_no_more_than_its_window);

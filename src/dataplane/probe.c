@@ -139,10 +139,12 @@ void probe_find_nearest(const struct probe *p, nsec_t *nearest)
 {
 	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		const struct probe_path *pp = p->paths[i];
-		nsec_t *least = pp ? &nearest[pp->path->link->number] : NULL;
+		nsec_t *least;
 
-		if (pp && pp->health.state == HEALTH_UP)
-			*least = nsec_min(*least, pp->health.rtt_min);
+		if (!pp || pp->health.state != HEALTH_UP)
+			continue;
+		least = &nearest[pp->path->link->number];
+		*least = nsec_min(*least, pp->health.rtt_min);
 	}
 }
 

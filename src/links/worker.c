@@ -133,7 +133,7 @@ static int batch_size(const struct link *l)
 	return (int)(n < l->sizes.receive_batch ? n : l->sizes.receive_batch);
 }
 
-/* What a batch tells of the next one. */
+/* Counts a batch, and what it tells of the next one. */
 static void note_batch(struct link *l, struct burst *const *bursts, int n, nsec_t now)
 {
 	nsec_t longest = atomic_load_explicit(&l->coalesce_longest, memory_order_relaxed);
@@ -144,6 +144,8 @@ static void note_batch(struct link *l, struct burst *const *bursts, int n, nsec_
 		datagrams += bursts[i]->n;
 		bytes += bursts[i]->len;
 	}
+	atomic_fetch_add_explicit(&l->rx_datagrams, datagrams, memory_order_relaxed);
+	atomic_fetch_add_explicit(&l->rx_bytes, bytes, memory_order_relaxed);
 	l->message_bytes = bytes / (size_t)n;
 	l->gathers_until = coalesce_until(&l->coalesce, datagrams, longest, now);
 	/* Path control is to see when they came, and not when they were taken. */
@@ -192,14 +194,10 @@ static struct burst *work_on(struct link_worker *w, int got, nsec_t now)
 	struct link *l = w->link;
 	struct burst *first = NULL;
 	struct burst **end = &first;
-	uint64_t datagrams = 0;
-	uint64_t bytes = 0;
 
 	for (int i = 0; i < got; i++) {
 		struct burst *b = w->spare[i];
 
-		datagrams += b->n;
-		bytes += b->len;
 		b->link = l;
 		b->received = now - b->waited;
 		w->spare[i] = NULL;
@@ -210,8 +208,6 @@ static struct burst *work_on(struct link_worker *w, int got, nsec_t now)
 	/* The rest moves to the front, where fill_spare() looks for it. */
 	memmove(w->spare, w->spare + got, (size_t)(UDP_BATCH - got) * sizeof(w->spare[0]));
 	memset(w->spare + UDP_BATCH - got, 0, (size_t)got * sizeof(w->spare[0]));
-	atomic_fetch_add_explicit(&l->rx_datagrams, datagrams, memory_order_relaxed);
-	atomic_fetch_add_explicit(&l->rx_bytes, bytes, memory_order_relaxed);
 	return first;
 }
 
@@ -275,12 +271,24 @@ static bool has_work(struct link_worker *w)
 	return has_turn(l);
 }
 
+/* Until when it leaves what comes in the socket, though it leads; 0: it waits for it. */
+static nsec_t left_until(const struct link_worker *w, nsec_t now)
+{
+	const struct link *l = w->link;
+
+	if (!w->is_leading)
+		return 0;
+	if (w->is_without_buffers)
+		return now + BUFFER_RETRY; /* nobody tells when there are some again */
+	return now < l->gathers_until ? l->gathers_until : 0;
+}
+
 /* What it waits for at the socket. */
-static short socket_events(const struct link_worker *w, bool gathers)
+static short socket_events(const struct link_worker *w, bool is_left)
 {
 	short events = 0;
 
-	if (w->is_leading && !w->is_without_buffers && !gathers)
+	if (w->is_leading && !is_left)
 		events |= POLLIN;
 	if (w->number == 0 && atomic_load(&w->link->is_blocked))
 		events |= POLLOUT;
@@ -291,14 +299,11 @@ static void wait_for_work(struct link_worker *w, nsec_t until, nsec_t now)
 {
 	struct link *l = w->link;
 	struct pollfd fds[2] = {{.fd = w->waker.fd, .events = POLLIN}, {.fd = -1}};
-	bool gathers = w->is_leading && now < l->gathers_until;
+	nsec_t left = left_until(w, now);
 	struct timespec timeout;
 
-	if (gathers)
-		until = nsec_min(until, l->gathers_until);
-	/* What has come stays in the socket; nobody tells when there are buffers again. */
-	if (w->is_without_buffers)
-		until = nsec_min(until, now + BUFFER_RETRY);
+	if (left)
+		until = nsec_min(until, left);
 	timeout = timespec_of(nsec_max(until - now, 0));
 
 	waker_sleep(&w->waker);
@@ -306,12 +311,12 @@ static void wait_for_work(struct link_worker *w, nsec_t until, nsec_t now)
 		waker_awake(&w->waker);
 		return;
 	}
-	fds[1].events = socket_events(w, gathers);
+	fds[1].events = socket_events(w, left);
 	/* Who does not wait for it must not look at it: the first worker may change it. */
-	if ((w->is_leading && !gathers) || fds[1].events)
+	if (fds[1].events)
 		fds[1].fd = l->socket.fd;
 	ppoll(fds, 2, until == NSEC_NEVER ? NULL : &timeout, NULL);
-	if (w->is_leading && (fds[1].revents || w->is_without_buffers || gathers))
+	if (w->is_leading && (fds[1].revents || left))
 		l->may_read = true;
 	waker_awake(&w->waker);
 }

@@ -29,6 +29,8 @@ struct aead_key {
 };
 
 extern const struct aead_backend aead_openssl;
+/* Of the same name, so that it takes the place of the other where that fails the check. */
+extern const struct aead_backend aead_openssl_by_init;
 extern const struct aead_backend aead_ipsec_mb; /* only with HAVE_IPSEC_MB */
 
 /*
@@ -40,8 +42,8 @@ int aead_check(const struct aead_backend *backend);
 
 /*
  * The first of the list that is preferable on this CPU and passes the check, telling the log of
- * those that fail it; or, where one is `wanted` by name, that one or none. 0, -ENOENT if none
- * has that name, or what aead_check() returned last.
+ * those that fail it; or, where a name is `wanted`, the first of that name that passes, or none.
+ * 0, -ENOENT if none has that name, or what aead_check() returned last.
  */
 int aead_choose(const struct aead_backend **ret, const struct aead_backend *const *list, size_t n,
 		const char *wanted);

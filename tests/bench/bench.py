@@ -184,6 +184,8 @@ class Bench:
                     tunnels[subject.name] = tunnel
             time.sleep(0.5)
             idle = {name: tunnel.resident_mb() for name, tunnel in tunnels.items()}
+            for tunnel in tunnels.values():
+                tunnel.forget_peak()
             for load, subject in self.turns(mode):
                 if subject.name in tunnels:
                     with ForeignUse(tunnels.values(), self.foreign):

@@ -36,7 +36,7 @@ METRICS = {
     "idle_cpu": ("CPU, % of a core", 2),
     "idle_mb": ("idle, MB", 1),
     "loaded_mb": ("after load, MB", 1),
-    "peak_mb": ("peak, MB", 1),
+    "peak_mb": ("peak under load, MB", 1),
 }
 WITHOUT_RATIO = {"retransmits", "lost_percent", "kept_percent", "flood_kpps"}
 MODES = {

@@ -93,8 +93,13 @@ class Tunnel:
                 "idle_cpu": max(100 * (sum(map(_cpu_ticks, pids)) - ticks) / TICKS / seconds
                                 for pids, (_, ticks) in zip(self.ends, before))}
 
+    def forget_peak(self):
+        """From now on the kernel notes anew what each process has at most."""
+        for pid in self.pids:
+            pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
     def peak_mb(self):
-        """Of the larger end: what its processes had at most, each by itself, together."""
+        """Of the larger end: what its processes had at most since forget_peak(), each by itself, together."""
         return max((sum(_memory_bytes(pid, "VmHWM") for pid in pids) / 1e6 for pids in self.ends if pids),
                    default=None)
 

@@ -114,8 +114,10 @@ static void take_read(struct reader *r, const struct virtio_net_hdr *header, siz
 		drops_add(&r->network->drops, DROP_tx_no_buffer, 1);
 		return;
 	}
-	if (len <= SPARSE_BYTES && !inner_is_bare_ack(r->read->data, len))
+	if (len <= SPARSE_BYTES && !inner_is_bare_ack(r->read->data, len)) {
+		r->small_at = r->now;
 		atomic_store_explicit(&o->spread->small_at, r->now, memory_order_relaxed);
+	}
 	if (split_begin(&r->read->split, header, r->read->data, len) < 0)
 		drops_add(&r->network->drops, DROP_tx_malformed, 1);
 	else

@@ -35,11 +35,13 @@ struct reader {
 	struct errands errands;
 	pthread_mutex_t turn; /* guards what follows */
 	nsec_t now;
+	nsec_t small_at;     /* when it read a packet that is not to wait long */
 	struct parcel *read; /* what the queue is read into */
 	struct filling open; /* the burst that packets go into */
 	struct outlet *busy; /* those with something waiting, through next_busy */
 	struct outlet *last; /* the last one that something was queued for; NULL */
 	struct log_limit no_path_limit;
+	bool is_patient; /* its thread's own */
 	/* atomic */
 	_Alignas(64) _Atomic bool has_kick;
 	_Atomic bool is_waiting; /* a report may be what it waits for */

@@ -300,7 +300,9 @@ static nsec_t watch_deadlines(struct rx *r, nsec_t now)
 
 static nsec_t batch_done(void *ctx, struct link_worker *w, nsec_t now)
 {
-	(void)ctx;
+	const struct network *n = ctx;
+
+	tx_note_bulk(n->tx, w->is_patient);
 	return watch_deadlines(w->user, now);
 }
 

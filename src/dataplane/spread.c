@@ -10,8 +10,6 @@
 
 /* A copy of a burst goes over a silent path this often, to see whether it is back. */
 #define PROBE_INTERVAL (100 * NSEC_PER_MSEC)
-/* So long after a small packet another one is expected, which is not to wait long. */
-#define SMALL_MEMORY (NSEC_PER_SEC / 4)
 /* Only differences of arrivals mean something. Of so many bits, a few times can be added. */
 #define ARRIVAL_MASK ((1ULL << 60) - 1)
 
@@ -69,7 +67,7 @@ struct pathctl *spread_control(struct spread *s, const struct path_set *set,
 	}
 	if (*c) {
 		(*c)->cap = (double)e->rate / 8;
-		(*c)->is_shared = small_at && now - small_at < SMALL_MEMORY;
+		(*c)->is_shared = small_at && now - small_at < SPREAD_SMALL_MEMORY;
 	}
 	return *c;
 }

@@ -18,6 +18,9 @@
 #include "links/sched.h"
 #include "wire/frame.h"
 
+/* So long after a small packet another one is expected, which is not to wait long. */
+#define SPREAD_SMALL_MEMORY (NSEC_PER_SEC / 4)
+
 /* Links with something queued, for which link_flush() has not been called yet. */
 struct unsent {
 	struct link *links[PATHS_MAX];

@@ -29,6 +29,7 @@ struct posted_frame {
 struct tx {
 	struct network *network;
 	_Atomic bool stop;
+	_Atomic bool is_bulk;  /* what the link that received last carries */
 	struct ring *frames;   /* for the first reader */
 	uint32_t peers_frames; /* of each peer at the most */
 	struct reader *readers;
@@ -239,6 +240,14 @@ static void sleep_until_work(struct reader *r, struct pollfd *fds)
 	pthread_mutex_lock(&r->turn);
 }
 
+/* Unless there are packets about that are not to wait long. */
+static void choose_patience(struct reader *r)
+{
+	bool is_bulk = atomic_load_explicit(&r->tx->is_bulk, memory_order_relaxed);
+
+	thread_set_patient(&r->is_patient, is_bulk && r->now - r->small_at >= SPREAD_SMALL_MEMORY);
+}
+
 static void wait_for_work(struct reader *r)
 {
 	bool was_held_up = reader_is_held_up(r);
@@ -248,6 +257,7 @@ static void wait_for_work(struct reader *r)
 		{.fd = is_reading ? r->bell.fd : -1, .events = POLLIN},
 	};
 
+	choose_patience(r);
 	atomic_store_explicit(&r->is_waiting, r->busy != NULL, memory_order_relaxed);
 	atomic_store_explicit(&r->is_held_up, was_held_up, memory_order_relaxed);
 	waker_sleep(&r->waker);
@@ -302,6 +312,12 @@ static void run(void *arg)
 		wait_for_work(r);
 	}
 	pthread_mutex_unlock(&r->turn);
+}
+
+void tx_note_bulk(struct tx *t, bool is_bulk)
+{
+	if (atomic_load_explicit(&t->is_bulk, memory_order_relaxed) != is_bulk)
+		atomic_store_explicit(&t->is_bulk, is_bulk, memory_order_relaxed);
 }
 
 bool tx_expect_answer(struct tx *t)

@@ -44,5 +44,7 @@ bool tx_post_frame(struct tx *t, struct bond *bond, const struct frame *frame, n
  */
 bool tx_expect_answer(struct tx *t);
 void tx_read_answer(struct tx *t);
+/* A link's worker: is what its link carries bulk (links/bulk.h)? Then the readers are patient. */
+void tx_note_bulk(struct tx *t, bool is_bulk);
 /* A reader: flow queues that were full have room again. */
 void tx_wake_held_up(struct tx *t);

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "links/bulk.h"
 #include "links/coalesce.h"
 #include "links/sieve.h"
 #include "links/socket.h"
@@ -71,6 +72,7 @@ struct link_worker {
 	struct burst *spare[UDP_BATCH];
 	bool is_leading; /* it has the lead, see worker.c */
 	bool is_without_buffers;
+	bool is_patient; /* because what comes is bulk */
 };
 
 struct link {
@@ -91,6 +93,7 @@ struct link {
 	bool may_read;
 	size_t message_bytes; /* on average, of those received last; 0: none yet */
 	struct coalesce coalesce;
+	struct bulk bulk;
 	nsec_t gathers_until; /* what comes is left in the socket; 0: it is taken at once */
 	struct sieve sieve;
 	struct turnstile order; /* of the batches, where there are several workers */

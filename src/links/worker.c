@@ -220,6 +220,16 @@ static void deliver(void *ctx, struct burst *chain)
 		w->link->calls->deliver(w->link->ctx, w, chain, clock_now());
 }
 
+/* Where CPUs are what limits the speed, it leaves them to others for their turns. */
+static void note_bulk(struct link_worker *w, nsec_t now)
+{
+	struct link *l = w->link;
+	uint64_t bytes = atomic_load_explicit(&l->rx_bytes, memory_order_relaxed) +
+			 atomic_load_explicit(&l->tx_bytes, memory_order_relaxed);
+
+	thread_set_patient(&w->is_patient, bulk_look(&l->bulk, bytes, now));
+}
+
 /* Receives one batch and hands it on; returns how many messages came. */
 static int receive_some(struct link_worker *w)
 {
@@ -232,6 +242,7 @@ static int receive_some(struct link_worker *w)
 		return 0;
 	now = clock_now();
 	note_batch(l, w->spare, got, now);
+	note_bulk(w, now);
 	sieve_look(&l->sieve, l->socket.fd, w->spare, got, now);
 	if (l->n_workers == 1) {
 		deliver(w, work_on(w, got, now));

@@ -79,6 +79,8 @@ static const int allowed[] = {
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(set_tid_address),
 	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getscheduler),
+	SCMP_SYS(sched_getparam),
 	SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_setaffinity),
 	SCMP_SYS(getcpu),
@@ -164,6 +166,8 @@ static const uint64_t ioctls[] = {TUNSETCARRIER, TUNSETOFFLOAD, TUNGETIFF,
 				  SIOCGIFINDEX,	 SIOCGIFNAME,	SIOCGIFFLAGS,
 				  SIOCOUTQ,	 FIONREAD,	FIONBIO};
 
+static const scmp_datum_t policies[] = {SCHED_OTHER, SCHED_BATCH};
+
 static const int families[] = {AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
 
 static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t n)
@@ -206,6 +210,10 @@ static int add_conditional(scmp_filter_ctx filter)
 	if (!r || r == -EDOM)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 				     SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+	/* Scheduling policies that everybody may have. */
+	for (size_t i = 0; !r && i < sizeof(policies) / sizeof(*policies); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sched_setscheduler), 1,
+				     SCMP_A1(SCMP_CMP_EQ, policies[i]));
 	return r;
 }
 

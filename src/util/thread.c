@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -60,6 +61,19 @@ unsigned thread_slot(void)
 {
 	assert(my_slot < THREAD_SLOTS);
 	return my_slot;
+}
+
+void thread_set_patient(bool *is_patient, bool wanted)
+{
+	struct sched_param param;
+	int policy;
+
+	if (*is_patient == wanted || pthread_getschedparam(pthread_self(), &policy, &param) ||
+	    policy != (wanted ? SCHED_OTHER : SCHED_BATCH))
+		return;
+	policy = wanted ? SCHED_BATCH : SCHED_OTHER;
+	if (pthread_setschedparam(pthread_self(), policy, &param) == 0)
+		*is_patient = wanted;
 }
 
 static void *thread_main(void *arg)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 
 /* How many threads may run at once; what is kept per thread is an array of this length. */
 #define THREAD_SLOTS 64
@@ -31,6 +32,13 @@ unsigned thread_slots_free(void);
 
 /* The calling thread's number, 0..THREAD_SLOTS-1. */
 unsigned thread_slot(void);
+
+/*
+ * A patient thread that wakes up lets whoever runs finish its turn, instead of interrupting it
+ * (SCHED_BATCH). Makes the calling thread so, or as it was; `is_patient` is where it notes what it
+ * is, false at first. A policy that somebody else has chosen for it stays.
+ */
+void thread_set_patient(bool *is_patient, bool wanted);
 
 /* The main thread, or a test, makes itself such a thread; 0 or -EAGAIN. */
 int thread_adopt(void);

@@ -220,7 +220,7 @@ static void deliver(void *ctx, struct burst *chain)
 		w->link->calls->deliver(w->link->ctx, w, chain, clock_now());
 }
 
-/* Where CPUs are what limits the speed, it leaves them to others for their turns. */
+/* Where CPUs are what limits the speed, it lets others finish their turns. */
 static void note_bulk(struct link_worker *w, nsec_t now)
 {
 	struct link *l = w->link;

@@ -12,10 +12,9 @@ import socket
 import pytest
 from bond import SERVER_IP, VTRUNKCTL, Keys, Pair, new_psk
 from lab import wait_until
-from traffic import is_listening
+from traffic import begin_iperf
 from wan import WanPair
 
-PORT = 5201
 ROUNDS = 10  # each makes two new paths, of which a peer has sixteen
 MOVES_BYTES = 1_000_000  # more than what may have been under way
 # What a change must not cost while one link stays. The others tell of congestion, of copies, or of the handshakes with
@@ -104,10 +103,8 @@ def wait_for_movement(pair, n_bytes=MOVES_BYTES):
 
 
 def begin_flow(pair):
-    pair.server_node.spawn("iperf3", "-s", "-1", "-p", PORT)
-    wait_until(lambda: is_listening(pair.server_node, PORT), 10, "iperf3 listens")
     # BBR takes a path that is longer all at once for a queue, for 10 s, whatever we do.
-    return pair.client_node.spawn("iperf3", "-c", SERVER_IP, "-p", PORT, "-t", 300, "--congestion", "cubic")
+    return begin_iperf(pair.client_node, pair.server_node, SERVER_IP, 300, "--congestion", "cubic")[0]
 
 
 @pytest.mark.parametrize("is_patient", [True, False], ids=["one link stays", "no link stays"])

@@ -20,7 +20,7 @@ import pytest
 from bond import (CLIENT_IP, CLIENT_IP6, PORT, SERVER_IP, Daemon, Keys, Pair, assert_no_key_was_told, endpoint,
                   engine_of, network_section, new_psk)
 from lab import wait_until
-from traffic import PingTrain, is_listening, ping_lost, wait_for_ping
+from traffic import PingTrain, begin_iperf, ping_lost, wait_for_ping
 
 
 def links(daemon):
@@ -178,12 +178,10 @@ def test_a_hundred_random_reloads_keep_session_and_flows(lab):
     seed = int(os.environ.get("VTRUNKD_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"VTRUNKD_SEED={seed}")
     changes = Changes(pair, seed)
-    pair.server_node.spawn("iperf3", "-s", "-1", "-p", "5201")
-    wait_until(lambda: is_listening(pair.server_node, 5201), 10, "iperf3 listens")
     handshakes = pair.client.peer()["handshakes"]
 
     with PingTrain(pair.client_node, SERVER_IP) as train:
-        flow = pair.client_node.spawn("iperf3", "-c", SERVER_IP, "-p", "5201", "-t", "20", "-b", "5M")
+        flow, _ = begin_iperf(pair.client_node, pair.server_node, SERVER_IP, 20, "--bitrate", "5M")
         for number in range(100):
             daemon, what = changes.one()
             daemon.write_config()

@@ -16,9 +16,15 @@ def several_workers(monkeypatch):
     monkeypatch.setattr(bond, "WORKERS", "3")
 
 
-def thread_names(daemon):
+def threads(daemon):
+    """The names of its children's threads, by their ids."""
     pids = daemon.node.run("pgrep", "-P", str(daemon.process.pid)).stdout.split()
-    return [comm.read_text().strip() for pid in pids for comm in pathlib.Path(f"/proc/{pid}/task").glob("*/comm")]
+    return {int(comm.parent.name): comm.read_text().strip()
+            for pid in pids for comm in pathlib.Path(f"/proc/{pid}/task").glob("*/comm")}
+
+
+def thread_names(daemon):
+    return list(threads(daemon).values())
 
 
 def assert_order_is_kept(pair, streams):

@@ -88,12 +88,17 @@ class PingTrain:
         return max((b - a for a, b in zip(times, times[1:])), default=0.0)
 
 
-def iperf(client, server, address, seconds=3, *options):
-    """Runs iperf3 through the tunnel; its JSON answer."""
+def begin_iperf(client, server, address, seconds, *options):
+    """Has iperf3 send through the tunnel: the processes of sender and listener."""
     listener = server.spawn("iperf3", "--server", "--one-off", "--bind", address, "--port", IPERF_PORT)
     wait_until(lambda: is_listening(server, IPERF_PORT), 5, "iperf3 listens")
-    sender = client.spawn("iperf3", "--client", address, "--port", IPERF_PORT, "--json", "--time", seconds,
-                          "--connect-timeout", 5000, *options)
+    return client.spawn("iperf3", "--client", address, "--port", IPERF_PORT, "--time", seconds,
+                        "--connect-timeout", 5000, *options), listener
+
+
+def iperf(client, server, address, seconds=3, *options):
+    """Runs iperf3 through the tunnel; its JSON answer."""
+    sender, listener = begin_iperf(client, server, address, seconds, "--json", *options)
     try:
         sender.wait(seconds + 20)
     finally:

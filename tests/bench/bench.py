@@ -59,9 +59,9 @@ def parse_arguments(arguments):
         prog="scripts/bench", description="Measures vtrunkd beside wireguard-go, in namespaces of its own.",
         epilog="See docs/benchmarks.md.")
     parser.add_argument("--quick", action="store_true", help="a selection, in under two minutes")
-    parser.add_argument("--only", metavar="NAME,...", type=lambda text: text.split(","),
+    parser.add_argument("--only", metavar="NAME,...", type=lambda text: text.split(","), action="extend",
                         help="only these measurements, such as tcp1,tcp4r-bbr,udp64,ping,links")
-    parser.add_argument("--skip", metavar="NAME,...", type=lambda text: text.split(","), default=[],
+    parser.add_argument("--skip", metavar="NAME,...", type=lambda text: text.split(","), action="extend", default=[],
                         help="without these implementations, such as raw")
     parser.add_argument("--peer", metavar="'NAME=COMMAND IFACE'", action="append", default=[],
                         help="another daemon that wg can configure; IFACE stands for its interface")

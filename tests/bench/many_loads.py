@@ -4,6 +4,7 @@
 import concurrent.futures
 import contextlib
 import signal
+import subprocess
 import sys
 
 from bond import BUILD, PORT
@@ -64,9 +65,9 @@ class Flood:
 
     def compare(self, before, flooded):
         return {"gbps": before["gbps"], "flooded_gbps": flooded["gbps"],
-                "kept_percent": 100 * flooded["gbps"] / before["gbps"],
-                **{metric: before[metric] for metric in LATENCY_METRICS},
-                **{f"flooded_{metric}": flooded[metric] for metric in (*LATENCY_METRICS, "steady_mbps")},
+                "kept_percent": 100 * flooded["gbps"] / before["gbps"] if before["gbps"] else None,
+                **{metric: before.get(metric) for metric in LATENCY_METRICS},
+                **{f"flooded_{metric}": flooded.get(metric) for metric in (*LATENCY_METRICS, "steady_mbps")},
                 "flood_kpps": flooded["flood_kpps"]}
 
     def beside(self, tunnel, seconds):
@@ -99,13 +100,28 @@ class FloodBeside(Flood):
 
 def established(tunnel, seconds):
     """What a peer with a session has of the tunnel."""
-    figures = {**times(ping(tunnel, seconds), 1e3, "us"), "gbps": gbps(Tcp(1, "cubic").transfer(tunnel, seconds))}
+    figures = {**pings(tunnel, seconds, ""), "gbps": goodput(Tcp(1, "cubic").transfer, tunnel, seconds)}
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        steady = executor.submit(iperf, tunnel.client, tunnel.server, tunnel.address, seconds + 1,
+        steady = executor.submit(goodput, iperf, tunnel.client, tunnel.server, tunnel.address, seconds + 1,
                                  "--congestion", "cubic", "--bitrate", f"{STEADY_MBPS}M")
-        during = times(ping(tunnel, seconds), 1e3, "us")
-    return {**figures, "steady_mbps": 1e3 * gbps(steady.result()),
-            **{f"steady_{metric}": during[metric] for metric in PING_METRICS}}
+        during = pings(tunnel, seconds, "steady_")
+    return {**figures, **during, "steady_mbps": 1e3 * steady.result()}
+
+
+def pings(tunnel, seconds, prefix):
+    """Nothing if too few are answered. Whether the daemons live is asked elsewhere."""
+    try:
+        return {prefix + metric: value for metric, value in times(ping(tunnel, seconds), 1e3, "us").items()}
+    except AssertionError:
+        return {}
+
+
+def goodput(transfer, *arguments):
+    """Gbit/s; 0 if the flow does not come about, which is a flood's success, or does not end in time."""
+    try:
+        return gbps(transfer(*arguments))
+    except (AssertionError, subprocess.TimeoutExpired):
+        return 0.0
 
 
 @contextlib.contextmanager

@@ -60,10 +60,9 @@ class Tcp:
                 "retransmits": answer["end"]["sum_sent"].get("retransmits", 0)}
 
     def transfer(self, tunnel, seconds):
-        options = ["--congestion", self.control, "--parallel", self.n_flows]
-        if self.is_reverse:
-            options.append("--reverse")
-        return iperf(tunnel.client, tunnel.server, tunnel.address, seconds, *options)
+        tunnel.use_congestion_control(self.control)
+        return iperf(tunnel.client, tunnel.server, tunnel.address, seconds, "--parallel", self.n_flows,
+                     *(["--reverse"] if self.is_reverse else []))
 
 
 class Udp:

@@ -7,7 +7,7 @@
  *   tcpstream sink ADDRESS PORT FLOWS INTERVAL_MS [mptcp]
  *       until the flows end, or SIGINT or SIGTERM; prints "TIME_NS BYTES", the latter being all
  *       that has arrived so far, in every interval from the time when all flows have come
- *   tcpstream source ADDRESS PORT FLOWS SECONDS CONGESTION_CONTROL [mptcp] [le=N]
+ *   tcpstream source ADDRESS PORT FLOWS SECONDS [mptcp] [le=N]
  *       then cuts them off; prints "RETRANSMITS", segments that were sent again
  *
  * With mptcp they are flows of Multipath TCP. The first N are marked as lower effort (DSCP 1). The
@@ -111,15 +111,12 @@ static int run_sink(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
-static int start_flow(const struct sockaddr_in *address, const char *control, const char *kind,
-		      bool is_lower_effort)
+static int start_flow(const struct sockaddr_in *address, const char *kind, bool is_lower_effort)
 {
 	const int tos = is_lower_effort ? TOS_LE : 0;
 	const struct timeval patience = {.tv_sec = CONNECT_SECONDS};
 	int fd = open_socket(kind);
 
-	need(!setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, (socklen_t)strlen(control)),
-	     control);
 	need(!setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), "SO_SNDTIMEO");
 	need(!setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)), "IP_TOS");
 	need(!connect(fd, (const struct sockaddr *)address, sizeof(*address)), "connect");
@@ -161,15 +158,15 @@ static int run_source(int argc, char **argv)
 	unsigned n = parse_flows(argv[4]), n_lower_effort = 0, retransmits = 0;
 	const char *kind = NULL;
 
-	for (int i = 7; i < argc; i++) {
+	for (int i = 6; i < argc; i++) {
 		if (strncmp(argv[i], "le=", 3) == 0)
 			n_lower_effort = (unsigned)atoi(argv[i] + 3);
 		else
 			kind = argv[i];
 	}
 	for (unsigned i = 0; i < n; i++)
-		flows[i] = (struct pollfd){start_flow(&address, argv[6], kind, i < n_lower_effort),
-					   POLLOUT, 0};
+		flows[i] =
+			(struct pollfd){start_flow(&address, kind, i < n_lower_effort), POLLOUT, 0};
 	fill_until(flows, n, now() + (int64_t)(atof(argv[5]) * NSEC));
 	for (unsigned i = 0; i < n; i++)
 		retransmits += cut_off(flows[i].fd);
@@ -182,11 +179,10 @@ int main(int argc, char **argv)
 	stop_on_signals();
 	if (argc >= 6 && strcmp(argv[1], "sink") == 0)
 		return run_sink(argc, argv);
-	if (argc >= 7 && strcmp(argv[1], "source") == 0)
+	if (argc >= 6 && strcmp(argv[1], "source") == 0)
 		return run_source(argc, argv);
 	fputs("usage: tcpstream sink ADDRESS PORT FLOWS INTERVAL_MS [mptcp]\n"
-	      "       tcpstream source ADDRESS PORT FLOWS SECONDS CONGESTION_CONTROL [mptcp] "
-	      "[le=N]\n",
+	      "       tcpstream source ADDRESS PORT FLOWS SECONDS [mptcp] [le=N]\n",
 	      stderr);
 	return 2;
 }

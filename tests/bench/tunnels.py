@@ -61,6 +61,11 @@ class Tunnel:
         """That many more peers of the server, which wgpeers plays."""
         set_by_wg(self.server_socket, peers_for_wg(n))
 
+    def use_congestion_control(self, control):
+        """By sockets that the traffic tools open from now on."""
+        for node in (self.client, self.server):
+            node.use_congestion_control(control)
+
     def cut_bursts(self):
         """From now on each datagram crosses the veth alone, as it does on most wires."""
         for cable in self.lab.cables:

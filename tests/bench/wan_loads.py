@@ -72,12 +72,12 @@ def _lines(process):
 class Bulk:
     """TCP flows from client to server."""
 
-    def __init__(self, tunnel, n_flows, control, seconds, lower_effort=0):
+    def __init__(self, tunnel, n_flows, seconds, lower_effort=0):
         kind = [tunnel.flow_kind]
         self.sink = tunnel.server.spawn(TCPSTREAM, "sink", ANY, TCP_PORT, n_flows, int(STEP * 500), *kind)
         wait_until(lambda: is_listening(tunnel.server, TCP_PORT), 5, "the sink listens")
         self.source = tunnel.client.spawn(TCPSTREAM, "source", tunnel.address, TCP_PORT, n_flows, seconds,
-                                          control, *kind, f"le={lower_effort}")
+                                          *kind, f"le={lower_effort}")
         wait_until(lambda: self.sink.output() or not self.source.is_running(), 10, "the flows have begun")
         self.times, self.bytes = [], []
 
@@ -143,7 +143,7 @@ class Clockwork(threading.Thread):
                 for (since, before), (at, after) in zip(self.seen[n], self.seen[n][1:])]
 
 
-def start_cross_traffic(tunnel, seconds, control):
+def start_cross_traffic(tunnel, seconds):
     """What others send on the links, if anybody does; the processes."""
     processes = []
     for cable, wire in zip(tunnel.lab.cables, tunnel.wires):
@@ -152,7 +152,7 @@ def start_cross_traffic(tunnel, seconds, control):
         there = cable.v4(tunnel.server)
         if wire.cross == "tcp":
             receiver = [TCPSTREAM, "sink", there, CROSS_PORT, 1, 1000]
-            sender = [TCPSTREAM, "source", there, CROSS_PORT, 1, seconds, control]
+            sender = [TCPSTREAM, "source", there, CROSS_PORT, 1, seconds]
         else:
             rate = int(wire.cross * 1e6 / 8 / (CROSS_BYTES + 28))
             receiver = [UDPFLOOD, "receive", there, CROSS_PORT]
@@ -167,23 +167,23 @@ class Run:
     """One load over one tunnel: its figures, and series over the time of the measurement."""
 
     def __init__(self, scenario, load, tunnel, seconds, control):
-        self.scenario, self.load, self.tunnel, self.seconds, self.control = scenario, load, tunnel, seconds, control
+        self.scenario, self.load, self.tunnel, self.seconds = scenario, load, tunnel, seconds
         self.n_flows = int(load.removeprefix("tcp")) if load.startswith("tcp") else 0
         self.metrics, self.series = {}, {}
         tunnel.settle()
+        tunnel.use_congestion_control(control)
         self.measure()
 
     def measure(self):
         lead = IDLE_SECONDS + (WARM_UP_SECONDS if self.n_flows else 0)
-        others = start_cross_traffic(self.tunnel, lead + self.seconds + 1, self.control)
+        others = start_cross_traffic(self.tunnel, lead + self.seconds + 1)
         rate = RATE_BESIDE_TCP if self.n_flows else self.scenario.probe_rate
         probe = Probe(self.tunnel, rate, lead + self.seconds)
         started = time.monotonic()
         time.sleep(IDLE_SECONDS)
         bulk = None
         if self.n_flows:
-            bulk = Bulk(self.tunnel, self.n_flows, self.control, WARM_UP_SECONDS + self.seconds + STEP,
-                        self.scenario.lower_effort)
+            bulk = Bulk(self.tunnel, self.n_flows, WARM_UP_SECONDS + self.seconds + STEP, self.scenario.lower_effort)
         self.bulk_start = time.monotonic()
         self.begin = self.bulk_start + (WARM_UP_SECONDS if bulk else 0)
         self.end = self.begin + self.seconds

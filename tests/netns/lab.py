@@ -89,7 +89,7 @@ class Process:
 
 
 class Node:
-    """A host: one network namespace. IPv6 addresses count at once, and there is no IPv6 noise."""
+    """A host: one network namespace. IPv6 addresses count at once, and there is no IPv6 noise. TCP has cubic."""
 
     def __init__(self, lab, name):
         self.lab = lab
@@ -101,6 +101,11 @@ class Node:
         self.ip("link set lo up")
         self.run("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0",
                  "net.ipv6.conf.default.accept_ra=0", "net.ipv6.conf.default.router_solicitations=0")
+        self.use_congestion_control("cubic")
+
+    def use_congestion_control(self, control):
+        """By sockets that are opened from now on. One that changes from bbr to another stays paced."""
+        self.run("sysctl", "-qw", f"net.ipv4.tcp_congestion_control={control}")
 
     def command(self, *arguments):
         return ["nsenter", f"--net={self.path}", *map(str, arguments)]

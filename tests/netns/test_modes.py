@@ -19,9 +19,10 @@ LINK_MBPS = 50
 @pytest.mark.parametrize("is_reverse", [False, True], ids=["upload", "download"])
 def test_aggregate_gives_one_tcp_flow_more_than_one_link(lab, is_reverse, congestion):
     pair = Pair(lab, "aggregate", rates=[f"{LINK_MBPS}mbit"] * 2)
-    options = ["--congestion", congestion] + (["--reverse"] if is_reverse else [])
+    for node in (pair.client_node, pair.server_node):
+        node.use_congestion_control(congestion)
 
-    mbps = tcp_mbps(pair.client_node, pair.server_node, SERVER_IP, 4, *options)
+    mbps = tcp_mbps(pair.client_node, pair.server_node, SERVER_IP, 4, *(["--reverse"] if is_reverse else []))
 
     assert mbps > 1.4 * LINK_MBPS
     counter = "rx_bytes" if is_reverse else "tx_bytes"

@@ -13,7 +13,6 @@
 #include "crypto/keys.h"
 
 /* With profile = small. */
-#define SMALL_RECEIVE_BUFFER (2 << 20)
 #define SMALL_SEND_BUFFER (256 << 10)
 
 static const struct section_kind *find_kind(const char *name)
@@ -207,7 +206,7 @@ static void apply_profile(struct config_draft *d)
 	for (size_t i = 0; i < d->n_links; i++) {
 		struct link_settings *l = &d->links[i].settings;
 
-		fill(&l->receive_buffer, is_small ? SMALL_RECEIVE_BUFFER : LINK_RECEIVE_BUFFER);
+		fill(&l->receive_buffer, LINK_RECEIVE_BUFFER);
 		fill(&l->send_buffer, is_small ? SMALL_SEND_BUFFER : LINK_SEND_BUFFER);
 	}
 	if (is_small && !strcmp(d->daemon.aead, AEAD_AUTO))

@@ -24,7 +24,7 @@ const struct network_sizes network_sizes_small = {
 	.reorder_packets = 512,
 	.repair_buffer = 768 << 10,
 	.handshake_queue = 128,
-	.event_queue = 64,
+	.event_queue = 128,
 	.link = {.receive_batch = 4, .queue = 16},
 };
 

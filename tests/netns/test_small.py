@@ -12,7 +12,7 @@ import pytest
 from bond import CLIENT_IP, SERVER_IP, Pair
 from lab import wait_until
 from test_service import IS_SANITIZED
-from traffic import ping_lost, transfer
+from traffic import iperf, ping_lost, transfer
 
 sys.path.insert(0, str(__file__).rsplit("/", 2)[0] + "/bench")
 from tunnels import resident_bytes  # noqa: E402
@@ -54,6 +54,16 @@ def test_small_daemon_stays_small_while_it_carries_data(lab):
             wait_until(lambda: resident_mb(daemon) < LIMIT_MB, 20, f"less than {LIMIT_MB} MB")
 
 
+def test_flows_that_are_not_paced_find_room_at_a_small_daemon(lab):
+    pair = small_pair(lab, rates=[None])
+    pair.start()
+
+    iperf(pair.client_node, pair.server_node, SERVER_IP, 3, "--parallel", 4)
+
+    for daemon in (pair.client, pair.server):
+        assert daemon.dropped("rx_socket_overflow") == 0
+
+
 def test_sizes_are_as_configured_and_the_least_ones_work(pair):
     least = {"buffers": 16, "queue_buffers": 4, "receive_batch": 1, "link_queue": 16, "reorder_packets": 64,
              "handshake_queue": 16, "event_queue": 32}
@@ -62,7 +72,7 @@ def test_sizes_are_as_configured_and_the_least_ones_work(pair):
     pair.client.sections["link wan1"]["receive_buffer"] = 200000
     pair.start()
     assert pair.client.network()["sizes"] == least
-    assert [link["receive_buffer"] for link in pair.client.network()["links"]] == [200000, 2 << 20]
+    assert [link["receive_buffer"] for link in pair.client.network()["links"]] == [200000, 4 << 20]
 
     transfer(pair.client_node, pair.server_node, SERVER_IP, 16 << 20)
     transfer(pair.server_node, pair.client_node, CLIENT_IP, 16 << 20)

@@ -48,9 +48,7 @@ int aead_choose(const struct aead_backend **ret, const struct aead_backend *cons
 			*ret = list[i];
 			return 0;
 		}
-		if (is_free)
-			log_warn("AEAD back-end %s fails its check (%s) and is not used",
-				 list[i]->name, strerror(-r));
+		log_warn("AEAD back-end %s fails its check (%s)", list[i]->name, strerror(-r));
 	}
 	return r;
 }

@@ -41,7 +41,7 @@ struct reader {
 	struct outlet *busy; /* those with something waiting, through next_busy */
 	struct outlet *last; /* the last one that something was queued for; NULL */
 	struct log_limit no_path_limit;
-	bool is_patient; /* its thread's own */
+	struct patience patience;
 	/* atomic */
 	_Alignas(64) _Atomic bool has_kick;
 	_Atomic bool is_waiting; /* a report may be what it waits for */

@@ -302,7 +302,7 @@ static nsec_t batch_done(void *ctx, struct link_worker *w, nsec_t now)
 {
 	const struct network *n = ctx;
 
-	tx_note_bulk(n->tx, w->is_patient);
+	tx_note_bulk(n->tx, w->patience.is_wanted);
 	return watch_deadlines(w->user, now);
 }
 

@@ -245,7 +245,7 @@ static void choose_patience(struct reader *r)
 {
 	bool is_bulk = atomic_load_explicit(&r->tx->is_bulk, memory_order_relaxed);
 
-	thread_set_patient(&r->is_patient, is_bulk && r->now - r->small_at >= SPREAD_SMALL_MEMORY);
+	thread_set_patient(&r->patience, is_bulk && r->now - r->small_at >= SPREAD_SMALL_MEMORY);
 }
 
 static void wait_for_work(struct reader *r)

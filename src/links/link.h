@@ -72,7 +72,7 @@ struct link_worker {
 	struct burst *spare[UDP_BATCH];
 	bool is_leading; /* it has the lead, see worker.c */
 	bool is_without_buffers;
-	bool is_patient; /* because what comes is bulk */
+	struct patience patience; /* wanted while the link carries bulk */
 };
 
 struct link {

@@ -227,7 +227,7 @@ static void note_bulk(struct link_worker *w, nsec_t now)
 	uint64_t bytes = atomic_load_explicit(&l->rx_bytes, memory_order_relaxed) +
 			 atomic_load_explicit(&l->tx_bytes, memory_order_relaxed);
 
-	thread_set_patient(&w->is_patient, bulk_look(&l->bulk, bytes, now));
+	thread_set_patient(&w->patience, bulk_look(&l->bulk, bytes, now));
 }
 
 /* Receives one batch and hands it on; returns how many messages came. */

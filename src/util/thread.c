@@ -63,17 +63,21 @@ unsigned thread_slot(void)
 	return my_slot;
 }
 
-void thread_set_patient(bool *is_patient, bool wanted)
+void thread_set_patient(struct patience *p, bool wanted)
 {
+	bool was_taken = p->is_taken;
 	struct sched_param param;
 	int policy;
 
-	if (*is_patient == wanted || pthread_getschedparam(pthread_self(), &policy, &param) ||
+	if (p->is_wanted == wanted)
+		return;
+	p->is_wanted = wanted;
+	p->is_taken = false;
+	if (was_taken == wanted || pthread_getschedparam(pthread_self(), &policy, &param) ||
 	    policy != (wanted ? SCHED_OTHER : SCHED_BATCH))
 		return;
 	policy = wanted ? SCHED_BATCH : SCHED_OTHER;
-	if (pthread_setschedparam(pthread_self(), policy, &param) == 0)
-		*is_patient = wanted;
+	p->is_taken = pthread_setschedparam(pthread_self(), policy, &param) == 0 && wanted;
 }
 
 static void *thread_main(void *arg)

@@ -33,12 +33,18 @@ unsigned thread_slots_free(void);
 /* The calling thread's number, 0..THREAD_SLOTS-1. */
 unsigned thread_slot(void);
 
+/* What a thread notes of its patience; all false at first. */
+struct patience {
+	bool is_wanted;
+	bool is_taken; /* the policy is by us */
+};
+
 /*
  * A patient thread that wakes up lets whoever runs finish its turn, instead of interrupting it
- * (SCHED_BATCH). Makes the calling thread so, or as it was; `is_patient` is where it notes what it
- * is, false at first. A policy that somebody else has chosen for it stays.
+ * (SCHED_BATCH). Makes the calling thread so, or as it was. A policy that somebody else has chosen
+ * for it stays; it is asked for when what is wanted changes.
  */
-void thread_set_patient(bool *is_patient, bool wanted);
+void thread_set_patient(struct patience *p, bool wanted);
 
 /* The main thread, or a test, makes itself such a thread; 0 or -EAGAIN. */
 int thread_adopt(void);

@@ -23,14 +23,14 @@ static void set_policy(int to)
 
 START_TEST(patient_thread_does_not_interrupt_until_it_is_prompt_again)
 {
-	bool is_patient = false;
+	struct patience p = {};
 
 	ck_assert_int_eq(policy(), SCHED_OTHER);
-	thread_set_patient(&is_patient, true);
-	ck_assert(is_patient);
+	thread_set_patient(&p, true);
+	ck_assert(p.is_taken);
 	ck_assert_int_eq(policy(), SCHED_BATCH);
-	thread_set_patient(&is_patient, false);
-	ck_assert(!is_patient);
+	thread_set_patient(&p, false);
+	ck_assert(!p.is_taken);
 	ck_assert_int_eq(policy(), SCHED_OTHER);
 }
 END_TEST
@@ -38,24 +38,39 @@ END_TEST
 START_TEST(policy_that_somebody_else_has_chosen_stays)
 {
 	const int chosen[] = {SCHED_BATCH, SCHED_IDLE};
-	bool is_patient = false;
+	struct patience p = {};
 
 	set_policy(chosen[_i]);
-	thread_set_patient(&is_patient, true);
-	ck_assert(!is_patient);
-	thread_set_patient(&is_patient, false);
+	thread_set_patient(&p, true);
+	ck_assert(!p.is_taken);
+	thread_set_patient(&p, false);
 	ck_assert_int_eq(policy(), chosen[_i]);
 }
 END_TEST
 
 START_TEST(policy_that_somebody_chooses_meanwhile_stays)
 {
-	bool is_patient = false;
+	struct patience p = {};
 
-	thread_set_patient(&is_patient, true);
+	thread_set_patient(&p, true);
 	set_policy(SCHED_IDLE);
-	thread_set_patient(&is_patient, false);
+	thread_set_patient(&p, false);
 	ck_assert_int_eq(policy(), SCHED_IDLE);
+}
+END_TEST
+
+START_TEST(policy_is_asked_for_when_what_is_wanted_changes)
+{
+	struct patience p = {};
+
+	set_policy(SCHED_IDLE);
+	thread_set_patient(&p, true);
+	set_policy(SCHED_OTHER);
+	thread_set_patient(&p, true);
+	ck_assert_int_eq(policy(), SCHED_OTHER);
+	thread_set_patient(&p, false);
+	thread_set_patient(&p, true);
+	ck_assert_int_eq(policy(), SCHED_BATCH);
 }
 END_TEST
 
@@ -67,6 +82,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, patient_thread_does_not_interrupt_until_it_is_prompt_again);
 	tcase_add_loop_test(t, policy_that_somebody_else_has_chosen_stays, 0, 2);
 	tcase_add_test(t, policy_that_somebody_chooses_meanwhile_stays);
+	tcase_add_test(t, policy_is_asked_for_when_what_is_wanted_changes);
 	suite_add_tcase(s, t);
 	return s;
 }

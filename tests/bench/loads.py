@@ -66,11 +66,11 @@ class Tcp:
 
 
 class Udp:
-    """A flood, unless it has a rate."""
+    """A flood, unless it has a rate; what is due of that is sent every `pace_us` microseconds."""
 
-    def __init__(self, name, title, size, segments=1, rate=0):
+    def __init__(self, name, title, size, segments=1, rate=0, pace_us=0):
         self.name, self.title = name, title
-        self.size, self.segments, self.rate = size, segments, rate
+        self.size, self.segments, self.rate, self.pace_us = size, segments, rate, pace_us
 
     def run(self, tunnel, seconds):
         receiver = tunnel.server.spawn(UDPFLOOD, "receive", tunnel.address, UDP_PORT,
@@ -78,7 +78,8 @@ class Udp:
         wait_until(lambda: tunnel.server.run("ss", "-Hlun", f"sport = :{UDP_PORT}").stdout, 5, "udpflood listens")
         with Cpu(tunnel) as cpu:
             sent = int(tunnel.client.run(UDPFLOOD, "send", tunnel.address, UDP_PORT, self.size - HEADERS_LEN,
-                                         seconds, self.segments, self.rate, seconds=seconds + 20).stdout)
+                                         seconds, self.segments, self.rate, self.pace_us,
+                                         seconds=seconds + 20).stdout)
             time.sleep(0.2)  # what is still on its way
         assert receiver.stop(signal.SIGINT) == 0, receiver.output()
         n_packets, active_seconds = receiver.output().split()
@@ -154,5 +155,6 @@ def all_loads(controls):
            for n_flows in (1, 4) for is_reverse in (False, True) for control in controls]
     udp = [Udp("udp64", "UDP 64 B, flood", 64), Udp("udp1400", "UDP 1400 B, flood", 1400),
            Udp("udpuso", "UDP 1400 B with USO, flood", 1400, USO_SEGMENTS),
-           Udp("udppaced", f"UDP 64 B, {PACED_RATE // 1000} k/s", 64, rate=PACED_RATE)]
+           Udp("udppaced", "UDP 64 B, 3 each 0.1 ms", 64, rate=PACED_RATE, pace_us=100),
+           Udp("udpbursts", "UDP 64 B, 30 each ms", 64, rate=PACED_RATE, pace_us=1000)]
     return [*tcp, *udp, Idle(), Ping(), *(LoadedPing(control, n_flows) for n_flows in (1, 4) for control in controls)]

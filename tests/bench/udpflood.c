@@ -6,9 +6,10 @@
  *
  *   udpflood receive ADDRESS PORT [gro]     until SIGINT or SIGTERM; prints "PACKETS SECONDS",
  *                                           the time being that from the first to the last
- *   udpflood send ADDRESS PORT BYTES SECONDS [SEGMENTS [RATE]]
+ *   udpflood send ADDRESS PORT BYTES SECONDS [SEGMENTS [RATE [PACE_US]]]
  *                                           prints "PACKETS"; SEGMENTS > 1 go by one UDP_SEGMENT
- *                                           send; RATE is in packets a second, 0 for a flood
+ *                                           send; RATE is in packets a second, 0 for a flood, and
+ *                                           what is due is sent every 100 or PACE_US microseconds
  */
 #include "tool.h"
 
@@ -20,7 +21,7 @@
 #define BATCH 64
 #define DATAGRAM_MAX 65507
 #define SOCKET_BUFFER (8 << 20)
-#define PACE_NS 100000 /* a paced sender sends what is due this often */
+#define PACE_US 100
 
 static int open_socket(void)
 {
@@ -128,20 +129,25 @@ static void send_all(int fd, struct batch *b, unsigned n)
 	}
 }
 
+struct pace {
+	uint64_t rate; /* sends a second; 0: a flood */
+	struct timespec sleep;
+};
+
 /* Waits until sends are due, and returns how many: up to a batch. */
-static unsigned wait_due(int64_t start, uint64_t n_sent, uint64_t rate)
+static unsigned wait_due(int64_t start, uint64_t n_sent, const struct pace *pace)
 {
-	const struct timespec pace = {.tv_nsec = PACE_NS};
 	uint64_t due;
 
-	if (rate == 0)
+	if (pace->rate == 0)
 		return BATCH;
-	while ((due = (uint64_t)(now() - start) * rate / NSEC) <= n_sent)
-		nanosleep(&pace, NULL);
+	while ((due = (uint64_t)(now() - start) * pace->rate / NSEC) <= n_sent)
+		nanosleep(&pace->sleep, NULL);
 	return due - n_sent < BATCH ? (unsigned)(due - n_sent) : BATCH;
 }
 
-static int flood(struct sockaddr_in remote, size_t len, double seconds, int segments, uint64_t rate)
+static int flood(struct sockaddr_in remote, size_t len, double seconds, int segments,
+		 const struct pace *pace)
 {
 	struct batch *b = new_batch(len * (size_t)segments, true);
 	int64_t start = now(), end = start + (int64_t)(seconds * NSEC);
@@ -154,7 +160,7 @@ static int flood(struct sockaddr_in remote, size_t len, double seconds, int segm
 		need(!setsockopt(fd, SOL_UDP, UDP_SEGMENT, &gso_size, sizeof(gso_size)),
 		     "UDP_SEGMENT");
 	while (now() < end) {
-		n = wait_due(start, n_sends, rate / (uint64_t)segments);
+		n = wait_due(start, n_sends, pace);
 		send_all(fd, b, n);
 		n_sends += n;
 	}
@@ -167,7 +173,7 @@ static int flood(struct sockaddr_in remote, size_t len, double seconds, int segm
 static int usage(void)
 {
 	fputs("usage: udpflood receive ADDRESS PORT [gro]\n"
-	      "       udpflood send ADDRESS PORT BYTES SECONDS [SEGMENTS [RATE]]\n",
+	      "       udpflood send ADDRESS PORT BYTES SECONDS [SEGMENTS [RATE [PACE_US]]]\n",
 	      stderr);
 	return 2;
 }
@@ -176,12 +182,14 @@ int main(int argc, char **argv)
 {
 	int segments = argc > 6 ? atoi(argv[6]) : 1;
 	long len = argc > 4 ? atol(argv[4]) : 0;
+	struct pace pace;
 
 	if (argc >= 4 && strcmp(argv[1], "receive") == 0)
 		return receive(argv[2], argv[3], argc > 4 && strcmp(argv[4], "gro") == 0);
 	if (argc < 6 || strcmp(argv[1], "send") != 0 || len < 1 || segments < 1 ||
 	    len * segments > DATAGRAM_MAX)
 		return usage();
-	return flood(parse_address(argv[2], argv[3]), (size_t)len, atof(argv[5]), segments,
-		     argc > 7 ? strtoull(argv[7], NULL, 10) : 0);
+	pace.rate = argc > 7 ? strtoull(argv[7], NULL, 10) / (uint64_t)segments : 0;
+	pace.sleep = (struct timespec){.tv_nsec = 1000 * (argc > 8 ? atol(argv[8]) : PACE_US)};
+	return flood(parse_address(argv[2], argv[3]), (size_t)len, atof(argv[5]), segments, &pace);
 }

@@ -12,12 +12,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-/* How long the remains of a daemon that was killed are waited for. */
-#define DYING_MS 2000
-#define DYING_STEP_MS 20
+/* How long a daemon that has the file is waited for. */
+#define ENDING_MS 2000
+#define ENDING_STEP_MS 20
 /* A number, an instance, newlines, and a zero behind them. */
 #define CONTENT_MAX (16 + INSTANCE_ID_LEN + 1)
 
@@ -148,30 +147,13 @@ int pidfile_take(struct pidfile *ret, const char *path, const char *instance,
 	return 0;
 }
 
-/* Also where nobody has taken note of its end yet. */
-static bool has_ended(pid_t pid)
-{
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	bool is_over;
-
-	if (fd < 0)
-		return errno == ESRCH;
-	is_over = poll(&p, 1, 0) > 0;
-	close(fd);
-	return is_over;
-}
-
-/* The engine of one that was killed holds its files a moment longer. */
 int pidfile_take_patiently(struct pidfile *ret, const char *path, const char *instance,
 			   struct pidfile_owner *ret_owner)
 {
 	int r = pidfile_take(ret, path, instance, ret_owner);
 
-	for (int i = 0; r == -EBUSY && i < DYING_MS / DYING_STEP_MS; i++) {
-		if (!ret_owner->pid || !has_ended(ret_owner->pid))
-			break;
-		poll(NULL, 0, DYING_STEP_MS);
+	for (int i = 0; r == -EBUSY && i < ENDING_MS / ENDING_STEP_MS; i++) {
+		poll(NULL, 0, ENDING_STEP_MS);
 		r = pidfile_take(ret, path, instance, ret_owner);
 	}
 	return r;

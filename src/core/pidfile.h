@@ -28,7 +28,10 @@ struct pidfile_owner {
  */
 int pidfile_take(struct pidfile *ret, const char *path, const char *instance,
 		 struct pidfile_owner *ret_owner);
-/* The same, but what is left of one that was killed, and still holds the file, is waited for. */
+/*
+ * The same, but whoever has the file is given two seconds to end: wg-quick starts the next as soon
+ * as the interface of the first is gone, and the engine of one that was killed takes a moment.
+ */
 int pidfile_take_patiently(struct pidfile *ret, const char *path, const char *instance,
 			   struct pidfile_owner *ret_owner);
 /* Removes the file, if it is still ours, and gives up the lock. */

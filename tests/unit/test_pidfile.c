@@ -92,6 +92,35 @@ START_TEST(second_daemon_is_told_who_runs)
 }
 END_TEST
 
+START_TEST(daemon_that_is_ending_is_waited_for)
+{
+	struct pidfile first, second = {.fd = -1};
+	struct pidfile_owner owner = {0};
+	int ready[2];
+	char byte;
+	pid_t child;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		if (pidfile_take(&first, path, NULL, &owner) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		usleep(100000); /* its ending */
+		pidfile_release(&first);
+		_exit(0);
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(pidfile_take(&second, path, NULL, &owner), -EBUSY);
+	ck_assert_int_eq(pidfile_take_patiently(&second, path, NULL, &owner), 0);
+	ck_assert_int_eq(owner.pid, 0);
+	check_is_ours();
+	pidfile_release(&second);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	close(ready[0]);
+	close(ready[1]);
+}
+END_TEST
+
 START_TEST(lock_without_a_number_yet_is_respected)
 {
 	struct pidfile p = {.fd = -1};
@@ -283,6 +312,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(tc, make_directory, remove_directory);
 	tcase_add_test(tc, taken_file_holds_our_number_until_released);
 	tcase_add_test(tc, second_daemon_is_told_who_runs);
+	tcase_add_test(tc, daemon_that_is_ending_is_waited_for);
 	tcase_add_test(tc, lock_without_a_number_yet_is_respected);
 	tcase_add_test(tc, file_of_a_killed_daemon_is_used_again);
 	tcase_add_test(tc, instance_of_a_killed_daemon_is_told);

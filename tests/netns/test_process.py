@@ -81,7 +81,7 @@ def test_a_second_start_with_the_same_control_socket_is_refused(lab):
         "link wan": {"bind": f"0.0.0.0:{PORT + 1}"}}, start=False)
     second.control = first.control
 
-    assert str(first.control) in second.fails_to_start()
+    assert str(first.control) in second.fails_to_start(seconds=10)
     assert first.answers(), "the first one keeps its socket"
     assert not first.node.has_interface("tun9")
 

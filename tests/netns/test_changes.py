@@ -103,7 +103,7 @@ def wait_for_movement(pair, n_bytes=MOVES_BYTES):
 
 
 def begin_flow(pair):
-    # BBR takes a path that is longer all at once for a queue, for 10 s, whatever we do.
+    # By cubic (lab.py): BBR takes a path that is longer all at once for a queue, for 10 s, whatever we do.
     return begin_iperf(pair.client_node, pair.server_node, SERVER_IP, 300)[0]
 
 

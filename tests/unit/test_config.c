@@ -143,6 +143,7 @@ START_TEST(profile_gives_the_sizes_that_are_not_given)
 	assert_sizes(&network_sizes_small);
 	ck_assert_uint_eq(config.networks[0].sizes.handshake_queue, 32);
 	ck_assert_uint_eq(config.networks[0].links[0].send_buffer, 200000);
+	ck_assert_uint_eq(config.networks[0].links[0].receive_buffer, LINK_RECEIVE_BUFFER);
 	ck_assert_str_eq(config.daemon.aead, "openssl");
 }
 END_TEST
